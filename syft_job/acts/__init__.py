@@ -1,0 +1,39 @@
+"""What can be done to a job: one function per event of the table.
+
+Each takes the home's lock, reads the folder again, asks `allowed`, says it in the ledger and then publishes it as a
+marker. Whoever acts, a person or the runner, does it here. Every act may be killed after any write and repeated: the
+ledger decides, and `restore` puts back whatever the folder lacks.
+"""
+
+from .cleaning import clean
+from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, rerun, withdraw
+from .giving import carry_out_release, deposit, may_share, promise, share
+from .putting_back import is_out_of_order
+from .running import finish, permit, publish_running, say_over, start
+from .turns import require_home, restore, roles_of, turn
+
+__all__ = [
+    "CANCEL_REQUEST",
+    "approve",
+    "ask_to_stop",
+    "cancel",
+    "carry_out_release",
+    "clean",
+    "deposit",
+    "finish",
+    "is_out_of_order",
+    "may_share",
+    "permit",
+    "promise",
+    "publish_running",
+    "reject",
+    "require_home",
+    "rerun",
+    "restore",
+    "roles_of",
+    "say_over",
+    "share",
+    "start",
+    "turn",
+    "withdraw",
+]

@@ -1,0 +1,137 @@
+"""What people say about a job: yes, no, not any more, once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from syft_job import disk, markers, release, spec
+from syft_job.errors import ChangedSinceSeen, InvalidTransition, UnreadableJob
+from syft_job.folder import Viewer
+from syft_job.lifecycle import Event, JobState, Who
+from syft_job.markers import LOGS, OUTPUTS, WITHDRAWN
+from syft_job.place import Place
+from syft_job.release import Grants
+
+from .laying import say, say_and_put, tell, tidy
+from .turns import turn
+
+CANCEL_REQUEST = "cancel"
+"""A file of this name in an attempt's workspace asks its supervisor to stop it."""
+
+
+def approve(
+    viewer: Viewer,
+    place: Place,
+    *,
+    seen: str | None,
+    reason: str | None = None,
+    share: Grants = Grants(),  # noqa: B008 - frozen
+    method: str = "manual",
+) -> None:
+    """Say yes to exactly the digest ``seen``; from a rejected job it opens the next attempt.
+
+    Raises:
+        ChangedSinceSeen: the folder has another digest by now.
+        InvalidTransition: not all of it is here, or it cannot be read.
+    """
+    with turn(viewer, place, Event.APPROVE) as now:
+        record = now.look.record
+        if seen is not None and seen != record.digest:
+            raise ChangedSinceSeen(
+                f"'{place.name}' changed since you looked. Look again with job.review(), then decide.",
+                name=place.name,
+                seen=seen,
+                digest=record.digest,
+            )
+        if record.problem or record.have != record.total:
+            raise InvalidTransition(
+                f"'{place.name}' is {record.status}, and what a yes would be said to is not here:"
+                f" {record.problem or 'some of its files have not arrived'}. Wait until it is whole, then decide.",
+                name=place.name,
+                status=record.status,
+            )
+        attempt = record.attempt + (record.state is JobState.REJECTED)
+        say_and_put(
+            viewer,
+            now,
+            "approve",
+            attempt,
+            by=viewer.email,
+            epoch=viewer.home.epoch,
+            method=method,
+            allow={},
+            reason=reason,
+            share=share.to_json(),
+        )
+
+
+def reject(viewer: Viewer, place: Place, reason: str) -> None:
+    """Say no; the reason is for the submitter to read."""
+    with turn(viewer, place, Event.REJECT) as now:
+        say_and_put(viewer, now, "reject", now.look.record.attempt, by=viewer.email, reason=reason)
+
+
+def withdraw(viewer: Viewer, place: Place, reason: str = "") -> None:
+    """Take one's own submission back; a running attempt is stopped by the owner's runner."""
+    with turn(viewer, place, Event.WITHDRAW) as now:
+        key = viewer.home.key_for(spec.submitters_key(now.look.config, place, viewer.limits))
+        if key is None:
+            raise UnreadableJob(
+                f"'{place.name}' was not sealed with a key of this home, so a withdrawal would not count."
+                f" Ask {place.owner} to reject it.",
+                name=place.name,
+            )
+        marker = markers.make(
+            WITHDRAWN, place, key, digest=spec.digest_of(now.look.config), attempt=1, reason=reason or None
+        )
+        disk.put(now.job, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")
+
+
+def cancel(viewer: Viewer, place: Place, reason: str | None = None, *roles: Who) -> None:
+    """Stop a job: nothing starts any more, and what runs is ended with everything it started."""
+    with turn(viewer, place, Event.CANCEL, *roles) as now:
+        record = now.look.record
+        marker = say(viewer, now, "cancel", record.attempt, by=viewer.email, reason=reason)
+        ask_to_stop(viewer, record.id, record.attempt)  # whether or not the folder can be told
+        tell(now, "cancel", marker)
+
+
+def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
+    """Tell the supervisor of an attempt to end it; harmless when there is none."""
+    workspace = viewer.home.work(job, attempt)
+    if workspace.is_dir():
+        with disk.directory(workspace) as opened:
+            disk.put(opened, CANCEL_REQUEST, b"cancel\n", mode=0o600)
+
+
+def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen
+    """Permit the next attempt of a finished job; earlier grants end and earlier results leave the folder.
+
+    Returns:
+        What was set aside: of "logs directory", "outputs directory", "done marker file" those that existed.
+    """
+    with turn(viewer, place, Event.RERUN) as now:
+        record = now.look.record
+        held = viewer.home.held(record.id, record.attempt)
+        existed = (
+            ("logs directory", (held / "logs").is_dir() or any(name in now.look.names for name in LOGS.values())),
+            ("outputs directory", _has_entries(held / OUTPUTS) or OUTPUTS in now.look.names),
+            ("done marker file", "done" in now.look.names),
+        )
+        release.withdraw_grants(now.job)
+        say_and_put(
+            viewer,
+            now,
+            "permit",
+            record.attempt,
+            by="rerun",
+            outcome=record.state.value,
+            epoch=viewer.home.epoch,
+            share=share.to_json(),
+        )
+        tidy(now.job)
+        return tuple(words for words, was_there in existed if was_there)
+
+
+def _has_entries(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())

@@ -1,0 +1,145 @@
+"""Laying the owner's markers in a job's open directory, and taking what an earlier attempt left out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from syft_job import disk, markers, release
+from syft_job.errors import StoreError
+from syft_job.folder import Look, Viewer
+from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, Marker
+
+MARKER_OF_EVENT = {"approve": "approved", "reject": "rejected", "cancel": "cancelled", "permit": "attempt"}
+
+Spoken = Literal["approve", "reject", "cancel", "permit"]
+_HOLDS = {
+    "approve": "is approved",
+    "reject": "is rejected",
+    "cancel": "is cancelled",
+    "permit": "is permitted once more",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One act in progress: what was read under the lock, and the open job directory."""
+
+    look: Look
+    job: int
+
+    @property
+    def id(self) -> str:
+        """The submission's id."""
+        return self.look.record.id
+
+
+def say_and_put(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> None:
+    """Say an event in the ledger, durably, and only then lay its marker.
+
+    Raises:
+        StoreError: it could not be said; or it is said, and the folder could not be told yet.
+    """
+    tell(now, event, say(viewer, now, event, attempt, **said))
+
+
+def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> Marker:
+    """Say an event in the ledger, durably; returns the marker that is to publish it."""
+    place, digest = now.look.record.place, now.look.record.digest
+    body = {key: value for key, value in said.items() if value is not None}
+    body |= {"at": markers.now(), "digest": digest, "attempt": attempt}
+    viewer.home.ledger.say(now.id, attempt, event, place=list(place), mark=body)
+    return marker_of(viewer, now, MARKER_OF_EVENT[event], attempt, body)
+
+
+def tell(now: Turn, event: Spoken, marker: Marker) -> None:
+    """Lay the marker of an event that is said.
+
+    Raises:
+        StoreError: the folder could not be told yet.
+    """
+    try:
+        put(now.job, marker)
+    except StoreError as error:
+        raise StoreError(
+            f"It is said, and it holds: '{now.look.record.name}' {_HOLDS[event]}. Only the folder could not be told,"
+            f" which the runner does as soon as it can. {error}",
+            **error.context,
+        ) from error
+
+
+def marker_of(viewer: Viewer, now: Turn, kind: str, attempt: int, body: dict[str, Any]) -> Marker:
+    """The sealed marker that publishes what a line of the ledger has as its ``mark``."""
+    said = {key: value for key, value in body.items() if key not in ("digest", "attempt")}
+    key = viewer.answering_key(now.look.spec)
+    return markers.make(kind, now.look.record.place, key, digest=body["digest"], attempt=attempt, **said)
+
+
+def running_marker(viewer: Viewer, now: Turn) -> Marker:
+    """The sealed marker of an attempt that has begun."""
+    record = now.look.record
+    return marker_of(viewer, now, "running", record.attempt, {"digest": record.digest})
+
+
+def put(job: int, marker: Marker) -> None:
+    """Lay a marker, over anything that a submitter may have laid in its way."""
+    if marker.kind == "attempt":
+        found = disk.look(job, ATTEMPTS)
+        if found is not None and disk.kind_of(found) != "a directory":
+            disk.remove(job, ATTEMPTS)
+        with disk.directory(job, ATTEMPTS, create=True) as inner:
+            disk.remove_temporaries(inner)
+            _put_file(inner, f"{marker.attempt}.json", marker)
+    else:
+        _put_file(job, marker.kind, marker)
+
+
+def _put_file(place: int, name: str, marker: Marker) -> None:
+    found = disk.look(place, name)
+    if found is not None and disk.kind_of(found) == "a directory":
+        disk.remove(place, name)
+    disk.put(place, name, markers.to_bytes(marker))
+
+
+def lacks(now: Turn, kind: str, attempt: int) -> bool:
+    """Whether no marker of this kind and attempt lies there that counts."""
+    return not any(
+        found.ignored is None and found.marker.kind == kind and found.marker.attempt == attempt
+        for found in now.look.markers
+    )
+
+
+def is_untidy(names: frozenset[str]) -> bool:
+    """Whether something of an earlier attempt, or something that a submitter laid in its place, lies there."""
+    return bool(names & {"done", "running", "cancelled", "shared", OUTPUTS, "logs", markers.RULES, *LOGS.values()})
+
+
+def tidy(job: int) -> None:
+    """Take the end of an earlier attempt, its results and its grants out of the folder."""
+    release.withdraw_grants(job)
+    for name in ("done", "running", "cancelled"):
+        disk.remove(job, name)
+    release.take_back(job)
+
+
+def are_forgotten(viewer: Viewer, job: str, attempt: int) -> bool:
+    """Whether the owner removed the held results of an attempt to free their room."""
+    ledger = viewer.home.ledger
+    return "forget" in ledger.events(job) and any(
+        line.event == "forget" and line.attempt == attempt for line in ledger.lines(job)
+    )
+
+
+def publish_deposit(viewer: Viewer, now: Turn) -> None:
+    """Lay what was deposited, from the copy that the home holds, and the markers that say so."""
+    record = now.look.record
+    line = next(line for line in viewer.home.ledger.lines(record.id) if line.event == "deposit")
+    said = line.said["mark"]
+    if not are_forgotten(viewer, record.id, line.attempt):
+        release.lay(viewer.home.held(record.id, line.attempt), now.job, viewer.limits)
+    at = str(line.said["at"])
+    if said["approves"]:
+        yes = {"by": said["by"], "at": at, "method": "deposit", "epoch": viewer.home.epoch, "digest": said["digest"]}
+        put(now.job, marker_of(viewer, now, "approved", line.attempt, yes))
+    done = {"at": at[:16] + "Z", "outcome": "succeeded", "digest": said["digest"]}
+    put(now.job, marker_of(viewer, now, "done", line.attempt, done))

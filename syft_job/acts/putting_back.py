@@ -1,0 +1,106 @@
+"""Putting back what the ledger says and the folder lacks: the markers and results that a folder lost or never got."""
+
+from __future__ import annotations
+
+from syft_job import disk, release, testimony
+from syft_job.folder import Look, Viewer
+from syft_job.ledger import LedgerLine
+from syft_job.lifecycle import Fact, JobState
+from syft_job.markers import OUTPUTS
+
+from .laying import (
+    MARKER_OF_EVENT,
+    Turn,
+    are_forgotten,
+    is_untidy,
+    lacks,
+    marker_of,
+    publish_deposit,
+    put,
+    running_marker,
+    tidy,
+)
+
+
+def is_out_of_order(viewer: Viewer, look: Look) -> bool:
+    """Whether the ledger has something that the folder does not say, or says wrongly, or half a file was left there."""
+    record = look.record
+    ledger = viewer.home.ledger
+    if not viewer.owns(record.place) or "clean" in ledger.events(record.id):
+        return False
+    if any(map(disk.is_temporary, look.names)):
+        return True
+    counting = {(item.marker.kind, item.marker.attempt) for item in look.markers if item.ignored is None}
+    wanted = {
+        ("attempt" if fact.kind == "permit" else fact.kind, fact.attempt)
+        for fact in testimony.expected(ledger.facts(record.id), record.standing)
+        if not (fact.kind == "done" and ledger.is_tacit(record.id, fact.attempt))
+    }
+    if record.state is JobState.RUNNING:
+        wanted.add(("running", record.attempt))
+    if ledger.released(record.id) == record.attempt and not are_forgotten(viewer, record.id, record.attempt):
+        wanted.add(("shared", record.attempt))
+        if _is_shared_of_before(viewer, look):
+            return True
+    return not wanted <= counting
+
+
+def put_back(viewer: Viewer, now: Turn, *, is_published: bool = False) -> tuple[str, ...]:
+    """Lay every marker that the ledger has and the folder lacks; returns their names.
+
+    ``is_published`` says that `shared` was laid just now.
+    """
+    record = now.look.record
+    if "clean" in viewer.home.ledger.events(record.id):
+        return ()
+    # Under the home's lock nobody of the owner's hand is writing here, and the submitter's has another name for it.
+    disk.remove_temporaries(now.job)
+    lines = viewer.home.ledger.lines(record.id)
+    names: list[str] = []
+    for fact in testimony.expected(viewer.home.ledger.facts(record.id), record.standing):
+        line = _line_of(lines, fact)
+        if line is None or (line.event == "over" and viewer.home.ledger.is_tacit(record.id, line.attempt)):
+            continue
+        if line.event == "deposit":
+            is_bare = OUTPUTS not in now.look.names and not are_forgotten(viewer, record.id, line.attempt)
+            if is_bare or lacks(now, "done", line.attempt):
+                publish_deposit(viewer, now)
+                names.append("done")
+            continue
+        kind = MARKER_OF_EVENT.get(line.event, "done")
+        if lacks(now, kind, line.attempt):
+            put(now.job, marker_of(viewer, now, kind, line.attempt, line.said["mark"]))
+            names.append(kind)
+    if record.state is JobState.QUEUED and record.attempt > 1 and is_untidy(now.look.names):
+        tidy(now.job)
+    if record.state is JobState.RUNNING and lacks(now, "running", record.attempt):
+        put(now.job, running_marker(viewer, now))
+        names.append("running")
+    granted = release.granted(viewer, record.id, record.attempt)
+    is_wrong = lacks(now, "shared", record.attempt) or _is_shared_of_before(viewer, now.look)
+    is_missing = bool(granted) and is_wrong and not is_published
+    if record.state.is_finished and is_missing and not are_forgotten(viewer, record.id, record.attempt):
+        release.publish(viewer, now.look, granted)
+        names.append("shared")
+    return tuple(names)
+
+
+def _is_shared_of_before(viewer: Viewer, look: Look) -> bool:
+    """Whether the `shared` there was said of this attempt before the last one: something brought it back."""
+    record, shared = look.record, look.marker("shared")
+    if shared is None or shared.attempt != record.attempt:
+        return False
+    lines = viewer.home.ledger.lines(record.id)
+    said = [line.said["mark"] for line in lines if line.event == "released" and line.attempt == record.attempt]
+    return release.unsealed(shared) in said[:-1]
+
+
+def _line_of(lines: list[LedgerLine], fact: Fact) -> LedgerLine | None:
+    events = {
+        "approved": ("approve",),
+        "rejected": ("reject",),
+        "cancelled": ("cancel",),
+        "permit": ("permit",),
+        "done": ("over", "deposit"),
+    }[fact.kind]
+    return next((line for line in lines if line.event in events and line.attempt == fact.attempt), None)

@@ -1,0 +1,335 @@
+#!/bin/sh
+# One attempt's supervisor. It claims the attempt or leaves, starts the command in a session of its own, keeps what the
+# command prints up to a limit, ends it when its time is up or somebody says so, ends what it left behind, and writes the
+# verdict last. It lives on when whoever started it is gone, and knows nothing of folders, markers or people.
+#
+#   supervise.sh CLAIM VERDICT STDOUT STDERR WALL GRACE BLOCKS CONTAINED COMMAND [ARGUMENT...]
+#
+#   CLAIM      created exclusively as the first act: "<pid> <start, in clock ticks after boot> <boot id>"
+#   VERDICT    written last: one line of JSON, which counts once it ends. Its time is that of the end. A file `cancel`
+#              beside it ends the command
+#   STDOUT, STDERR   files for what is printed (the same one for both, if they are equal); "-" is the caller's
+#   WALL, GRACE      hundredths of a second: how long it may run ("-": for ever), and from SIGTERM to SIGKILL
+#   BLOCKS     units of 512 bytes that are kept of each stream ("-": all)
+#   CONTAINED  "yes" where no process outlives the first one (a process namespace, whose first process passes SIGTERM
+#              on); then nobody looks for what was left behind. That first process finds the pipe 7, at its end once the
+#              supervisor is gone
+#
+# SIGTERM (or the file) cancels. It exits with 75 if the attempt was claimed before, with 74 if it could not claim it
+# durably, with 69 if this shell or system cannot do it; in these cases nothing was started. The return code of a
+# command that a signal ended is 128 + signal, as in every shell.
+#
+# It needs a POSIX shell whose here-documents are pipes (dash; bash from 5.1), /proc, coreutils, util-linux and grep.
+# Each process costs about a millisecond, so that builtins do what they can.
+
+set -u
+claim=$1 verdict=$2 out=$3 err=$4 wall=$5 grace=$6 blocks=$7 contained=$8
+shift 8
+place=${verdict%/*}
+path=$PATH
+PATH=/usr/bin:/bin
+job='' reason='' out_reader='' err_reader='' timer=''
+
+# The start time of this process in clock ticks: the 22nd field of its stat, the 20th after the name in parentheses.
+start_ticks() {
+    read -r ticks </proc/self/stat
+    set -- ${ticks##*) }
+    ticks=${20}
+}
+
+# The time since boot in hundredths of a second; no clock that somebody can set.
+look_at_clock() {
+    read -r now rest </proc/uptime
+    fraction=${now#*.}
+    now=$((${now%.*} * 100 + 1$fraction - 100))
+}
+
+# seconds HUNDREDTHS: the same in seconds, for sleep.
+seconds() {
+    fraction=$(($1 % 100 + 100))
+    seconds=$(($1 / 100)).${fraction#1}
+}
+
+# children PID: the processes that it started and that are still there.
+children() {
+    children=''
+    { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null
+}
+
+# members: a line for each living process of the job's session, whatever group it has moved to.
+members() {
+    grep -lE -- "\) [^ZX] -?[0-9]+ -?[0-9]+ $job " ${*:-/proc/[0-9]*/stat} 2>/dev/null
+}
+
+# younger: the same, found by looking only at processes that began after the job. A session is inherited and cannot be
+# joined, so no other can be in it; and numbers are given out in turn, all around only in more than a second.
+younger() {
+    read -r rest rest rest rest last </proc/loadavg
+    set --
+    for process in /proc/[0-9]*; do
+        number=${process#/proc/}
+        [ "$number" -gt "$job" ] || [ "$last" -lt "$job" ] || continue
+        [ "$number" -le "$last" ] || [ "$last" -lt "$job" ] || continue
+        [ "$number" = "$watcher" ] || set -- "$@" "$process/stat"
+    done
+    if [ "$#" -gt 16 ]; then
+        members "$@"
+        return
+    fi
+    for file in "$@"; do
+        { read -r stat <"$file"; } 2>/dev/null || continue
+        set -- ${stat##*) }
+        case $1 in [!ZX]) [ "$4" != "$job" ] || echo "$file" ;; esac
+    done
+}
+
+# tell SIGNAL: to all that the job has started and that can be found.
+tell() {
+    if [ "$contained" = yes ]; then
+        # The wrapper itself dies of SIGTERM and takes all with it: that would be no time to tidy up. Its first process
+        # passes the signal on inside.
+        children "$job"
+        kill -s "$1" ${children:-"$job"}
+        [ "$1" = TERM ] || kill -s "$1" "$job"
+    else
+        kill -s "$1" -- "-$job" || kill -s "$1" "$job"
+        for member in $(members); do
+            member=${member#/proc/}
+            kill -s "$1" "${member%/stat}"
+        done
+    fi 2>/dev/null
+}
+
+# keep FILE: write what comes in as it comes, up to the limit, and read on, so that the job goes on. Ends with 1 if not
+# all was written. The kernel counts, and tee goes on without a file that is full: `head -c` holds lines back, and dd
+# takes a short read for a whole block.
+keep() {
+    umask 077
+    [ "$blocks" = - ] || ulimit -f "$blocks"
+    trap '' XFSZ
+    exec tee -- "$1" >/dev/null 2>&1
+}
+
+# say_cut FILE: one line at the end of a log that is not whole.
+say_cut() {
+    log_cut=true
+    if [ "$blocks" != - ] && [ "$(stat -c %s -- "$1")" -ge $((blocks * 512)) ]; then
+        printf '\n[syft-job] The log was cut here: it reached its limit of %s bytes.\n' $((blocks * 512)) >>"$1"
+    else
+        printf '\n[syft-job] The log was cut here: it could not be written.\n' >>"$1"
+    fi
+} 2>/dev/null
+
+# watch: once a second, what no signal tells: the time, the file `cancel`, an end without an end of its output, and the
+# death of the supervisor itself, which ends the job too.
+watch() {
+    over='' nap='' silent=0
+    trap 'over=yes' TERM
+    look_at_clock
+    [ "$wall" = - ] || end=$((now + wall))
+    while [ -z "$over" ]; do
+        pause=100
+        if [ "$wall" != - ]; then
+            look_at_clock
+            left=$((end - now))
+            if [ "$left" -le 0 ]; then
+                kill -USR1 "$$"
+                wall=-
+            elif [ "$left" -lt 100 ]; then
+                pause=$left
+            fi
+        fi
+        seconds "$pause"
+        sleep "$seconds" &
+        nap=$!
+        wait "$nap"
+        read -r parent </proc/self/stat
+        parent=${parent##*) ? }
+        if [ "${parent%% *}" != "$$" ]; then
+            tell KILL
+            exit 0
+        fi
+        [ ! -e "$place/cancel" ] || kill -TERM "$$"
+        kill -0 "$job" 2>/dev/null || silent=$((silent + 1))
+        if [ "$silent" -ge 3 ]; then # a process that left the session still holds the pipe
+            kill -KILL $out_reader $err_reader 2>/dev/null
+        fi
+    done
+    [ -z "$nap" ] || kill "$nap" 2>/dev/null
+}
+
+# count_down: after the grace, SIGUSR2 to the supervisor.
+count_down() {
+    over=''
+    trap 'over=yes' TERM
+    seconds "$grace"
+    sleep "$seconds" &
+    wait "$!"
+    if [ "$over" ]; then kill "$!"; else kill -USR2 "$$"; fi 2>/dev/null
+}
+
+# stop REASON: ask the job to end; the first reason stands.
+stop() {
+    [ -z "$reason" ] || return 0
+    reason=$1
+    tell TERM
+    (count_down) 8>&- &
+    timer=$!
+}
+
+# sweep: end what is left of the job's session. Says "true" if something cannot be ended.
+sweep() {
+    left_behind=false
+    [ "$contained" != yes ] || return 0
+    kill -KILL -- "-$job" 2>/dev/null
+    tries=0
+    [ "$took" -lt 100 ] && find=younger || find=members
+    while [ -n "$($find)" ]; do
+        tell KILL
+        tries=$((tries + 1))
+        if [ "$tries" -gt 40 ]; then
+            left_behind=true
+            return 0
+        fi
+        sleep 0.05
+    done
+}
+
+# collect READER FILE: wait until a stream is whole, or was given up.
+collect() {
+    [ -n "$1" ] || return 0
+    wait "$1"
+    case $? in
+    0) ;;
+    1) say_cut "$2" ;;
+    *) left_behind=true ;;
+    esac
+}
+
+# say_verdict: in one piece, and what has no end of line does not count, so that it needs no other name before.
+say_verdict() {
+    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "log_cut": %s, "left_behind": %s, "seconds": %s}\n' \
+        "$code" "$timed_out" "$cancelled" "$log_cut" "$left_behind" "$took" >"$verdict"
+}
+
+# keep_verdict: verdict and logs survive a power cut. Nobody need wait for it: who has read the verdict makes the copies
+# durable that count from then on, and may have removed these.
+keep_verdict() {
+    set -- "$verdict" "$place"
+    [ "$out" = - ] || [ ! -e "$out" ] || set -- "$@" "$out"
+    [ "$err" = - ] || [ ! -e "$err" ] || set -- "$@" "$err"
+    sync "$@"
+}
+
+# --------------------------------------------------------------------------------------------------------------------
+
+# Three pipes without a process or a file: the reading end of an empty here-document, opened once more for writing. On
+# the third one the job is told to begin; who holds 8 is the supervisor alone, so that 7 is at its end once that is gone.
+exec 3<<OUT 4<<ERR 7<<GO
+OUT
+ERR
+GO
+[ -p /proc/self/fd/3 ] && [ -p /proc/self/fd/4 ] && [ -p /proc/self/fd/7 ] || exit 69
+exec 5>/proc/self/fd/3 6>/proc/self/fd/4 8>/proc/self/fd/7
+# Who is started below gets its ends in a subshell's own redirections: those of a function would be undone later, so the
+# shell would keep a copy of each, and no reader would ever see an end.
+
+early=''
+trap 'early=yes' TERM INT HUP
+start_ticks
+read -r boot </proc/sys/kernel/random/boot_id
+set -C
+{ printf '%s %s %s\n' "$$" "$ticks" "$boot" && written=yes || written=''; } 2>/dev/null >"$claim" || exit 75
+set +C
+sync "$claim" "${claim%/*}" 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+claiming=$!
+
+trap 'stop timed_out' USR1
+trap 'tell KILL' USR2
+
+if [ "$out" != - ]; then
+    (keep "$out") <&3 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+    out_reader=$!
+else
+    exec 5>&1
+fi
+if [ "$err" = "$out" ]; then
+    exec 6>&5
+elif [ "$err" != - ]; then
+    (keep "$err") <&4 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+    err_reader=$!
+else
+    exec 6>&2
+fi
+
+while
+    wait "$claiming" # a signal ends this early
+    is_claimed=$?
+    kill -0 "$claiming" 2>/dev/null
+do :; done
+if [ -z "$written" ] || [ "$is_claimed" -ne 0 ]; then # the readers end with their pipes
+    rm -f "$claim"
+    exit 74
+fi
+
+if [ "$early" ] || [ -e "$place/cancel" ]; then # cancelled before it began: what begins only says so
+    early=yes
+    set -- /bin/sh -c 'kill -TERM "$$"'
+fi
+
+# A shell starts what runs beside it with SIGINT and SIGQUIT ignored, and cannot undo it: env can (a sandbox's first
+# process does the same). It must not see the command, of which it would take a path with "=" for a variable.
+[ "$contained" = yes ] || set -- /usr/bin/env --default-signal=INT,QUIT /usr/bin/setsid -- "$@"
+(
+    read -r go <&7 || exit 1 # the supervisor is gone: without a watcher nothing begins
+    PATH=$path
+    unset PWD OLDPWD
+    [ "$contained" = yes ] || exec 7<&-
+    exec "$@"
+) </dev/null >&5 2>&6 3<&- 4<&- 5>&- 6>&- 8>&- &
+job=$!
+trap 'stop cancelled' TERM INT HUP
+[ -z "$early" ] || stop cancelled
+look_at_clock
+began=$now
+(watch) </dev/null >/dev/null 2>&1 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+watcher=$!
+echo >&8
+exec 3<&- 4<&- 5>&- 6>&- 7<&-
+umask 077
+
+# `wait` returns early when a signal was handled; the job is then still there, at least as a zombie.
+while
+    wait "$job"
+    code=$?
+    kill -0 "$job" 2>/dev/null
+do :; done
+wait "$job" # a code that came in while a signal was handled is told only now; one that was told before is 127, "unknown"
+again=$?
+[ "$again" -eq 127 ] || code=$again
+reason=${reason:-end}
+trap '' TERM INT HUP USR1 USR2
+
+look_at_clock
+took=$((now - began))
+log_cut=false
+sweep
+seconds "$took"
+took=$seconds
+collect "$out_reader" "$out"
+collect "$err_reader" "$err"
+timed_out=false cancelled=false
+[ "$reason" != timed_out ] || timed_out=true
+[ "$reason" != cancelled ] || cancelled=true
+
+until say_verdict 2>/dev/null; do
+    [ -d "$place" ] || break # a full disk has room again some day; a folder that was removed does not come back
+    sleep 1
+done
+until keep_verdict 2>/dev/null; do
+    [ -e "$verdict" ] || break
+    sleep 1
+done
+kill "$watcher" $timer 2>/dev/null
+wait "$watcher" $timer
+exit 0

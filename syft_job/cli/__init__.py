@@ -1,0 +1,39 @@
+"""The command line: one verb, one function, one public method behind it.
+
+Each row of the table of verbs has a file: `starting`, `asking`, `deciding`, `running`, `looking`. What they share is
+in `frame`. Libraries are imported inside the verbs that need them, because every call is a new process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+VERBS = {
+    "starting": ("init", "doctor", "demo", "keys"),
+    "asking": ("submit", "withdraw", "outputs"),
+    "deciding": ("list", "review", "approve", "reject", "deposit", "share"),
+    "running": ("run", "pause", "resume", "cancel", "rerun", "clean"),
+    "looking": ("show", "logs", "history", "verify"),
+}
+"""Which file has which verbs, so that a call loads the one file that it needs."""
+_loaded: set[str] = set()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code: 0 done, 1 refused or failed, 2 misuse, 3 not found."""
+    from .frame import app, globals_first, verb_in
+
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them would cost each call 10 ms
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name must not stop a listing on an old terminal
+    words = globals_first(sys.argv[1:] if arguments is None else arguments)
+    wanted = [room for room, verbs in VERBS.items() if verb_in(words) in verbs]
+    for room in wanted or VERBS:  # what is no verb gets the help about all of them
+        if room not in _loaded:
+            _loaded.add(room)
+            import_module(f".{room}", __name__).add_to(app)
+    app(words, prog_name="syft-job")

@@ -1,0 +1,175 @@
+"""The verbs of someone who asks: submit, withdraw, outputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from syft_job import disk
+from syft_job.errors import PathMissing, SyftJobError
+from syft_job.place import place_of
+from syft_job.visible import visible, visible_line
+
+from .frame import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
+
+_ANY_SIZE = 1 << 50
+_MOST_FILES = 1_000_000
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    app.command()(submit)
+    app.command()(withdraw)
+    app.command()(outputs)
+
+
+@verb
+def submit(
+    ctx: typer.Context,
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="the address of the data's owner")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="a .py file, a folder of code, or a .sh script")],
+    name: Annotated[str, typer.Option(help="what the job is called; otherwise a name is made")] = "",
+    entrypoint: Annotated[str | None, typer.Option(help="the file of a folder to start")] = None,
+    dep: Annotated[
+        list[str] | None, typer.Option("--dep", help="a requirement such as 'numpy>=2'; may be repeated")
+    ] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="data of the owner that it reads; may be repeated")] = None,
+    time: Annotated[str | None, typer.Option(help="how long it may run, such as 90s or 2h30m")] = None,
+    memory: Annotated[str | None, typer.Option(help="how much memory it needs, such as 512M or 4G")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="how many processors it asks for")] = None,
+) -> None:
+    """Ask OWNER to run code: a Python file or folder, or a bash script."""
+    from syft_job.spec import JobResources
+    from syft_job.units import Duration, Memory
+
+    frame = frame_of(ctx)
+    is_bash = path.suffix == ".sh" and not path.is_dir()
+    if is_bash and (entrypoint or dep):
+        raise misuse("a .sh script has no entrypoint and no Python dependencies")
+    if not path.exists():
+        raise PathMissing(f"There is nothing at {path} to submit.")
+    resources = None
+    if time or memory or cpus:
+        try:
+            resources = JobResources(
+                cpu_count=cpus,
+                memory=Memory.parse(memory) if memory else None,
+                time_limit=Duration.parse(time) if time else None,
+            )
+        except ValueError as error:
+            raise misuse(str(error)) from error
+    client = frame.client()
+    more = {"resources": resources, "datasets": dataset or ()}
+    if is_bash:
+        location = client.submit_bash_job(owner, path, name, **more)  # type: ignore[arg-type]
+    else:
+        with busy(f"Copying and hashing {visible_line(path.name)} …"):
+            location = client.submit_python_job(owner, path, name, dep, entrypoint, **more)  # type: ignore[arg-type]
+    record = client.store.get(place_of(client.root, location))
+    frame.answer(
+        {"job": job_json(client, record)},
+        f"📥 Submitted '{visible_line(record.name)}' to {record.owner}.\n"
+        f"   job  {record.submitter}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
+        f"   at   {visible_line(str(location))}",
+    )
+
+
+@verb
+def withdraw(
+    ctx: typer.Context,
+    job: JobName,
+    reason: Annotated[str, typer.Option(help="for the owner to read")] = "",
+) -> None:
+    """Take your own job back; if it runs already, the owner's runner stops it."""
+    frame = frame_of(ctx)
+    client = frame.client()
+    found = find(client, job)
+    found.withdraw(reason)
+    frame.answer({"job": job_json(client, found.record)})
+
+
+@verb
+def outputs(
+    ctx: typer.Context,
+    job: JobName,
+    copy: Annotated[Path | None, typer.Option(metavar="DIR", help="copy them into this folder")] = None,
+) -> None:
+    """List what a job gave, as far as you may read it; --copy takes it with you."""
+    frame = frame_of(ctx)
+    client = frame.client()
+    found = find(client, job)
+    paths = found.output_paths
+    copied: list[str] = []
+    if copy is not None:
+        if not paths:
+            raise SyftJobError(f"There are no outputs of '{found.name}' for you to copy; it is {found.status}.")
+        target = _outside(copy.expanduser().absolute(), client.root)
+        with busy("Copying the outputs …"):
+            copied = copy_out(paths, target)
+    files = [path for top in paths for path in _files(top)]
+    if copied:
+        text = "\n".join(visible_line(path) for path in copied)
+    elif files:
+        text = "\n".join(visible_line(str(path)) for path in files)
+    elif found.status == "done":
+        text = f"'{visible(found.name)}' is done, and there are no outputs for you to read."
+    else:
+        text = f"'{visible(found.name)}' is {found.status}; its outputs come when it is done."
+    frame.answer(
+        {"job": job_json(client, found.record), "outputs": [str(path) for path in files], "copied": copied}, text
+    )
+
+
+def _outside(target: Path, root: Path) -> Path:
+    """``target``, unless everybody who has the shared folder would get the copy."""
+    if target.resolve().is_relative_to(root.resolve()):
+        raise SyftJobError(f"{target} lies in the shared folder: a copy there is everybody's. Choose another folder.")
+    return target
+
+
+def copy_out(paths: list[Path], target: Path) -> list[str]:
+    """Copy files and folders into ``target``, which is made; nothing there is replaced, and no link is followed."""
+    taken = [path.name for path in paths if os.path.lexists(target / path.name)]
+    if taken:
+        raise SyftJobError(f"{target} has {', '.join(map(repr, taken))} already. Choose another folder.")
+    target.mkdir(parents=True, exist_ok=True)
+    copied: list[str] = []
+    with disk.directory(target) as writing:
+        for path in paths:
+            with disk.directory(path.parent) as reading:
+                found = disk.look(reading, path.name)
+                if found is not None and disk.kind_of(found) == "a directory":
+                    copied += _copy_folder(path, writing, target)
+                else:
+                    disk.copy(reading, path.name, writing, path.name, most=_ANY_SIZE)
+                    copied.append(str(target / path.name))
+    return copied
+
+
+def _copy_folder(source: Path, writing: int, target: Path) -> list[str]:
+    copied: list[str] = []
+    with disk.directory(source.parent, source.name) as reading:
+        with disk.directory(writing, source.name, create=True):
+            pass
+        for entry in disk.walk(reading, most=_MOST_FILES):
+            *inside, name = entry.path.split("/")
+            if entry.is_dir:
+                with disk.directory(writing, source.name, *inside, name, create=True):
+                    continue
+            with (
+                disk.directory(reading, *inside) as of,
+                disk.directory(writing, source.name, *inside, create=True) as to,
+            ):
+                disk.copy(of, name, to, name, most=_ANY_SIZE)
+            copied.append(str(target / source.name / entry.path))
+    return copied
+
+
+def _files(top: Path) -> list[Path]:
+    if top.is_symlink() or not top.is_dir():
+        return [top]
+    with disk.directory(top) as opened:
+        return sorted(top / entry.path for entry in disk.walk(opened, most=_MOST_FILES) if entry.is_file)

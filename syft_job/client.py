@@ -1,0 +1,211 @@
+"""`JobClient`: submit to someone, list what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import acl, acts, disk, names, session, submission
+from .config import SyftJobConfig
+from .folder import Viewer
+from .home import Home
+from .job import JobInfo
+from .jobs import JobsList
+from .keys import Chain
+from .place import JOBS, Place
+from .record import JobRecord
+from .spec import JobResources
+from .store import JobStore
+
+
+def get_client(syftbox_folder_path: str | Path, email: str, user_email: str | None = None, **options: Any) -> JobClient:
+    """Open the folder at ``syftbox_folder_path`` for ``email``; ``~`` is expanded.
+
+    Args:
+        syftbox_folder_path: the folder that holds the datasites.
+        email: whose folder it is.
+        user_email: who acts, when that is somebody else.
+        options: further fields of `SyftJobConfig`.
+
+    Raises:
+        PathMissing: (a FileNotFoundError) there is no such folder.
+        ConfigError: (a ValueError) it is a file, or an address or option is wrong.
+    """
+    client = JobClient(SyftJobConfig.from_syftbox_folder(syftbox_folder_path, email, **options), user_email)
+    session.remember(client)
+    return client
+
+
+class JobClient:
+    """One person at one folder.
+
+    Args:
+        config: whose folder it is, and what its owner set.
+        user_email: who acts; by default the one whose folder it is.
+        announce: called with the lines that verbs announce; None silences them.
+    """
+
+    def __init__(
+        self,
+        config: SyftJobConfig,
+        user_email: str | None = None,
+        *,
+        announce: Callable[[str], object] | None = print,
+    ) -> None:
+        self.config = config
+        self.email = names.address(user_email) if user_email else config.email
+        self.announce = announce
+        self.root = config.syftbox_folder
+        self.home = Home.of(self.root, self.email)
+        self.viewer = Viewer(self.email, self.home, config.limits)
+        self.store = JobStore(self.root, self.viewer)
+
+    @property
+    def jobs(self) -> JobsList:
+        """All jobs that this person can see, newest submission first.
+
+        Listing changes nothing and opens again only what moved since the last time.
+        """
+        records = self.store.records()
+        notes = [
+            f"… and {count} more jobs of {submitter} to {owner} that wait: only the first"
+            f" {self.config.limits.unfinished} are listed"
+            for (owner, submitter), count in sorted(self.store.left_out().items())
+        ]
+        notes += [
+            f"… and the jobs of {submitter} to {owner}, which cannot be read now: {reason}"
+            for (owner, submitter), reason in sorted(self.store.unread.items())
+        ]
+        return JobsList.of_records(records, self.config.email, self.job_of, notes)
+
+    def job_of(self, record: JobRecord) -> JobInfo:
+        """The live object for a record of this client's folder."""
+        return JobInfo.of_record(record, self)
+
+    def submit_bash_job(
+        self,
+        user: str,
+        script: str | Path,
+        job_name: str = "",
+        *,
+        resources: JobResources | None = None,
+        datasets: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Submit a bash script to ``user``; returns the job's directory.
+
+        Args:
+            user: the owner's address.
+            script: the script's text, or the path of a file that holds it.
+            job_name: at most 80 bytes; generated when it is empty.
+            resources: time, memory and processors that the job asks for.
+            datasets: names of the owner's data that it wants to read.
+            metadata: anything in JSON's types, integers only, for people and programs.
+
+        Raises:
+            InvalidName, InvalidSubmission: (ValueErrors) the address, the name or the script cannot be used.
+            JobExists: (a FileExistsError) you have a job of that name there; it is untouched.
+            PathMissing: (a FileNotFoundError) the owner has no datasite here.
+        """
+        source = submission.bash_source(script)
+        return self._submit(user, source, job_name, (), resources, datasets, metadata)
+
+    def submit_python_job(
+        self,
+        user: str,
+        code_path: str | Path,
+        job_name: str = "",
+        dependencies: Sequence[str] | None = None,
+        entrypoint: str | None = None,
+        *,
+        resources: JobResources | None = None,
+        datasets: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Submit a Python file or a folder of code to ``user``; returns the job's directory.
+
+        In a folder, `main.py` is started, or its only `.py` file, or ``entrypoint``. What must not travel (caches,
+        version control, environments, logs) stays home and is announced. ``dependencies`` are requirements such as
+        ``"numpy>=2"``, recorded and shown to the owner; ``entrypoint`` is relative to the folder. For the other
+        arguments and the errors see `submit_bash_job`.
+        """
+        source = submission.python_source(Path(code_path).expanduser().absolute(), entrypoint)
+        return self._submit(user, source, job_name, dependencies or (), resources, datasets, metadata)
+
+    def setup_ds_job_folder_as_do(self, ds_email: str) -> Path:
+        """Open a folder for ``ds_email``'s jobs in one's own datasite, and publish one's key and rules.
+
+        Returns:
+            The folder in which they may lay jobs.
+        """
+        submitter = names.address(ds_email)
+        folder = self.open_datasite() / submitter
+        with disk.directory(self.root, self.email, *JOBS, submitter, create=True):
+            return folder
+
+    def open_datasite(self) -> Path:
+        """Make one's own datasite ready for jobs: its folders, its rules and one's published key.
+
+        Returns:
+            The folder in which the submitters' folders lie.
+        """
+        with disk.directory(self.root, self.email, *JOBS, create=True) as jobs:
+            if disk.read(jobs, acl.FILE_NAME, limit=acl.FILE_BYTES) != acl.datasite_rules():
+                disk.put(jobs, acl.FILE_NAME, acl.datasite_rules())
+        self.home.key()
+        return self.root.joinpath(self.email, *JOBS)
+
+    def rotate_key(self, *, compromised: bool = False) -> Chain:
+        """Make a new key one's present one and publish it; what was submitted to an earlier one is answered with that.
+
+        Args:
+            compromised: say of all keys until now that others may have them, so that nobody relies on them any more.
+
+        Raises:
+            ConfigError: there is no key yet, or another one than this home's is published.
+            StoreError: the home is a copy that nobody adopted, or cannot be written.
+        """
+        if self.home.exists:
+            acts.require_home(self.viewer)
+        return self.home.rotate_key(compromised=compromised)
+
+    def say(self, line: str) -> None:
+        """Announce a line, unless this client was silenced."""
+        if self.announce is not None:
+            self.announce(line)
+
+    def job_at(self, place: Place) -> JobInfo:
+        """The job at ``place``, looked at now.
+
+        Raises:
+            JobNotFoundError: there is none.
+        """
+        return self.job_of(self.store.get(place))
+
+    def _submit(
+        self,
+        user: str,
+        source: submission.Source,
+        job_name: str,
+        dependencies: Sequence[str],
+        resources: JobResources | None,
+        datasets: Sequence[str],
+        metadata: Mapping[str, Any] | None,
+    ) -> Path:
+        place = submission.submit(
+            self.viewer,
+            user,
+            source,
+            name=job_name,
+            dependencies=dependencies,
+            resources=resources,
+            datasets=datasets,
+            metadata=metadata,
+        )
+        for left_out in source.left_out:
+            self.say(f"Left out of '{place.name}': {left_out}")
+        return place.under(self.root)
+
+    def __repr__(self) -> str:
+        return f"JobClient(email={self.email!r}, folder={str(self.root)!r})"

@@ -1,0 +1,194 @@
+"""What a person may set: whose folder, which limits, which sandbox; from arguments or from one TOML file.
+
+It validates and says which key of which profile is wrong. It starts nothing and knows no jobs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from . import names
+from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
+from .spec import Limits
+
+Folder = Literal["plain", "enforced"]
+SandboxChoice = Literal["auto", "bare", "bubblewrap"]
+TellOutcome = Literal["always", "when_shared"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "folder": get_args(Folder),
+    "sandbox": get_args(SandboxChoice),
+    "tell_outcome": get_args(TellOutcome),
+}
+_AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "log_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class SyftJobConfig:
+    """Whose datasite this is, where the folder lies, and what its owner allows.
+
+    Attributes:
+        email: the address of the person whose folder this is.
+        syftbox_folder: the folder that holds all datasites.
+        folder: ``"plain"`` where whoever has the folder can read all of it; ``"enforced"`` where permission files are.
+        sandbox: ``"auto"`` takes bubblewrap where this host can and no sandbox elsewhere.
+        require_sandbox: refuse to run jobs where there is no sandbox.
+        python: the interpreter for Python jobs; by default a suitable one of this machine.
+        pass_environment: names of environment variables of the runner that jobs may see.
+        tell_outcome: whether a submitter learns at once, or only when something is shared, how an attempt ended.
+        time_limit: seconds that an attempt may take when its submitter asks for nothing, and at most.
+        memory: bytes that each process of a job may take, at most.
+        processes: how many processes a job may have at once.
+        file_bytes: how large a file a job may write.
+        log_bytes: how much of each log is kept.
+        limits: what is accepted as a submission.
+    """
+
+    email: str
+    syftbox_folder: Path
+    folder: Folder = "plain"
+    sandbox: SandboxChoice = "auto"
+    require_sandbox: bool = False
+    python: Path | None = None
+    pass_environment: tuple[str, ...] = ()
+    tell_outcome: TellOutcome = "always"
+    time_limit: float | None = None
+    memory: int | None = None
+    processes: int | None = 512
+    file_bytes: int | None = 16 << 30
+    log_bytes: int = 16 << 20
+    limits: Limits = Limits()  # noqa: RUF009 - it is frozen
+
+    def __post_init__(self) -> None:
+        set_once = object.__setattr__
+        try:
+            set_once(self, "email", names.address(self.email))
+        except InvalidName as error:
+            raise ConfigError(f"email: {error}") from error
+        if not isinstance(self.syftbox_folder, str | os.PathLike):
+            raise ConfigTypeError(f"syftbox_folder: {self.syftbox_folder!r} is no path")
+        set_once(self, "syftbox_folder", Path(self.syftbox_folder).expanduser().absolute())
+        for key, choices in _CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise ConfigError(f"{key}: {getattr(self, key)!r} is none of {', '.join(choices)}")
+        for key in _AMOUNTS:
+            self._check_amount(key, getattr(self, key))
+        if not isinstance(self.require_sandbox, bool):
+            raise ConfigTypeError(f"require_sandbox: {self.require_sandbox!r} is neither true nor false")
+        if self.python is not None:
+            if not isinstance(self.python, str | os.PathLike):
+                raise ConfigTypeError(f"python: {self.python!r} is no path")
+            set_once(self, "python", Path(self.python).expanduser())
+        names_of_variables: object = self.pass_environment
+        if isinstance(names_of_variables, str) or not all(isinstance(name, str) for name in self.pass_environment):
+            raise ConfigTypeError("pass_environment: it must be a list of names of variables")
+        set_once(self, "pass_environment", tuple(self.pass_environment))
+        if isinstance(self.limits, dict):
+            set_once(self, "limits", _limits(self.limits))
+        if not isinstance(self.limits, Limits):
+            raise ConfigTypeError(f"limits: {self.limits!r} is no table of limits")
+
+    @staticmethod
+    def _check_amount(key: str, amount: object) -> None:
+        if amount is None and key != "log_bytes":
+            return
+        kinds = (int, float) if key == "time_limit" else (int,)
+        if isinstance(amount, bool) or not isinstance(amount, kinds):
+            raise ConfigTypeError(f"{key}: {amount!r} is no number")
+        if not amount > 0:
+            raise ConfigError(f"{key}: {amount!r} is not more than 0")
+
+    @classmethod
+    def from_syftbox_folder(cls, syftbox_folder: str | Path, email: str, **more: Any) -> Self:
+        """Build a configuration for an existing folder; ``~`` is expanded.
+
+        Raises:
+            PathMissing: the folder does not exist.
+            ConfigError: it is a file, the address is none, or an option is wrong.
+        """
+        folder = Path(syftbox_folder).expanduser().absolute()
+        if not folder.exists():
+            raise PathMissing(f"The folder {folder} does not exist. Make it, or name the one that you share.")
+        if not folder.is_dir():
+            raise ConfigError(f"{folder} is a file, not a folder that holds datasites.")
+        return cls.checked(email=email, syftbox_folder=folder, **more)
+
+    @classmethod
+    def checked(cls, **said: Any) -> Self:
+        """Build a configuration from fields by name.
+
+        Raises:
+            ConfigError: a field is unknown, missing, or its value is not allowed; the message names it.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(said.keys() - known):
+            raise ConfigError(f"{unknown[0]}: there is no such setting; there are {', '.join(sorted(known))}")
+        if missing := [key for key in ("email", "syftbox_folder") if key not in said]:
+            raise ConfigError(f"{missing[0]}: it must be given")
+        return cls(**said)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields that say something else than the defaults, whose and where apart."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("email", "syftbox_folder") and getattr(self, field.name) != field.default
+        }
+
+    @property
+    def datasite(self) -> Path:
+        """The person's own datasite."""
+        return self.syftbox_folder / self.email
+
+
+def config_path() -> Path:
+    """The configuration file: ``SYFT_JOB_CONFIG``, or `config.toml` in the user's configuration folder."""
+    chosen = os.environ.get("SYFT_JOB_CONFIG")
+    if chosen:
+        return Path(chosen).expanduser()
+    from .home import config_folder
+
+    return config_folder() / "config.toml"
+
+
+def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConfig | None:
+    """Read ``[profiles.NAME]`` from the configuration file; None where there is no such file or profile.
+
+    Raises:
+        ConfigError: the file is no TOML, or a value in it is wrong; it names profile and key.
+    """
+    import tomllib
+
+    file = path or config_path()
+    try:
+        said = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
+    profiles = said.get("profiles", {})
+    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    if profile is None:
+        return None
+    if not isinstance(profile, dict):
+        raise ConfigError(f"{file}: profiles.{name} is no table")
+    try:
+        return SyftJobConfig.checked(**profile)
+    except ConfigTypeError as error:
+        raise ConfigTypeError(f"{file}, profile {name!r}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{file}, profile {name!r}: {error}") from error
+
+
+def _limits(said: dict[str, Any]) -> Limits:
+    known = {field.name for field in fields(Limits)}
+    for key, amount in said.items():
+        if key not in known:
+            raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
+        if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
+            raise ConfigTypeError(f"limits.{key}: {amount!r} is no whole number of at least 1")
+    return Limits(**said)

@@ -1,0 +1,326 @@
+"""What is right and what is wrong with this folder, this home and this machine.
+
+Each check looks at one thing and tells what it found and what helps. Nothing is repaired here, but for `adopt`, which a
+person asks for; what is written for a check is removed again.
+"""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import acl, disk, keys, seal
+from .config import SyftJobConfig
+from .errors import PathMissing, SyftJobError
+from .filesystem import is_remote, kind_of
+from .folder import Viewer
+from .home import Home, paused_words
+from .lifecycle import JobState
+from .place import JOBS
+from .record import JobRecord
+from .store import JobStore
+
+EVENT_SECONDS = 2.0
+"""How long an event may take before it counts as one that does not come."""
+
+SKEW_SECONDS = 5.0
+ENOUGH_BYTES = 1 << 30
+_OLD_FOLDERS = ("inbox", "approved", "done", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    ``ok`` is True where it is right, False where it is wrong, None where it is worth knowing. ``told`` is what was
+    found, ``advice`` what to do about it.
+    """
+
+    name: str
+    ok: bool | None
+    told: str
+    advice: str = ""
+
+
+def examine(config: SyftJobConfig) -> list[Check]:
+    """Look at everything; a check that cannot be made is itself a finding."""
+    home = Home.of(config.syftbox_folder, config.email)
+    found: list[Check] = []
+    store = JobStore(config.syftbox_folder, Viewer(config.email, home, config.limits))
+    records = cache(store.records)  # looked at once, by the first check that asks
+    for name, check in (
+        ("folder", lambda: _folder(config)),
+        ("file events", lambda: _events(config)),
+        ("datasite", lambda: _datasite(config)),
+        ("home", lambda: _home(home)),
+        ("key", lambda: _key(config, home)),
+        ("sandbox", lambda: _sandbox(config)),
+        ("disk space", lambda: _space(config, home)),
+        ("runner", lambda: _runner(config, home, records())),
+        ("jobs", lambda: _jobs(store, records(), config, home)),
+    ):
+        found += _guarded(name, check)
+    return found
+
+
+def adopt(config: SyftJobConfig) -> None:
+    """Make a home that was copied or moved the one that counts here; earlier permits start nothing any more.
+
+    Raises:
+        PathMissing: there is no home yet.
+        StoreError: it cannot be written.
+    """
+    home = Home.of(config.syftbox_folder, config.email)
+    if not home.exists:
+        raise PathMissing(f"There is no home at {home.path} to adopt; syft-job init makes one.")
+    home.adopt()
+
+
+def _guarded(name: str, check: Callable[[], list[Check]]) -> list[Check]:
+    try:
+        return check()
+    except (SyftJobError, OSError) as error:
+        return [Check(name, ok=False, told=str(error))]
+
+
+def _folder(config: SyftJobConfig) -> list[Check]:
+    place = _own(config)
+    before = time.time()
+    with _written(place) as path:
+        written = path.stat().st_mtime
+    after = time.time()
+    skew = max(before - written, written - after, 0.0)
+    clock = Check("clock", ok=True, told="the folder's clock and this machine's agree")
+    if skew > SKEW_SECONDS:
+        clock = Check(
+            "clock",
+            ok=False,
+            told=f"a file written just now is dated {skew:.0f} s apart from this machine's clock",
+            advice="Set the clocks of this machine and of the file server; what moved may be overlooked otherwise.",
+        )
+    return [Check("folder", ok=True, told=f"{config.syftbox_folder} can be written ({config.folder})"), clock]
+
+
+def _events(config: SyftJobConfig) -> list[Check]:
+    from .watch import Watch
+
+    place = _own(config)
+    with ExitStack() as afterwards, Watch(EVENT_SECONDS) as watch:
+        watch.is_sweep_due()  # the wait counts from here
+        watch.only({place: None})
+        began = time.monotonic()
+        afterwards.enter_context(_written(place))
+        watch.wait(threading.Event())
+        took = time.monotonic() - began
+        arrived = bool(watch.moved())
+    if arrived and not is_remote(place):
+        return [Check("file events", ok=True, told=f"they arrive ({took * 1000:.0f} ms)")]
+    told = "none arrives from this folder"
+    if arrived:
+        told = f"none arrives of what others write: the folder lies on {kind_of(place)}"
+    return [
+        Check(
+            "file events",
+            ok=None,
+            told=told,
+            advice="Jobs start at the runner's next sweep (run --poll SECONDS); nothing is lost.",
+        )
+    ]
+
+
+def _datasite(config: SyftJobConfig) -> list[Check]:
+    jobs = config.datasite.joinpath(*JOBS)
+    advice = "syft-job init makes folder, key and rules"
+    if not jobs.is_dir():
+        told = f"{config.email} has no place for jobs in this folder yet"
+        return [Check("datasite", ok=None, told=told, advice=advice)]
+    found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
+    with disk.directory(jobs) as opened:
+        rules = disk.read(opened, acl.FILE_NAME, limit=acl.FILE_BYTES)
+    if rules != acl.datasite_rules():
+        told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
+        is_wrong = config.folder == "enforced"
+        found = [Check("datasite", ok=False if is_wrong else None, told=f"{jobs}: {told}", advice=advice)]
+    old = [name for name in _OLD_FOLDERS if (jobs / name).is_dir()]
+    if old:
+        found.append(
+            Check(
+                "older layout",
+                ok=None,
+                told=f"{jobs} holds {', '.join(old)} of a layout that moved jobs between folders",
+                advice="Jobs in there are not seen. Finish them with the version that made them.",
+            )
+        )
+    return found
+
+
+def _home(home: Home) -> list[Check]:
+    if not home.exists:
+        others = [str(path) for path in sorted(home.path.parent.glob(f"{glob.escape(home.email)}-*")) if path.is_dir()]
+        told, advice = f"none yet ({home.path})", "syft-job init makes it"
+        if others:
+            told += f"; of {home.email} there is {', '.join(others)}, for another folder"
+            advice += ". If this folder was moved, move that home there instead: docs/how-to/recover-a-home.md"
+        return [Check("home", ok=None, told=told, advice=advice)]
+    mode = stat.S_IMODE(home.path.stat().st_mode)
+    if mode & 0o077:
+        told = f"{home.path} is open to others ({mode:o})"
+        return [Check("home", ok=False, told=told, advice=f"chmod 700 {home.path}")]
+    reason = home.why_not_ours()
+    if reason is not None:
+        return [
+            Check(
+                "home",
+                ok=False,
+                told=f"{home.path} is not used: {reason}",
+                advice="If it is meant to serve here, and no copy of it runs anywhere: syft-job doctor --adopt-home",
+            )
+        ]
+    home.ledger.refresh()
+    return [Check("home", ok=True, told=f"{home.path}, adopted here; its ledger can be read")]
+
+
+def _key(config: SyftJobConfig, home: Home) -> list[Check]:
+    ring = home.keyring
+    published = keys.published(config.syftbox_folder, config.email)
+    if ring.chain is None:
+        if published is not None:
+            told = (
+                f"{config.email} publishes a key ({seal.fingerprint(published.present)}) that this home does not hold"
+            )
+            advice = "Work on the machine that made it, or move its home here."
+            return [Check("key", ok=False, told=told, advice=advice)]
+        return [Check("key", ok=None, told="none yet", advice="syft-job init makes and publishes it")]
+    for path in ring.files():
+        most = 0o700 if path.is_dir() else 0o600
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & ~most:
+            told = f"{path} is open to others ({mode:o})"
+            return [Check("key", ok=False, told=told, advice=f"chmod {most:o} {path}")]
+    own = seal.fingerprint(ring.chain.present)
+    if home.key_for(ring.chain.present) is None:
+        advice = f"Put its backup there as {home.path / 'key'}; if you just did, syft-job init takes it over."
+        return [Check("key", ok=False, told=f"the private half of {own} is not in this home", advice=advice)]
+    if published is None:
+        return [Check("key", ok=False, told="it is not published", advice="syft-job init publishes it")]
+    if trouble := ring.trouble():
+        return [Check("key", ok=False, told=trouble)]
+    if published.present != ring.chain.present:
+        told = f"an earlier key ({seal.fingerprint(published.present)}) is published instead of the present one ({own})"
+        return [
+            Check("key", ok=False, told=told, advice="The runner or syft-job init publishes the present one again.")
+        ]
+    found = [Check("key", ok=True, told=f"{own}, published, closed to others")]
+    if lost := [passage.key for passage in ring.chain.before if passage.key not in ring.held]:
+        told = f"this home lacks the earlier key {', '.join(map(seal.fingerprint, lost))}"
+        advice = (
+            "What was submitted to it cannot be answered. A backup of the home from that time has it in key or keys/."
+        )
+        found.append(Check("earlier keys", ok=None, told=told, advice=advice))
+    return found
+
+
+def _sandbox(config: SyftJobConfig) -> list[Check]:
+    from .runner.terms import terms_of
+
+    terms = terms_of(config)
+    told = " ".join((*terms.conditions[:1], *terms.warnings))
+    advice = "" if terms.is_contained else "Install bubblewrap, and run jobs of people whom you trust only."
+    found = [Check("sandbox", ok=terms.is_contained, told=told, advice=advice)]
+    if terms.interpreter is None:
+        advice = "Install Python 3, or name one in the profile: python = '/path'."
+        found.append(Check("interpreter", ok=False, told="there is none for Python jobs", advice=advice))
+    else:
+        found.append(Check("interpreter", ok=True, told=str(terms.interpreter)))
+    return found
+
+
+def _space(config: SyftJobConfig, home: Home) -> list[Check]:
+    found = []
+    for name, path in (("folder", config.syftbox_folder), ("home", home.path), ("workspaces", home.workspaces)):
+        free = shutil.disk_usage(_existing(path)).free
+        advice = "" if free >= ENOUGH_BYTES else "Free some space: on a full disk jobs fail, and so does sharing."
+        told = f"{free / (1 << 30):.1f} GiB free for the {name}"
+        found.append(Check("disk space", ok=free >= ENOUGH_BYTES, told=told, advice=advice))
+    return found
+
+
+def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list[Check]:
+    paused = home.paused()
+    found = []
+    if paused:
+        advice = "syft-job resume, when their jobs are to start again"
+        found.append(Check("paused", ok=None, told=paused_words(paused), advice=advice))
+    pid = home.served_by()
+    if pid is not None:
+        return [Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}"), *found]
+    own = [record for record in records if record.owner == config.email]
+    waiting = sum(r.state is JobState.QUEUED and not {"*", r.submitter} & paused for r in own)
+    home.ledger.refresh()
+    started = len(home.ledger.unfinished())
+    told = "none serves this datasite now"
+    if not waiting and not started:
+        return [Check("runner", ok=None, told=told, advice="syft-job run, to have jobs run"), *found]
+    if waiting:
+        told += f", and {waiting} approved {'job waits' if waiting == 1 else 'jobs wait'}"
+    if started:
+        told += f", and {started} that {'was' if started == 1 else 'were'} started must be looked after"
+    return [Check("runner", ok=False, told=told, advice="syft-job run"), *found]
+
+
+def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home: Home) -> list[Check]:
+    unreadable = [record for record in records if record.problem]
+    found = [Check("jobs", ok=True, told=f"{len(records)} can be seen, {len(unreadable)} of them cannot be read")]
+    if unreadable:
+        first = unreadable[0]
+        found = [Check("jobs", ok=None, told=f"{found[0].told}: {first.place}: {first.problem}")]
+    for record, reason in _aside(records, config, home):
+        found.append(Check("set aside", ok=None, told=f"{record.place} is not started: {reason}"))
+    older = sum(record.older for record in records)
+    if older:
+        told = f"{older} jobs are of the older layout: they carry no seals, so what they say is not proven"
+        advice = "Its runner knows neither seals nor ledger; it must not serve this datasite beside ours."
+        found.append(Check("older layout", ok=None, told=told, advice=advice))
+    for (owner, submitter), count in sorted(store.left_out().items()):
+        told = f"{count} more jobs of {submitter} to {owner} wait than are listed"
+        found.append(Check("jobs", ok=None, told=told))
+    for (owner, submitter), reason in sorted(store.unread.items()):
+        found.append(Check("jobs", ok=False, told=f"those of {submitter} to {owner} cannot be read: {reason}"))
+    return found
+
+
+def _aside(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[tuple[JobRecord, str]]:
+    for record in records:
+        if record.owner == config.email and record.state is JobState.QUEUED and home.exists:
+            reason = home.aside(record.id)
+            if reason is not None:
+                yield record, reason
+
+
+def _own(config: SyftJobConfig) -> Path:
+    """The folder to try things in: one's own datasite, or the root while there is none."""
+    return config.datasite if config.datasite.is_dir() else config.syftbox_folder
+
+
+@contextmanager
+def _written(place: Path) -> Iterator[Path]:
+    """A small file in ``place`` that nobody takes for anything, removed again."""
+    name = disk.temporary_name()
+    with disk.directory(place) as opened:
+        disk.put(opened, name, b"syft-job doctor was here\n")
+        try:
+            yield place / name
+        finally:
+            disk.remove(opened, name)
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path, *path.parents) if parent.exists())

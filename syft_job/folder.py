@@ -1,0 +1,398 @@
+"""One job directory: read it as what it is, for whoever looks.
+
+`look` turns a directory into a `JobRecord`: which files are here, which markers count under which key, and for the
+owner what the ledger says. Reading changes nothing, follows no link and never blocks; whatever is wrong with a
+directory becomes a sentence in its record. Verbs that change a job are elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from . import disk, keys, names, presence, spec, testimony
+from .errors import ConfigError, StoreError, UnreadableJob
+from .filesystem import settling_seconds
+from .home import Home
+from .keys import Chain
+from .lifecycle import Fact, JobState, Standing, state_of
+from .markers import ATTEMPTS, WITHDRAWN, Marker
+from .place import Place
+from .record import JobRecord, Stamp
+from .seal import Key
+from .spec import CONFIG, JobSpec, Limits
+from .testimony import Checked
+
+_SUBMITTED_AT = b'\n  "submitted_at": "'
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Who looks: a person, with their home where this machine has it, and the limits they set."""
+
+    email: str
+    home: Home
+    limits: Limits = field(default_factory=Limits)
+    _chains: dict[str, Chain | None] = field(default_factory=dict)
+    _settles: float | None = None
+
+    def owns(self, place: Place) -> bool:
+        """Whether the job at ``place`` lies in this person's own datasite."""
+        return place.owner == self.email
+
+    def owner_keys(self, place: Place, asked: JobSpec | None) -> frozenset[str]:
+        """The keys of which the owner's markers must be sealed with one; none where none is known.
+
+        That is the key which the job was submitted to. The owner believes it only where the home holds it. Where the
+        job names none, it is any that the owner did not give up: by the home for the owner, by `key.json` for others.
+        """
+        chain = self.chain_of(place.owner)
+        pinned = asked.owner_key if asked is not None else None
+        if not pinned:
+            return chain.accepted if chain is not None else frozenset()
+        if not self.owns(place) or pinned in self.home.keyring.held:
+            return frozenset({pinned})
+        return frozenset({chain.present}) if chain is not None else frozenset()
+
+    def answering_key(self, asked: JobSpec | None) -> Key:
+        """The key to seal the owner's word with: the one that the job was submitted to, else the present one.
+
+        Raises:
+            ConfigError: see `Home.key`.
+        """
+        present = self.home.key()
+        return self.home.key_for(asked.owner_key if asked is not None else None) or present
+
+    def doubt(self, place: Place, asked: JobSpec | None) -> str | None:
+        """Why its submitter cannot check, or should not rely on, the owner's word on this job; None where it may."""
+        pinned, chain = asked.owner_key if asked is not None else None, self.chain_of(place.owner)
+        if not pinned or chain is None:
+            return None
+        is_given_up = pinned in chain.given_up
+        if not self.owns(place):
+            given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
+            return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
+        if pinned not in self.home.keyring.held:
+            return "it was submitted to another key than yours: its submitter cannot check your answer"
+        given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
+        return f"{given_up}, and should submit it anew" if is_given_up else None
+
+    def chain_of(self, person: str) -> Chain | None:
+        """The keys of ``person``, one's own from the home and another's as published; None where none can be read."""
+        if person == self.email:
+            return self.home.keyring.chain
+        if person not in self._chains:
+            try:
+                self._chains[person] = keys.published(self.home.root, person)
+            except (ConfigError, OSError):
+                self._chains[person] = None
+        return self._chains[person]
+
+    @property
+    def settles(self) -> float:
+        """After how many seconds without a change a directory's time vouches for it."""
+        if self._settles is None:
+            self._settles = settling_seconds(self.home.root)
+        return self._settles
+
+    def forget_keys(self) -> None:
+        """Read published keys again at the next look."""
+        self._chains.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One full look at a job directory: the record and what it was made of."""
+
+    record: JobRecord
+    spec: JobSpec | None
+    config: bytes
+    names: frozenset[str]
+    markers: tuple[Checked, ...] = ()
+
+    def marker(self, kind: str) -> Marker | None:
+        """The counting marker of ``kind`` that belongs to the present attempt or is not bound to one."""
+        counting = [found.marker for found in self.markers if found.ignored is None and found.marker.kind == kind]
+        return max(counting, key=lambda marker: marker.attempt, default=None)
+
+
+def look(root: Path, place: Place, viewer: Viewer) -> Look:
+    """Read the job directory at ``place`` in full: every marker is checked.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+    """
+    viewer.forget_keys()
+    with disk.directory(root, *place.parts[:-1]) as parent:
+        return _look(parent, place, viewer, full=True)
+
+
+def glance(parent: int, place: Place, viewer: Viewer) -> JobRecord:
+    """Read the job directory ``place.name`` in the open submitter's folder ``parent`` as far as a list needs.
+
+    For the owner, the ledger vouches for a finished job, so its `config.yaml` is not even parsed.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+    """
+    try:
+        return _look(parent, place, viewer, full=False).record
+    except FileNotFoundError:
+        raise
+    except (OSError, StoreError) as error:
+        return _unreadable(place, f"the disk does not give it: {error}").record
+
+
+def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
+    looked = time.time_ns()
+    try:
+        opened = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        found = disk.look(parent, place.name)
+        what = disk.kind_of(found) if found is not None else "gone"
+        return _unreadable(place, f"the job's folder is {what} and cannot be opened as a folder")
+    try:
+        status = os.fstat(opened)
+        present = frozenset(os.listdir(opened))
+        if CONFIG not in present and presence.is_ruin(opened):
+            raise FileNotFoundError(f"'{place.name}' is a folder without a job in it")
+        stamp: Stamp | None = None
+        if looked - status.st_mtime_ns > viewer.settles * 1e9:
+            stamp = Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        try:
+            config = disk.read(opened, CONFIG, limit=viewer.limits.config_bytes)
+        except UnreadableJob as error:
+            config, problem = b"", str(error)
+        else:
+            problem = ""
+        if config and not full and viewer.email == place.owner and config.startswith(b"{"):
+            vouched = _vouched(opened, place, viewer, config, present, stamp, looked)
+            if vouched is not None:
+                return Look(vouched, None, config, present)
+        seen = _read(opened, place, viewer, config, present, problem, full=full)
+        record = seen.record
+        is_over = record.state.is_terminal and not record.problem
+        is_settled = is_over and _is_told(viewer, place, present, record.findings)
+        said = viewer.home.ledger.facts(record.id) if viewer.owns(place) else ()
+        return replace(seen, record=replace(record, said=said, stamp=stamp if is_settled else None))
+    finally:
+        os.close(opened)
+
+
+def _vouched(
+    opened: int,
+    place: Place,
+    viewer: Viewer,
+    config: bytes,
+    present: frozenset[str],
+    stamp: Stamp | None,
+    looked: int,
+) -> JobRecord | None:
+    """The record of a job that is over by the owner's own ledger; None where the ledger does not say so.
+
+    These bytes were read in full when the owner spoke of them, so they are not parsed again. (What begins as JSON is
+    not of the older layout, or was no job that anybody could speak of.)
+    """
+    job = spec.job_id(place, config)
+    ledger = viewer.home.ledger
+    said = ledger.facts(job)
+    standing, expected = _by_ledger(said)
+    if not standing.state.is_terminal or WITHDRAWN in present:
+        return None
+    findings: tuple[str, ...] = ()
+    if not expected <= present or standing.attempt > 1 or ledger.released(job):
+        findings = testimony.missing(opened, viewer.home, job, said, standing, present)
+    text = _claimed_time(config)
+    when = spec.timestamp(text, latest=looked / 1e9)
+    return JobRecord(
+        place,
+        job,
+        spec.digest_of(config),
+        standing,
+        text,
+        when,
+        findings=findings,
+        said=said,
+        stamp=stamp if _is_told(viewer, place, present, findings) else None,
+    )
+
+
+def _is_told(viewer: Viewer, place: Place, present: frozenset[str], findings: Sequence[str]) -> bool:
+    """Whether the directory's own stamp tells of everything that decides; a permit that arrives does not move it.
+
+    The owner knows of permits by the ledger, and what is missing of them is found by the runner, which looks in turn.
+    """
+    return ATTEMPTS not in present or (viewer.owns(place) and not findings)
+
+
+def _claimed_time(config: bytes) -> str | None:
+    """The submitter's time, read off the bytes that `spec` writes; None where it stands there in another way."""
+    at = config.find(_SUBMITTED_AT)
+    end = config.find(b'"', at + len(_SUBMITTED_AT), at + len(_SUBMITTED_AT) + 65)
+    return None if at < 0 or end < 0 else config[at + len(_SUBMITTED_AT) : end].decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=4096)
+def _by_ledger(said: tuple[Fact, ...]) -> tuple[Standing, frozenset[str]]:
+    """Where these facts put a job, and which markers they should have left in the folder."""
+    standing = state_of(said)
+    return standing, frozenset(fact.kind for fact in testimony.expected(said, standing) if fact.kind != "permit")
+
+
+def _read(
+    opened: int,
+    place: Place,
+    viewer: Viewer,
+    config: bytes | None,
+    present: frozenset[str],
+    problem: str,
+    *,
+    full: bool,
+) -> Look:
+    job = spec.job_id(place, config or b"")
+    ledger = viewer.home.ledger if viewer.owns(place) else None
+    said = ledger.facts(job) if ledger is not None else ()
+    asked = None
+    if config and not problem:
+        try:
+            asked = spec.parse(config, viewer.limits)
+        except UnreadableJob as error:
+            problem = str(error)
+        else:
+            if asked.format == 0:
+                return _read_older(opened, place, viewer, asked, config, present, said)
+    elif config is not None and not problem:
+        problem = "config.yaml is empty"
+    digest = spec.digest_of(config) if config else ""
+    sealers = viewer.owner_keys(place, asked)
+    vouched = frozenset(fact.kind for fact in said)
+    heard = testimony.hear(opened, place, digest, sealers, present, viewer.limits, vouched=vouched, full=full)
+    if ledger is not None and not sealers.isdisjoint(_given_up(viewer, place.owner)):
+        heard = testimony.as_said(heard, ledger, job)
+    findings = ["config.yaml has not arrived yet"] if config is None else []
+    findings += heard.findings
+    facts = [*said, *heard.facts, *_begun(viewer.home, job, said) * viewer.owns(place)]
+    if ledger is None:
+        # The owner sealed it, so the owner permitted it; the permit itself may still be on its way.
+        facts += [Fact("permit", fact.attempt - 1) for fact in heard.facts if fact.attempt > 1]
+    if WITHDRAWN in present and config:
+        taken_back = testimony.hear_withdrawal(opened, place, config, viewer.limits)
+        heard.checked.append(taken_back)
+        findings += [taken_back.ignored] if taken_back.ignored else []
+        facts += [Fact("withdrawn")] if taken_back.ignored is None else []
+    have, total = len([name for name in present if not names.is_litter(name)]) * (config is None), 0
+    if asked is not None and (full or state_of(facts).state is JobState.CREATED):
+        total = len(asked.files)
+        try:
+            have = presence.arrived(opened, asked.files)
+        except UnreadableJob as error:
+            problem = problem or str(error)
+        if have == total and not problem:
+            facts.append(Fact("submitted"))
+    standing = state_of(facts)
+    findings += _warnings(viewer, place, asked, config, full=full)
+    if ledger is not None:
+        findings += testimony.missing(opened, viewer.home, job, said, standing, present)
+        if standing.state is JobState.QUEUED and (aside := viewer.home.aside(job)):
+            findings.append(f"approved, but not started: {aside}")
+    claim = asked.submitted_at if asked is not None else None
+    record = JobRecord(
+        place=place,
+        id=job,
+        digest=digest,
+        standing=standing,
+        submitted_at=claim,
+        when=spec.timestamp(claim, latest=time.time()),
+        problem=problem,
+        have=have,
+        total=total,
+        findings=tuple(dict.fromkeys(findings)),
+        forged_yes=heard.has_forged_yes,
+    )
+    return Look(record, asked, config or b"", present, tuple(heard.checked))
+
+
+def _warnings(viewer: Viewer, place: Place, asked: JobSpec | None, config: bytes | None, *, full: bool) -> list[str]:
+    if asked is None or not config:
+        return []
+    findings = []
+    if full:
+        sealer = spec.submitters_key(config, place, viewer.limits)
+        if sealer is None:
+            findings.append("config.yaml carries no valid seal of its submitter")
+        elif sealer in _given_up(viewer, place.submitter):
+            findings.append(
+                f"{place.submitter} gave up the key that sealed config.yaml, because others may have it: ask them"
+                " whether it is theirs"
+            )
+    doubt = viewer.doubt(place, asked)
+    return [*findings, doubt] if doubt else findings
+
+
+def _given_up(viewer: Viewer, person: str) -> frozenset[str]:
+    chain = viewer.chain_of(person)
+    return chain.given_up if chain is not None else frozenset()
+
+
+def _read_older(
+    opened: int,
+    place: Place,
+    viewer: Viewer,
+    asked: JobSpec,
+    config: bytes,
+    present: frozenset[str],
+    said: Sequence[Fact],
+) -> Look:
+    """The earlier marker layout: bare markers are shown, and only a sealed yes of our owner counts for running."""
+    problem, digest, total = "", "", 0
+    try:
+        files = presence.older_files(opened, viewer.limits)
+        asked = replace(asked, files=files)
+        digest, total = spec.older_digest(files), len(files)
+    except UnreadableJob as error:
+        problem = str(error)
+    job = spec.job_id(place, config)
+    heard = testimony.hear(opened, place, digest, viewer.owner_keys(place, asked), present, viewer.limits, full=True)
+    findings = ["older layout: its submitter sealed nothing", *heard.findings]
+    facts = [Fact("submitted"), *said, *heard.facts, *_begun(viewer.home, job, said) * viewer.owns(place)]
+    is_bare = {item.marker.kind for item in heard.checked if item.ignored is not None and not item.marker.digest}
+    if not said and "done" in is_bare:
+        facts.append(Fact("done", 1, "succeeded"))
+        findings = [finding for finding in findings if "'done'" not in finding]
+    standing = state_of(facts)
+    if viewer.owns(place):
+        findings += testimony.missing(opened, viewer.home, job, said, standing, present)
+    record = JobRecord(
+        place=place,
+        id=job,
+        digest=digest,
+        standing=standing,
+        submitted_at=asked.submitted_at,
+        when=spec.timestamp(asked.submitted_at, latest=time.time()),
+        problem=problem,
+        have=total,
+        total=total,
+        findings=tuple(dict.fromkeys(findings)),
+        forged_yes="approved" in is_bare and not said,
+        older=True,
+    )
+    return Look(record, asked, config, present, tuple(heard.checked))
+
+
+def _begun(home: Home, job: str, said: Sequence[Fact]) -> list[Fact]:
+    """The fact that the newest permitted attempt has begun, if its claim file is in the home."""
+    if "start" not in home.ledger.events(job) or not said:
+        return []
+    attempt = state_of(said).attempt
+    return [Fact("running", attempt)] if home.begun(job, attempt).exists() else []
+
+
+def _unreadable(place: Place, problem: str) -> Look:
+    record = JobRecord(place, spec.job_id(place, b""), "", Standing(JobState.CREATED), problem=problem)
+    return Look(record, None, b"", frozenset())

@@ -1,0 +1,393 @@
+"""A person's private side: keys, ledger, workspaces, held results, locks.
+
+One home per address and root, never inside the shared folder, closed to everybody else. This module keeps these things
+and knows whether the home is the one that counts here; what is done with them is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from . import disk
+from .codec import dump, load_json
+from .errors import RunnerBusy, StoreError, UnreadableJob
+from .keyring import Keyring
+from .keys import Chain
+from .ledger import Ledger
+from .place import Place
+from .seal import Key
+
+FORMAT = 1
+_IDENTITY_LIMIT = 64 << 10
+_LOCK_SECONDS = 30.0
+_GLANCE_SECONDS = 0.5
+"""How long a runner waits for its lock: longer than somebody takes who only looks whether it is held."""
+
+
+class Home:
+    """The private folder of one person for one root."""
+
+    def __init__(self, path: Path, root: Path, email: str) -> None:
+        self.path = path
+        self.root = root
+        self.email = email
+        self._lock: Any = None
+        self._locks_process = 0
+
+    @classmethod
+    def of(cls, root: Path, email: str) -> Home:
+        """The home of ``email`` for the folder ``root``, one object per process; nothing is made on disk yet."""
+        tag = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
+        path = homes() / f"{email}-{tag}"
+        # One object per process, so that its lock is re-entrant and its ledger is read once.
+        return _homes.setdefault((path, root), cls(path, root, email))
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was made already."""
+        with disk.in_words(f"use the home {str(self.path)!r}"):
+            return (self.path / "home.json").is_file()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Everything that this person's hand ever said."""
+        tag = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:32]
+        return Ledger(self.path / "ledger.jsonl", witnesses() / tag)
+
+    def make(self) -> None:
+        """Make the home if it is not there: folders, a random epoch; the key is made when it is first used.
+
+        Raises:
+            StoreError: it cannot be made, or would lie inside the shared folder.
+        """
+        if self.exists:
+            return
+        if self.path.resolve().is_relative_to(self.root.resolve()):
+            raise StoreError(
+                f"The home {self.path} would lie inside the shared folder. Set SYFT_JOB_HOME to a private folder."
+            )
+        disk.make_directory(self.path.parent, mode=0o700)
+        disk.make_directory(self.path, mode=0o700)
+        for inner in ("begun", "held"):
+            disk.make_directory(self.path / inner, mode=0o700)
+        with self.locked():
+            if not self.exists:
+                self._write_identity()
+
+    def identity(self) -> dict[str, Any]:
+        """The content of `home.json`.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        try:
+            said = load_json((self.path / "home.json").read_bytes(), limit=_IDENTITY_LIMIT)
+        except OSError as error:
+            raise disk.trouble(f"read the home's own file {str(self.path / 'home.json')!r}", error) from error
+        except UnreadableJob as error:
+            raise StoreError(f"The home's own file {self.path / 'home.json'} cannot be read: {error}") from error
+        if not isinstance(said, dict) or said.get("format") != FORMAT:
+            raise StoreError(f"{self.path / 'home.json'} is of a format that this version does not know")
+        return said
+
+    @property
+    def epoch(self) -> str:
+        """The home's present epoch: permits of another one start nothing."""
+        return str(self.identity()["epoch"])
+
+    def why_not_ours(self) -> str | None:
+        """None where this home is the one that was made or adopted here; else what shows that it was copied."""
+        said = self.identity()
+        if said.get("machine") != _machine():
+            return "it was made on another machine"
+        if said.get("inode") != self.path.stat().st_ino:
+            return "it is a copy, or was restored from one"
+        if said.get("root") != str(self.root.resolve()):
+            return f"it serves the folder {said.get('root')}"
+        return self.ledger.why_older()
+
+    def adopt(self) -> str:
+        """Make this home the one that counts here and start a new epoch; earlier permits start nothing any more."""
+        with self.locked():
+            self._write_identity()
+            self.ledger.bear_witness()
+        return self.epoch
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """Where this person's keys lie."""
+        return Keyring(self.path, self.root, self.email)
+
+    def key(self) -> Key:
+        """This person's present key, made and published on first use.
+
+        Raises:
+            ConfigError: a different key is published for this address already, or a newer one than this home has.
+        """
+        self.make()
+        with self.locked(), disk.in_words(f"use the home {str(self.path)!r}"):
+            chain = self.keyring.chain
+            known = self.keyring.private(chain.present) if chain is not None and self.keyring.is_settled else None
+            return known or self.keyring.settle()
+
+    def key_for(self, public: str | None) -> Key | None:
+        """The key with this public half, present or earlier, if this home holds it."""
+        if public is None or public not in self.keyring.held:
+            return None
+        with self.locked():
+            return self.keyring.private(public)
+
+    def rotate_key(self, *, compromised: bool = False) -> Chain:
+        """Make a new key the present one and publish it; the earlier ones stay, to answer what was submitted to them.
+
+        Args:
+            compromised: say of all keys until now that they are not to be relied on any more.
+
+        Raises:
+            ConfigError: there is no key yet, or another one than this home's is published.
+        """
+        self.make()
+        with self.locked():
+            return self.keyring.rotate(compromised=compromised)
+
+    def tend_key(self) -> str | None:
+        """Publish the present key again where it is gone or an earlier one was brought back; says what is wrong else.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        if self.keyring.is_published:  # looked at without the lock, which a folder that hangs would hold
+            return None
+        with self.locked():
+            trouble = self.keyring.trouble()
+            if trouble is None:
+                self.keyring.publish()
+        return trouble
+
+    @contextmanager
+    def locked(self, patience: float = _LOCK_SECONDS) -> Iterator[None]:
+        """Hold the home's lock for the few milliseconds of one verb.
+
+        Args:
+            patience: seconds to wait for somebody else who holds it.
+
+        Raises:
+            StoreError: somebody else has held it for so long, or the home cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        if self._lock is None or self._locks_process != os.getpid():  # a lock does not survive a fork
+            self._lock = FileLock(self.path / "home.lock", mode=0o600)
+            self._locks_process = os.getpid()
+        try:
+            self._lock.acquire(timeout=patience)
+        except Timeout as error:
+            raise StoreError(
+                f"The home {self.path} has been locked for {patience:.0f} s by another process. Try again."
+            ) from error
+        except OSError as error:
+            raise disk.trouble(f"lock the home {str(self.path)!r}", error) from error
+        try:
+            self.ledger.refresh()
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Hold the lock that lets one runner serve this datasite; no verb waits for it.
+
+        Raises:
+            RunnerBusy: another process holds it.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / "runner.lock", timeout=_GLANCE_SECONDS, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            who = self._holder() or "of an unknown number"
+            raise RunnerBusy(
+                f"Another runner (process {who}) serves {self.email} in {self.root}. One is enough; stop it first if"
+                " this one is to take over."
+            ) from error
+        except OSError as error:
+            raise disk.trouble(f"lock the home {str(self.path)!r}", error) from error
+        try:
+            with disk.directory(self.path) as opened:
+                said = f"{os.getpid()}\n".encode()
+                disk.put(opened, "runner.pid", said, mode=0o600, temporary=".runner.pid.tmp")
+            yield
+        finally:
+            lock.release()
+
+    def served_by(self) -> int | None:
+        """The process that serves this datasite now, 0 where its number is not known; None where nobody does."""
+        try:
+            descriptor = os.open(self.path / "runner.lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self._holder()
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _holder(self) -> int:
+        """The process that noted last that it serves; 0 where none did, or where that one is gone."""
+        try:
+            process = int((self.path / "runner.pid").read_text("ascii"))
+            os.kill(process, 0)
+        except PermissionError:
+            return process  # it is there, and somebody else's
+        except (OSError, ValueError, OverflowError):
+            return 0
+        return process
+
+    def begun(self, job: str, attempt: int) -> Path:
+        """The file whose exclusive creation lets attempt ``attempt`` begin."""
+        return self.path / "begun" / f"{job}.{attempt}"
+
+    def held(self, job: str, attempt: int) -> Path:
+        """Where the results of an attempt lie until they are released, and after."""
+        return self.path / "held" / f"{job}.{attempt}"
+
+    def work(self, job: str, attempt: int) -> Path:
+        """Where an attempt really runs."""
+        return self.workspaces / f"{job}.{attempt}"
+
+    @cached_property
+    def workspaces(self) -> Path:
+        """The folder of all workspaces; for root it lies where a dropped user can reach it."""
+        chosen = os.environ.get("SYFT_JOB_WORK")
+        if chosen:
+            return Path(chosen) / self.path.name
+        return Path("/var/lib/syft_job/work") / self.path.name if os.geteuid() == 0 else self.path / "work"
+
+    def seen(self, place: Place) -> str | None:
+        """The digest of the job at ``place`` that this person was last shown by another process."""
+        try:
+            return (self.path / "seen" / seen_name(place)).read_text("ascii").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def remember_seen(self, place: Place, digest: str) -> None:
+        """Remember that the job at ``place`` was shown with ``digest``."""
+        disk.make_directory(self.path / "seen", mode=0o700)
+        with self.locked(), disk.directory(self.path / "seen") as opened:
+            disk.put(opened, seen_name(place), digest.encode("ascii") + b"\n", mode=0o600)
+
+    def aside(self, job: str) -> str | None:
+        """Why the runner does not start an approved submission, in its words; None where nothing is in the way."""
+        try:
+            return (self.path / "aside" / job).read_text("utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def say_aside(self, job: str, reason: str | None) -> None:
+        """Remember, or with None forget, why a submission is not started."""
+        disk.make_directory(self.path / "aside", mode=0o700)
+        with disk.directory(self.path / "aside") as opened:
+            if reason is None:
+                disk.remove(opened, job)
+            else:
+                disk.put(opened, job, reason.encode() + b"\n", mode=0o600)
+
+    def paused(self) -> frozenset[str]:
+        """Whose approved jobs are not started for the time being; ``"*"`` is everybody's."""
+        try:
+            return frozenset((self.path / "paused").read_text("utf-8").split())
+        except FileNotFoundError:
+            return frozenset()
+
+    def pause(self, who: str = "*") -> None:
+        """Start no more jobs of ``who`` until `resume`; what runs goes on."""
+        self.make()
+        with self.locked():
+            self._set_paused(self.paused() | {who})
+
+    def resume(self, who: str = "*") -> None:
+        """Start jobs of ``who`` again; ``"*"`` ends every pause."""
+        self.make()
+        with self.locked():
+            self._set_paused(frozenset() if who == "*" else self.paused() - {who})
+
+    def _set_paused(self, people: frozenset[str]) -> None:
+        with disk.directory(self.path) as opened:
+            disk.put(opened, "paused", "".join(f"{who}\n" for who in sorted(people)).encode(), mode=0o600)
+
+    def _write_identity(self) -> None:
+        said = {
+            "format": FORMAT,
+            "epoch": secrets.token_hex(16),
+            "machine": _machine(),
+            "inode": self.path.stat().st_ino,
+            "root": str(self.root.resolve()),
+            "owner": self.email,
+        }
+        with disk.directory(self.path) as opened:
+            disk.put(opened, "home.json", dump(said), mode=0o600)
+
+
+_homes: dict[tuple[Path, Path], Home] = {}
+
+
+def homes() -> Path:
+    """The folder of all homes of this user: ``SYFT_JOB_HOME``, or the user's data folder."""
+    chosen = os.environ.get("SYFT_JOB_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("syft_job", appauthor=False)) / "homes"
+
+
+def witnesses() -> Path:
+    """Where it is noted how far each ledger goes: apart from the homes, so that a restored home does not bring it."""
+    if os.environ.get("SYFT_JOB_HOME"):
+        return homes() / ".witness"
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("syft_job", appauthor=False)) / "witness"
+
+
+def config_folder() -> Path:
+    """This user's folder for configuration files."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("syft_job", appauthor=False))
+
+
+def paused_words(paused: frozenset[str]) -> str:
+    """Who is paused, in a few words."""
+    who = "everybody" if "*" in paused else ", ".join(sorted(paused))
+    return f"paused: approved jobs of {who} are not started until syft-job resume"
+
+
+def seen_name(place: Place) -> str:
+    """The name of the file below `seen` that is about the job at ``place``."""
+    return hashlib.sha256(os.fsencode("\n".join(place))).hexdigest()[:32]
+
+
+def _machine() -> str:
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            identity = Path(path).read_text("ascii").strip()
+        except OSError:
+            continue
+        if identity:
+            break
+    else:
+        identity = os.uname().nodename
+    return hashlib.sha256(b"syft-job machine\n" + identity.encode()).hexdigest()[:32]

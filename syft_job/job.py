@@ -1,0 +1,438 @@
+"""`JobInfo`: one job, with the verbs that its reader may use.
+
+A `JobInfo` is live: its status is read off the folder each time it is asked. It decides nothing itself; every verb is
+one act.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import acts, folder, release, results
+from .errors import InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
+from .lifecycle import JobState
+from .markers import OUTPUTS
+from .place import Place, place_of
+from .record import JobRecord
+from .release import Grants
+from .results import Said, Verification
+from .views import text
+from .views.logs import StderrViewer, StdoutViewer
+
+if TYPE_CHECKING:
+    from .client import JobClient
+    from .views.reviewed import ShownReview
+
+_SWEEP_SECONDS = 0.5
+"""How often a wait looks where no file events arrive."""
+_RETURN_CODE = re.compile(rb"\s*(-?[0-9]{1,5})\s*")
+
+
+class JobInfo:
+    """One job as a person sees it.
+
+    Args:
+        name: the job's name.
+        datasite_owner_email: in whose datasite it lies.
+        status: a folder word; shown as it is where ``location`` is no job's directory, else the folder tells.
+        submitted_by: in whose folder of that datasite it lies.
+        location: the job's directory.
+        client: the `JobClient` to work through.
+        current_user_email: who looks.
+        submitted_at: ISO time of submission, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        datasite_owner_email: str,
+        status: str,
+        submitted_by: str,
+        location: Path,
+        client: JobClient,
+        current_user_email: str,
+        submitted_at: str | None = None,
+    ) -> None:
+        self.name = name
+        self.datasite_owner_email = datasite_owner_email
+        self.submitted_by = submitted_by
+        self.location = Path(location)
+        self.client = client
+        self.current_user_email = current_user_email
+        self.submitted_at = submitted_at
+        self._given_status = status
+        self._record: JobRecord | None = None
+        self._place: Place | None = self._find_place()
+        self._seen: str | None = None
+        if self._place is not None:
+            try:
+                self._seen = self._refresh().digest
+            except JobNotFoundError:
+                self._place = None  # there is nothing to read; what was given is shown
+
+    @classmethod
+    def of_record(cls, record: JobRecord, client: JobClient) -> JobInfo:
+        """The live object for a record that was just read."""
+        job = cls.__new__(cls)
+        job.name, job.datasite_owner_email, job.submitted_by = record.name, record.owner, record.submitter
+        job.location = record.location(client.root)
+        job.client = client
+        job.current_user_email = client.email
+        job.submitted_at = record.submitted_at
+        job._take_over(record)  # noqa: SLF001 - it is one of us
+        return job
+
+    def _take_over(self, record: JobRecord) -> None:
+        self._given_status = record.status
+        self._record = record
+        self._place = record.place
+        self._seen = record.digest
+
+    # What it is
+
+    @property
+    def record(self) -> JobRecord:
+        """The job as the folder has it now.
+
+        Raises:
+            UnreadableJob: ``location`` is no job's directory below the client's folder.
+        """
+        if self._place is None:
+            raise UnreadableJob(f"{self.location} is no job's directory in the folder {self._root}, or is gone.")
+        return self._refresh()
+
+    @property
+    def status(self) -> str:
+        """One word for people: arriving, inbox, approved, running, done, cancelled, rejected (or unreadable)."""
+        return self._given_status if self._place is None else self._refresh().status
+
+    @property
+    def state(self) -> JobState:
+        """The exact state; terminal ones tell how the job ended."""
+        return self.record.state
+
+    @property
+    def id(self) -> str:
+        """32 hex digits that stand for this submission."""
+        return self.record.id
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt the state belongs to, counted from 1."""
+        return self.record.attempt
+
+    @property
+    def digest(self) -> str:
+        """What a yes would be said to, 64 hex digits."""
+        return self.record.digest
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What one should know about this job, one sentence each."""
+        record = self.record
+        return (*(() if not record.problem else (record.problem,)), *record.findings)
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code: to the owner when the job is done, to others when its logs are shared with them."""
+        path = self._results().log("returncode")
+        if path is None:
+            return None
+        with path.open("rb") as file:
+            said = _RETURN_CODE.fullmatch(file.read(16))
+        return int(said[1]) if said else None
+
+    # The verbs of the owner
+
+    def approve(
+        self,
+        reason: str | None = None,
+        share_outputs: bool | Sequence[str] = False,
+        share_logs: bool | Sequence[str] = False,
+    ) -> None:
+        """Say yes to exactly what was last shown; the runner will start it.
+
+        Args:
+            reason: a note for the record.
+            share_outputs: release the outputs when the job is over: to the submitter (True) or to these addresses.
+            share_logs: the same for stdout, stderr and the return code.
+
+        Raises:
+            InvalidTransition: (a ValueError) it is not in the inbox.
+            NotAllowed: (a PermissionError) this is not the owner.
+            ChangedSinceSeen: the job is another one than was shown; nothing was approved.
+        """
+        promised = Grants(self._people(share_outputs), self._people(share_logs))
+        acts.approve(self.client.viewer, self._known_place(), seen=self._seen, reason=reason, share=promised)
+        self._say(f"✅ Job '{self.name}' approved successfully!")
+
+    def reject(self, reason: str) -> None:
+        """Say no; the submitter can read the reason.
+
+        Raises:
+            InvalidTransition: (a ValueError) it runs or is over.
+            NotAllowed: (a PermissionError) this is not the owner.
+        """
+        acts.reject(self.client.viewer, self._known_place(), reason)
+        self._say(f"❌ Job '{self.name}' rejected.")
+
+    def accept_by_depositing_result(self, path: str | Path) -> Path:
+        """Answer the job with a result made by hand; it is done then, and its code never runs.
+
+        What an earlier yes promised to share is shared of this result.
+
+        Args:
+            path: a file, or a folder that is taken as a whole; it stays where it is.
+
+        Returns:
+            Where the result lies: in ``location/outputs/``.
+
+        Raises:
+            InvalidTransition: (a ValueError) it is not in the inbox or approved.
+            PathMissing: (a FileNotFoundError) there is nothing at ``path``.
+            NotAllowed: (a PermissionError) this is not the owner.
+        """
+        source = Path(path).expanduser().absolute()
+        result = acts.deposit(self.client.viewer, self._known_place(), source)
+        self._say(f"✅ Job '{self.name}' completed successfully! Result deposited at: {result}")
+        return result
+
+    def rerun(self) -> None:
+        """Permit one more attempt of a finished job; what was shared of the earlier one ends.
+
+        Raises:
+            InvalidTransition: (a ValueError) it is not done, or was withdrawn, cleaned or answered by a deposit.
+            NotAllowed: (a PermissionError) this is not the owner.
+        """
+        removed = acts.rerun(self.client.viewer, self._known_place())
+        told = f"Removed: {', '.join(removed)}" if removed else "(No cleanup needed)"
+        self._say(f"🔄 Job '{self.name}' prepared for rerun! {told}")
+
+    def share_outputs(self, users: Iterable[str] | str) -> None:
+        """Let ``users`` read the outputs. In a plain folder everybody who has it can, and this says so first.
+
+        Raises:
+            InvalidTransition: (a ValueError) the job is not done.
+            NotAllowed: (a PermissionError) this is not the owner.
+        """
+        self._share(Grants(outputs=self._people(users)), "outputs")
+
+    def share_logs(self, users: Iterable[str] | str) -> None:
+        """Let ``users`` read stdout, stderr and the return code; see `share_outputs`."""
+        self._share(Grants(logs=self._people(users)), "logs")
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Stop the job: the owner at once, the submitter by withdrawing it; on one that is over it changes nothing.
+
+        Raises:
+            InvalidTransition: (a ValueError) the owner cancels what is not approved yet.
+            NotAllowed: (a PermissionError) this is neither of them.
+        """
+        place, viewer = self._known_place(), self.client.viewer
+        if self.state.is_terminal:
+            return
+        if viewer.owns(place) or viewer.email != place.submitter:
+            acts.cancel(viewer, place, reason)
+            self._say(f"🚫 Job '{self.name}' cancelled.")
+        else:
+            self.withdraw(reason or "")
+
+    def clean(self) -> None:
+        """Remove a job that is over from the folder, and its results from the owner's home; the ledger stays.
+
+        Raises:
+            InvalidTransition: (a ValueError) it is not over.
+            NotAllowed: (a PermissionError) this is not the owner.
+        """
+        acts.clean(self.client.viewer, self._known_place())
+        self._say(f"🧹 Job '{self.name}' cleaned.")
+
+    # The verb of the submitter
+
+    def withdraw(self, reason: str = "") -> None:
+        """Take one's own job back; if it runs already, the owner's runner stops it.
+
+        Raises:
+            InvalidTransition: (a ValueError) it is over.
+            NotAllowed: (a PermissionError) this is not the submitter.
+        """
+        acts.withdraw(self.client.viewer, self._known_place(), reason)
+        self._say(f"↩️ Job '{self.name}' withdrawn.")
+
+    # Looking
+
+    def review(self) -> ShownReview:
+        """Everything that would run, and under what conditions, as text; a later `approve` says yes to this.
+
+        Raises:
+            JobNotFoundError: the directory is gone.
+        """
+        from .views.reviewed import show
+
+        try:
+            shown = show(self.client.viewer, self._known_place(), self.client.config)
+        except FileNotFoundError as error:
+            raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
+        self._record = shown.found.record
+        self._seen = shown.found.digest
+        if self.client.viewer.owns(shown.found.record.place):
+            self.client.home.make()
+            self.client.home.remember_seen(shown.found.record.place, shown.found.digest)
+        return shown
+
+    @property
+    def output_paths(self) -> list[Path]:
+        """What lies directly in the outputs, for those who may read them; empty before the job is done."""
+        if self._place is None:
+            return []
+        return self._results().outputs()
+
+    @property
+    def files(self) -> list[Path]:
+        """Files and folders directly in the job's directory; empty when it is gone."""
+        try:
+            return sorted(self.location.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    @property
+    def stdout(self) -> StdoutViewer:
+        """What the job printed, once it is done."""
+        return StdoutViewer(*self._log("stdout"))
+
+    @property
+    def stderr(self) -> StderrViewer:
+        """What the job printed to its error stream, once it is done."""
+        return StderrViewer(*self._log("stderr"))
+
+    @property
+    def history(self) -> list[Said]:
+        """Everything that was said of this submission, oldest first: to the owner all, to others what is public."""
+        return results.history(self.client.viewer, self._look())
+
+    def verify(self) -> Verification:
+        """Check everything anew: seals, the submitted files, and the released ones against what was promised."""
+        return results.verify(self.client.viewer, self._look())
+
+    def wait(self, timeout: float | None = None) -> JobState:
+        """Return when the job is over and everything that was promised to this person has arrived.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            JobTimeoutError: it took longer; the job goes on.
+        """
+        record = self.record
+        if record.state.is_terminal and self._results().is_complete:
+            return record.state
+        from .watch import Watch
+
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        with Watch(_SWEEP_SECONDS) as watch:
+            while True:
+                is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
+                record = self.record
+                if record.state.is_terminal and self._results().is_complete:
+                    return record.state
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise JobTimeoutError(f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on.")
+                if not is_new_there:
+                    watch.wait(at_most=left)
+                    watch.moved()
+                    watch.is_sweep_due()
+
+    def __str__(self) -> str:
+        return text.job_line(self.name, self.status, self.datasite_owner_email)
+
+    def __repr__(self) -> str:
+        return (
+            f"JobInfo(name={self.name!r}, submitted_by={self.submitted_by!r},"
+            f" current_user_email={self.current_user_email!r}, status={self.status!r})"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, JobInfo):
+            return NotImplemented
+        return (self.location, self.current_user_email) == (other.location, other.current_user_email)
+
+    def __hash__(self) -> int:
+        return hash((self.location, self.current_user_email))
+
+    # Beneath
+
+    @property
+    def _root(self) -> Path | None:
+        return getattr(self.client, "root", None)
+
+    def _find_place(self) -> Place | None:
+        if self._root is None:
+            return None
+        try:
+            return place_of(self._root, self.location)
+        except UnreadableJob:
+            return None
+
+    def _known_place(self) -> Place:
+        return self.record.place
+
+    def _refresh(self) -> JobRecord:
+        assert self._place is not None  # noqa: S101 - asked only where there is one
+        try:
+            record = self.client.store.again(self._place, self._record)
+        except JobNotFoundError:
+            if self._record is None:
+                raise
+            return self._record  # what it was when it was last there
+        self._record = record
+        return record
+
+    def _look(self) -> folder.Look:
+        place = self._known_place()
+        try:
+            return folder.look(self.client.root, place, self.client.viewer)
+        except FileNotFoundError as error:
+            raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
+
+    def _results(self) -> results.Results:
+        return results.Results(self.client.viewer, self.record)
+
+    def _log(self, stream: str) -> tuple[Path | None, str]:
+        if self._place is None or not self._refresh().state.is_terminal or self.status != "done":
+            return None, f"No {stream} available - job not completed yet"
+        return self._results().log(stream), f"No {stream} file found"
+
+    def _people(self, who: bool | Iterable[str]) -> tuple[str, ...]:
+        if isinstance(who, bool):
+            return (self.submitted_by,) if who else ()
+        if isinstance(who, str):
+            who = [who]
+        return release.may_share_with(who)
+
+    def _share(self, grants: Grants, what: str) -> None:
+        people = grants.outputs or grants.logs
+        if not people:
+            raise InvalidTransition(f"Name at least one person to share the {what} of '{self.name}' with.")
+        place = self._known_place()
+        acts.may_share(self.client.viewer, place)
+        if self.client.config.folder == "plain":
+            self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{self.name}'.")
+        acts.share(self.client.viewer, place, grants)
+        self._say(f"📤 The {what} of '{self.name}' are shared with {', '.join(people)}.")
+
+    def _say(self, line: str) -> None:
+        self.client.say(line)
+
+
+def __getattr__(name: str) -> object:
+    """`JobsList` is found here, too, as the older package had it."""
+    if name == "JobsList":
+        from .jobs import JobsList
+
+        return JobsList
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

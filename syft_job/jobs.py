@@ -1,0 +1,124 @@
+"""`JobsList`: many jobs, in order, found by position, slice or name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import overload
+
+from .errors import JobNotFoundError
+from .job import JobInfo
+from .record import JobRecord
+from .views import text
+
+
+class JobsList:
+    """A list of jobs that prints itself and finds jobs by name.
+
+    Args:
+        jobs: the jobs, in the order in which they are shown; ``[i]`` as displayed is ``jobs[i]``.
+        root_email: whose datasite is shown first.
+        notes: sentences to show below the list.
+    """
+
+    def __init__(self, jobs: Iterable[JobInfo], root_email: str, *, notes: Sequence[str] = ()) -> None:
+        self._items: list[JobInfo | JobRecord] = list(jobs)
+        self._made: Callable[[JobRecord], JobInfo] | None = None
+        self.root_email = root_email
+        self.notes = tuple(notes)
+
+    @classmethod
+    def of_records(
+        cls,
+        records: list[JobRecord],
+        root_email: str,
+        make: Callable[[JobRecord], JobInfo],
+        notes: Sequence[str] = (),
+    ) -> JobsList:
+        """A list over records that become `JobInfo` objects when somebody asks for them."""
+        jobs = cls([], root_email, notes=notes)
+        jobs._items = list(records)
+        jobs._made = make
+        return jobs
+
+    @property
+    def jobs(self) -> list[JobInfo]:
+        """The jobs as a plain list."""
+        return list(self)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[JobInfo]:
+        return (self._job(index) for index in range(len(self._items)))
+
+    @overload
+    def __getitem__(self, index: int | str) -> JobInfo: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> JobsList: ...
+
+    def __getitem__(self, index: int | str | slice) -> JobInfo | JobsList:
+        """One job by position or by name, or a slice as another list.
+
+        A name is ``"name"``, ``"submitter/name"`` or ``"owner/submitter/name"``.
+
+        Raises:
+            IndexError: there is no such position.
+            JobNotFoundError: (a ValueError) no job bears the name, or several do.
+            TypeError: the index is of another type.
+        """
+        if isinstance(index, str):
+            return self._job(self._find(index))
+        if isinstance(index, slice):
+            part = JobsList([], self.root_email, notes=self.notes)
+            part._items, part._made = self._items[index], self._made
+            return part
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise TypeError(f"a job is found by position, slice or name, not by {type(index).__name__}")
+        if not -len(self._items) <= index < len(self._items):
+            raise IndexError(f"there is no job {index}; the list has {len(self._items)}")
+        return self._job(index % len(self._items))
+
+    def __contains__(self, job: object) -> bool:
+        return any(mine == job for mine in self)
+
+    def __str__(self) -> str:
+        rows = [_row(item) for item in self._items]
+        return text.overview(rows, self.root_email, self.notes)
+
+    def __repr__(self) -> str:
+        return f"JobsList({len(self)} jobs)"
+
+    def _job(self, index: int) -> JobInfo:
+        item = self._items[index]
+        if isinstance(item, JobInfo):
+            return item
+        assert self._made is not None  # noqa: S101 - records come with the way to make jobs of them
+        job = self._items[index] = self._made(item)
+        return job
+
+    def _find(self, name: str) -> int:
+        found = [index for index, item in enumerate(self._items) if name in _names_of(item)]
+        if not found:
+            raise JobNotFoundError(f"There is no job called '{name}' in this list.", name=name)
+        if len(found) > 1:
+            bearers = ", ".join(repr("/".join(_place(self._items[index]))) for index in found)
+            raise JobNotFoundError(f"{len(found)} jobs are called '{name}'. Say which: {bearers}.", name=name)
+        return found[0]
+
+
+def _row(item: JobInfo | JobRecord) -> tuple[str, str, str, str]:
+    """What the overview shows of a job: a record as it was listed, a job that somebody asked for as it is now."""
+    owner, submitter, name = _place(item)
+    return (owner, name, item.status, submitter)
+
+
+def _place(item: JobInfo | JobRecord) -> tuple[str, str, str]:
+    if isinstance(item, JobInfo):
+        return (item.datasite_owner_email, item.submitted_by, item.name)
+    return item.place
+
+
+def _names_of(item: JobInfo | JobRecord) -> tuple[str, str, str]:
+    owner, submitter, name = _place(item)
+    return (name, f"{submitter}/{name}", f"{owner}/{submitter}/{name}")

@@ -1,0 +1,96 @@
+"""Where something can move a job now: which directories the runner watches.
+
+It is told of each job that is looked at and of each attempt that starts or ends, so that what one job costs does not
+depend on how many others wait.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from syft_job import names
+from syft_job.home import Home
+from syft_job.markers import OWNERS_NAMES
+from syft_job.place import JOBS, Place
+from syft_job.spec import CODE
+from syft_job.watch import Watch
+
+from .attempt import VERDICT, Attempt
+
+_HOMES_OWN_NEWS = frozenset({"ledger.jsonl", "paused"})
+
+
+class Lookout:
+    """Keeps a `Watch` on the directories of a datasite and its home that matter.
+
+    Args:
+        watch: what wakes the runner.
+        home: the owner's home.
+    """
+
+    def __init__(self, watch: Watch, home: Home) -> None:
+        self._watch = watch
+        self._root = home.root
+        self._owner = home.email
+        self._jobs = home.root.joinpath(home.email, *JOBS)
+        watch.add(home.path, _HOMES_OWN_NEWS.__contains__)
+        watch.add(home.path / "begun")
+
+    def sweep(self, submitters: Iterable[str]) -> None:
+        """Watch the submitters' folders, which may have come or come back."""
+        self._watch.add(self._jobs, names.is_address)
+        for submitter in submitters:
+            self._watch.add(self._jobs / submitter, _is_no_litter)
+
+    def watch_job(self, place: Place) -> None:
+        """Watch a job from now on; what is done after this is not missed."""
+        self._watch.add(self._jobs / place.submitter, _is_no_litter)
+        for directory in self._directories(place):
+            self._watch.add(directory, _is_theirs)
+
+    def leave_job(self, place: Place) -> None:
+        """Watch a job no more: it is over, or went away."""
+        for directory in self._directories(place):
+            self._watch.drop(directory)
+
+    def watch_attempt(self, attempt: Attempt) -> bool:
+        """Watch for the end of an attempt; returns whether that is new, so that one must look once more."""
+        return self._watch.add(attempt.workspace, VERDICT.__eq__)
+
+    def leave_attempt(self, attempt: Attempt) -> None:
+        """Watch for the end of an attempt no more."""
+        self._watch.drop(attempt.workspace)
+
+    def places(self) -> set[Place]:
+        """Which jobs moved since the last call, as far as events tell. The home's own news name no job."""
+        found = set()
+        for path in self._watch.moved():
+            parts = path.relative_to(self._jobs).parts if path.is_relative_to(self._jobs) else ()
+            if len(parts) == 1:  # a submitter's folder that is new here
+                self._watch.add(path, _is_no_litter)
+                found |= {Place(self._owner, parts[0], name) for name in _listed(path)}
+            elif parts:
+                found.add(Place(self._owner, parts[0], parts[1]))
+        return found
+
+    def _directories(self, place: Place) -> tuple[Path, Path]:
+        location = place.under(self._root)
+        return location, location / CODE.rstrip("/")
+
+
+def _is_theirs(name: str) -> bool:
+    """Whether a name in a job's directory is not the owner's: what the owner says is told by the ledger."""
+    return name not in OWNERS_NAMES and _is_no_litter(name)
+
+
+def _is_no_litter(name: str) -> bool:
+    return not names.is_litter(name)
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []  # the sweep says what is the matter

@@ -1,0 +1,230 @@
+"""Moving one job at most one square: the steps of the table that the runner takes.
+
+A square reads what is true, does one thing and tells what moved. It keeps no job's state; it only remembers what it
+need not do again: which starts it has announced and when it last tried what did not work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from syft_job import acts, folder, release
+from syft_job.backends.shell import Verdict
+from syft_job.config import SyftJobConfig
+from syft_job.errors import JobNotFoundError, NotStarted, SyftJobError
+from syft_job.folder import Viewer
+from syft_job.lifecycle import Fact, JobState, Who
+from syft_job.place import Place
+from syft_job.record import JobRecord, StatusTransition
+
+from . import attempt as attempts
+from .attempt import Attempt
+from .telling import ENDED, end_of
+from .terms import Terms
+
+
+class Squares:
+    """The runner's hand: starts, looks after and finishes attempts of one datasite.
+
+    Args:
+        viewer: the owner.
+        config: what the owner allows.
+        terms: under what jobs run here.
+        say: called with one line for each thing that happens.
+        patience: seconds between two tries of something that did not work.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        config: SyftJobConfig,
+        terms: Terms,
+        say: Callable[[str], None],
+        patience: float,
+    ) -> None:
+        self.viewer = viewer
+        self.config = config
+        self.terms = terms
+        self._say = say
+        self._patience = patience
+        self._announced: set[tuple[str, int]] = set()
+        self._tried: dict[tuple[str, int], float] = {}
+        self._untold: dict[Place, None] = {}
+        self._at_home = threading.Lock()
+
+    def put_right(self, place: Place) -> JobRecord:
+        """Look at a job in full; put back the owner's markers that it lacks and end what its submitter took back.
+
+        What is ended is told when it is dead, as every end is.
+
+        Raises:
+            JobNotFoundError: it is gone.
+        """
+        try:
+            look = folder.look(self.viewer.home.root, place, self.viewer)
+        except FileNotFoundError as error:
+            raise JobNotFoundError(f"There is no job '{place}'.") from error
+        record = look.record
+        if acts.is_out_of_order(self.viewer, look):
+            for name in acts.restore(self.viewer, place):
+                self._say(f"'{place.name}': put '{name}' back, which was missing from the folder.")
+        if record.state is JobState.RUNNING and record.standing.withdrawn:
+            acts.cancel(self.viewer, place, "withdrawn by its submitter", Who.RUNNER)
+        return record
+
+    def start(self, place: Place) -> None:
+        """Take an approved job to the point where its supervisor is spawned; harmless if it is not approved any more.
+
+        Raises:
+            NotStarted: it may not start, or not now; the message says why.
+        """
+        look = folder.look(self.viewer.home.root, place, self.viewer)
+        record = look.record
+        attempt = Attempt(self.viewer, place, record.id, record.attempt)
+        if record.state is not JobState.QUEUED or (record.id, record.attempt) in self.viewer.home.ledger.unfinished():
+            return
+        self._tried[record.id, record.attempt] = time.monotonic()
+        attempts.start(attempt, look, self.config, self.terms)
+        if self.viewer.home.aside(record.id) is not None:
+            self.viewer.home.say_aside(record.id, None)
+
+    def tend(self, attempt: Attempt) -> list[StatusTransition]:
+        """Look after an attempt that was said to start: has it begun, is it over, is nobody there any more?"""
+        verdict = attempts.verdict_of(attempt)
+        if verdict is not None:
+            return self._finish(attempt, attempts.outcome_of(verdict), verdict)
+        self._stop_what_was_cancelled(attempt)
+        if attempts.has_begun(attempt):
+            if attempts.is_claimed_for_nobody(attempt):
+                return self._finish(attempt, "cancelled", None)
+            if attempts.supervisor_lives(attempt):
+                return self._announce_start(attempt)
+            attempts.refuse_other_host(attempt)
+            # It may have ended between the two looks, or the power went before the verdict had its name.
+            verdict = attempts.verdict_of(attempt, is_nobody_there=True)
+            return self._finish(attempt, attempts.outcome_of(verdict), verdict)
+        if not attempts.supervisor_lives(attempt):
+            return self._begin_again(attempt)
+        return []
+
+    def take_untold(self) -> list[Place]:
+        """The jobs whose folder could not be told what happened, since the last call: look at them again."""
+        taken, self._untold = list(self._untold), {}
+        return taken
+
+    def bring_home(self, attempt: Attempt) -> list[StatusTransition]:
+        """Finish an attempt as far as that needs no folder, where its supervisor said how it ended.
+
+        From another thread than the rest, while the folder holds that one up; where it is at it, nothing is done.
+        """
+        verdict = attempts.verdict_of(attempt)
+        if verdict is None or not self._at_home.acquire(blocking=False):
+            return []
+        try:
+            moves = self._bring_home(attempt, attempts.outcome_of(verdict), verdict)
+            self._sweep_out(attempt)
+            return moves
+        finally:
+            self._at_home.release()
+
+    def carry_out_release(self, place: Place) -> None:
+        """Release what the yes promised, if that is still owed."""
+        released = acts.carry_out_release(self.viewer, place)
+        if released is not None:
+            people = ", ".join(sorted({*released.outputs, *released.logs}))
+            self._say(f"📤 '{place.name}': released to {people}, as the yes said.")
+
+    def _begin_again(self, attempt: Attempt) -> list[StatusTransition]:
+        """An attempt that was said to start and has not begun: spawn it again, unless it must not start any more."""
+        try:
+            look = folder.look(self.viewer.home.root, attempt.place, self.viewer)
+        except FileNotFoundError:
+            return []  # the folder is away; nothing says that it is not wanted any more
+        if look.record.id != attempt.job or look.record.state is not JobState.QUEUED:
+            return self._finish(attempt, "cancelled", None) if attempts.claim_for_nobody(attempt) else []
+        key = (attempt.job, attempt.number)
+        before = self._tried.get(key)
+        if before is None or time.monotonic() - before >= self._patience:
+            self._tried[key] = time.monotonic()
+            attempts.start(attempt, look, self.config, self.terms)
+            if before is not None:
+                raise NotStarted(
+                    "its supervisor ended without beginning it, and was started again. See whether"
+                    f" {str(attempt.claim.parent)!r} can be written"
+                )
+        return []
+
+    def _stop_what_was_cancelled(self, attempt: Attempt) -> None:
+        """Ask the supervisor once more where whoever cancelled did not get that far."""
+        is_cancelled = Fact("cancelled", attempt.number) in self.viewer.home.ledger.facts(attempt.job)
+        if is_cancelled and not (attempt.workspace / acts.CANCEL_REQUEST).exists():
+            acts.ask_to_stop(self.viewer, attempt.job, attempt.number)
+
+    def _announce_start(self, attempt: Attempt, *, is_over: bool = False) -> list[StatusTransition]:
+        key = (attempt.job, attempt.number)
+        if key in self._announced:
+            return []
+        self._announced.add(key)
+        if not is_over:
+            with self._telling(attempt.place):
+                acts.publish_running(self.viewer, attempt.place)
+        if key not in self._announced:
+            return []  # it ended meanwhile, which was told
+        self._say(f"🔄 '{attempt.place.name}' from {attempt.place.submitter} is running.")
+        now = time.time()
+        return [StatusTransition(attempt.job, JobState.QUEUED, JobState.RUNNING, now, "begun", attempt.place)]
+
+    def _finish(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> list[StatusTransition]:
+        moves = self._announce_start(attempt, is_over=True) if verdict is not None else []
+        with self._at_home:
+            moves += self._bring_home(attempt, outcome, verdict)
+        with self._telling(attempt.place):
+            acts.restore(self.viewer, attempt.place)
+        self._sweep_out(attempt)
+        return moves
+
+    def _bring_home(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> list[StatusTransition]:
+        """Results to the home, the end to the ledger; nothing here needs the folder."""
+        job, number, place = attempt.job, attempt.number, attempt.place
+        self.viewer.home.ledger.refresh()
+        if (job, number) not in self.viewer.home.ledger.unfinished():
+            return []  # it was brought home while the folder held this thread up
+        left_out = attempts.collect(attempt, verdict)
+        acts.say_over(
+            self.viewer,
+            place,
+            job,
+            number,
+            outcome,
+            owed=bool(release.promised(self.viewer, job, number)),
+            tacit=self.config.tell_outcome == "when_shared",
+            left_out=left_out or None,
+            **attempts.told_by(verdict),
+        )
+        self._announced.discard((job, number))
+        self._tried.pop((job, number), None)
+        state = end_of(self.viewer.home, job, number, outcome)
+        emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
+        self._say(f"{emoji} '{place.name}' from {place.submitter} {ENDED[state]}.")
+        for words in left_out:
+            self._say(f"   left out of its results: {words}")
+        return [StatusTransition(job, JobState.RUNNING, state, time.time(), ENDED[state], place)]
+
+    def _sweep_out(self, attempt: Attempt) -> None:
+        try:
+            attempts.sweep_out(attempt)
+        except (SyftJobError, OSError) as error:
+            self._say(f"   its workspace stays until syft-job clean: {error}")
+
+    @contextmanager
+    def _telling(self, place: Place) -> Iterator[None]:
+        """Tell the folder what is said already; where that does not work now, the job is looked at again."""
+        try:
+            yield
+        except JobNotFoundError:
+            return  # it went away; the sweep finds it when it is back
+        except (SyftJobError, OSError):
+            self._untold[place] = None  # the look that follows says what is in the way

@@ -1,0 +1,32 @@
+"""What stands between a job and its owner's machine: a command in, a wrapped command out.
+
+`bubblewrap` gives a job a world of its own: no network, no view of anybody's files, its own processes only. `bare`
+gives it nothing but a directory and an environment. This room knows how a command is wrapped, what that contains and
+what not, and whether this host can do it; it starts no jobs and decides nothing.
+"""
+
+from .base import STANDARD_PATH, Containment, Sandbox, Workspace, clean_env
+from .boxed import DROPPED_USER, INSIDE, TEMPORARY_BYTES, Bubblewrap, bubblewrap
+from .choosing import SYSTEM_PYTHON, best_available, by_name, describe, usable_interpreter, why_not
+from .nothing import Bare, bare
+
+__all__ = [
+    "DROPPED_USER",
+    "INSIDE",
+    "STANDARD_PATH",
+    "SYSTEM_PYTHON",
+    "TEMPORARY_BYTES",
+    "Bare",
+    "Bubblewrap",
+    "Containment",
+    "Sandbox",
+    "Workspace",
+    "bare",
+    "best_available",
+    "bubblewrap",
+    "by_name",
+    "clean_env",
+    "describe",
+    "usable_interpreter",
+    "why_not",
+]

@@ -1,0 +1,1 @@
+"""What people see: terminal text and, later, pages. Views read records and change nothing."""

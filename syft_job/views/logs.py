@@ -1,0 +1,61 @@
+"""A log as an object: text where text is wanted, a short form where an object is shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from syft_job.visible import decoded, visible, without_colours
+
+SHORT_LINES = 3
+SHOWN_BYTES = 32 << 20
+"""More of a log than this is not read into memory; the text says how much there is."""
+
+
+class LogViewer:
+    """The captured output of a job, or the sentence that says why there is none.
+
+    ``str()`` gives the text without terminal escapes; ``repr()`` gives it up to three lines and a summary above.
+    """
+
+    stream = "log"
+
+    def __init__(self, path: Path | None, instead: str) -> None:
+        self.path = path
+        self._instead = instead
+
+    @property
+    def text(self) -> str:
+        """The whole text, read anew each time."""
+        if self.path is None:
+            return self._instead
+        with self.path.open("rb") as log:
+            data = log.read(SHOWN_BYTES)
+            left = os.fstat(log.fileno()).st_size - len(data)
+        more = f"\n[{left} bytes more in {self.path}]\n" if left > 0 else ""
+        return visible(without_colours(decoded(data))) + more
+
+    @property
+    def line_count(self) -> int:
+        """How many lines the text has."""
+        return len(self.text.splitlines())
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        text = self.text
+        lines = len(text.splitlines())
+        return text if lines <= SHORT_LINES else f"{type(self).__name__}({lines} lines, {len(text)} chars)"
+
+
+class StdoutViewer(LogViewer):
+    """What a job printed."""
+
+    stream = "stdout"
+
+
+class StderrViewer(LogViewer):
+    """What a job printed to its error stream, tracebacks included."""
+
+    stream = "stderr"

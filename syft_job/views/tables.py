@@ -1,0 +1,142 @@
+"""Tables: fitted to a terminal with rich, or plain tab-separated columns for a pipe.
+
+Rows come in as records; everything that a stranger wrote is made visible here. rich is imported when a terminal is
+drawn to, never for a pipe.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from syft_job.record import JobRecord
+from syft_job.visible import visible_line
+
+from . import look
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+NEWEST = 50
+"""How many jobs a terminal is shown unless it asks for all."""
+
+_ID_DIGITS = 8
+_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "bright_black")}
+
+
+def plain(rows: Iterable[Sequence[str]]) -> str:
+    """One line a row, columns separated by tabs, and no heading: for `cut`, `awk` and `sort`."""
+    return "".join("\t".join(visible_line(cell) for cell in row) + "\n" for row in rows)
+
+
+def plain_jobs(records: Iterable[JobRecord]) -> str:
+    """id, status, state, owner, submitter, time of submission and name of each job."""
+    return plain(
+        (
+            record.id,
+            record.status,
+            record.state.value,
+            record.owner,
+            record.submitter,
+            record.submitted_at or "-",
+            record.name,
+        )
+        for record in records
+    )
+
+
+def jobs(
+    records: Sequence[JobRecord], me: str, notes: Iterable[str] = (), *, most: int | None = NEWEST, colours: bool = True
+) -> str:
+    """The newest ``most`` jobs as a table as wide as the terminal, the counts of all, and ``notes``."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("id", no_wrap=True, style="bright_black", min_width=_ID_DIGITS)
+    table.add_column("status", no_wrap=True, min_width=12)
+    table.add_column("job", overflow="fold", ratio=3)
+    table.add_column("from", overflow="fold", ratio=2)
+    table.add_column("to", overflow="fold", ratio=2)
+    table.add_column("submitted", no_wrap=True, min_width=16)
+    shown = records if most is None else records[:most]
+    for record in shown:
+        appearance = look.of_state(record.state.value, record.status)
+        words = record.status if record.state.value in ("succeeded", "rejected", "cancelled") else _status(record)
+        flag = " ⚠" if record.problem or record.findings else ""
+        table.add_row(
+            record.id[:_ID_DIGITS],
+            Text(f"{appearance.emoji} {words}{flag}", style=appearance.colour),
+            Text(visible_line(record.name)),
+            Text("you" if record.submitter == me else record.submitter),
+            Text("you" if record.owner == me else record.owner),
+            Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
+        )
+    counts = Counter(record.status for record in records)
+    lines = ["", f"{len(records)} jobs   " + "   ".join(_count(status, counts[status]) for status in counts)]
+    if len(shown) < len(records):
+        lines.append(f"… the newest {len(shown)} are shown; all of them: syft-job list --all")
+    lines += [visible_line(note) for note in notes]
+    return drawn(table, colours=colours) + "\n".join(lines) + "\n"
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> str:
+    """Words and values in two columns; a value of several lines is indented below the first."""
+    found = [(name, value) for name, value in rows if value]
+    width = max((len(name) for name, _ in found), default=0) + 2
+    lines = []
+    for name, value in found:
+        first, *more = value.split("\n")
+        lines += [f"{name:<{width}}{first}", *(" " * width + line for line in more)]
+    return "\n".join(lines) + "\n"
+
+
+def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool = True) -> str:
+    """What was looked at: (name, whether it is right, what was found, what to do), in a table for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, ok, told, advice in rows:
+        mark, colour = _MARKS[ok]
+        words = Text(visible_line(told), style="red" if ok is False else "")
+        if advice:
+            words.append(f"\n→ {visible_line(advice)}", style="yellow" if ok is not True else "bright_black")
+        table.add_row(Text(mark, style=colour), name, words)
+    return drawn(table, colours=colours)
+
+
+def plain_checks(rows: Sequence[tuple[str, bool | None, str, str]]) -> str:
+    """The same for a pipe: ok, wrong or note; name; what was found; what to do."""
+    words = {True: "ok", False: "wrong", None: "note"}
+    return plain((words[ok], name, told, advice) for name, ok, told, advice in rows)
+
+
+def drawn(what: RenderableType, *, colours: bool) -> str:
+    """``what`` as text as wide as the terminal, without spaces at the ends of lines."""
+    from rich.console import Console
+
+    into = io.StringIO()
+    width = max(shutil.get_terminal_size().columns, 60)
+    Console(
+        file=into, width=width, force_terminal=colours, no_color=not colours, legacy_windows=False, highlight=False
+    ).print(what)
+    return "".join(line.rstrip() + "\n" for line in into.getvalue().splitlines())
+
+
+def _status(record: JobRecord) -> str:
+    if record.status == "done":
+        return record.state.value.replace("_", " ")
+    if record.status == "arriving" and record.total:
+        return f"arriving {record.have}/{record.total}"
+    return record.status
+
+
+def _count(status: str, count: int) -> str:
+    return f"{look.of_status(status).emoji} {status}: {count}"

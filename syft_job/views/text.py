@@ -1,0 +1,121 @@
+"""Plain text for terminals and ``str()``: one job, a list of jobs, a review.
+
+Everything that a stranger wrote goes through `visible` first.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from syft_job.lifecycle import UNREADABLE
+from syft_job.record import JobRecord
+from syft_job.review import Review
+from syft_job.review.pack import ReviewedFile, fingerprint_of
+from syft_job.visible import visible, visible_line
+
+from . import look
+
+NO_JOBS = "📭 No jobs found.\n"
+_RULE = "─" * 78
+_ORDER = ("arriving", "inbox", "approved", "running", "done", "cancelled", "rejected", UNREADABLE)
+
+
+def job_line(name: str, status: str, owner: str) -> str:
+    """One job in one line: emoji, name, status and owner."""
+    return f"{look.of_status(status).emoji} {visible_line(name)} ({status}) -> {owner}"
+
+
+def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: Iterable[str] = ()) -> str:
+    """A list of jobs: for each owner a heading and one row a job, the total, the counts of each status.
+
+    Args:
+        rows: (owner, name, status, submitter) of each job; its position in the sequence is the index shown.
+        root_email: the owner who comes first.
+        notes: sentences to add at the end.
+    """
+    if not rows:
+        return NO_JOBS
+    owners = sorted({row[0] for row in rows}, key=lambda owner: (owner != root_email, owner))
+    lines = ["📊 Jobs Overview", "=" * 16]
+    for owner in owners:
+        lines += ["", f"👤 {owner}", "-" * (len(owner) + 3)]
+        for index, (_, name, status, submitter) in ((i, row) for i, row in enumerate(rows) if row[0] == owner):
+            emoji = look.of_status(status).emoji
+            lines.append(f"[{index}] {emoji} {visible_line(name)} ({status}) {submitter}")
+    counts = Counter(row[2] for row in rows)
+    shown = [status for status in _ORDER if status in counts] + sorted(set(counts) - set(_ORDER))
+    lines += ["", f"Total: {len(rows)} jobs"]
+    lines.append("  ".join(f"{look.of_status(status).emoji} {status}: {counts[status]}" for status in shown))
+    lines += list(notes)
+    return "\n".join(lines) + "\n"
+
+
+def findings(record: JobRecord) -> list[str]:
+    """What a person should know about a job, one line each."""
+    lines = [f"⚠ {visible_line(finding)}" for finding in record.findings]
+    if record.problem:
+        lines.insert(0, f"⛔ cannot be read as a job: {visible_line(record.problem)}")
+    if record.total and record.have < record.total:
+        lines.insert(0, f"⏳ arriving: {record.have} of {record.total} files are here")
+    return lines
+
+
+def review(found: Review) -> str:
+    """Everything that would run, in full; nothing is cut."""
+    record = found.record
+    lines = [
+        _RULE,
+        f"REVIEW  {visible_line(record.name)}",
+        _RULE,
+        f"from       {record.submitter}   (key {fingerprint_of(found)})",
+        f"to         {record.owner}",
+        f"submitted  {visible_line(record.submitted_at or 'at an unknown time')}   (their clock)",
+        f"status     {record.status}, attempt {record.attempt}",
+        *findings(record),
+    ]
+    lines += [wrapped(f"‼ {warning}", "") for warning in found.warnings]
+    if found.spec is not None:
+        asked = found.spec
+        lines += ["", "WOULD RUN", f"  {visible_line(found.command)}"]
+        lines += [wrapped(condition) for condition in found.conditions]
+        wanted = asked.resources.to_json()
+        if wanted:
+            told = (f"{key} {visible_line(str(getattr(asked.resources, key)))}" for key in wanted)
+            lines.append("  asks for " + ", ".join(told))
+        for title, values in (("dependencies", asked.dependencies), ("datasets", asked.datasets)):
+            if values:
+                lines += [f"  {title}:", *(f"    {visible_line(value)}" for value in values)]
+        if asked.metadata:
+            told = (f"    {visible_line(key)}: {visible_line(str(value))}" for key, value in asked.metadata.items())
+            lines += ["  metadata:", *told]
+        lines += ["", f"FILES  {len(found.files)}, {asked.total_bytes} bytes together"]
+        for file in found.files:
+            lines += _file(file)
+    if found.unlisted:
+        lines += ["", "BESIDE THE SUBMISSION  not part of it, never copied, never run"]
+        lines += [f"  {visible_line(path)}" for path in found.unlisted]
+    lines += ["", f"digest     {record.digest or 'unknown'}", "           a yes is to exactly this", _RULE]
+    return "\n".join(lines) + "\n"
+
+
+def _file(file: ReviewedFile) -> list[str]:
+    head = f"── {visible_line(file.path)}  {file.entry.size} bytes  sha256 {file.entry.sha256}"
+    lines = ["", head]
+    if file.difference:
+        lines.append(f"‼ {visible_line(file.difference)}; as it lies here it will not run")
+    if file.text is None:
+        return [*lines, "   (not text: only its size and digest can be shown)"] if not file.difference else lines
+    if not file.text:
+        return [*lines, "   (empty)"]
+    body = file.text if file.text.endswith("\n") else file.text + "\n"
+    width = len(str(body.count("\n")))
+    shown = [visible(line) for line in body[:-1].split("\n")]
+    lines += [f"{number:>{width}} │ {line}" for number, line in enumerate(shown, 1)]
+    return lines if file.text.endswith("\n") else [*lines, f"{'':>{width}} │ (no line end at the end of the file)"]
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """A paragraph folded for a terminal."""
+    return textwrap.fill(text, 78, initial_indent=indent, subsequent_indent=indent)

@@ -1,0 +1,177 @@
+"""Something moved there: file events as hints about where to look.
+
+Events are lost, doubled and early, so they only wake a loop that reads for itself; where there are none at all, a sweep
+each poll interval does. Directories are watched one by one, never recursively.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+MOST_WATCHES = 256
+"""More directories than this are left to the sweep: each watch costs a thread."""
+_LOOKS_UP = 0.2
+"""Seconds after which a wait sees that it is to stop."""
+_QUIET_KINDS = frozenset({"opened", "closed_no_write"})
+
+Matters = Callable[[str], bool] | None
+"""Which names in a directory matter; None for all of them."""
+
+# watchdog warns of races at its own end; with no logging set up, Python would print that to stderr.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
+
+
+class Watch:
+    """Wakes a loop when something moved in one of a set of directories, or when a sweep is due.
+
+    Args:
+        poll_interval: seconds after which a sweep is due, whatever the events say.
+        growing: whether a file that is being written has moved already, or only when it is whole.
+    """
+
+    def __init__(self, poll_interval: float, *, growing: bool = False) -> None:
+        self.poll_interval = poll_interval
+        self.is_blind = False
+        self._growing = growing
+        self._observer: Any = Observer()
+        self._watches: dict[str, tuple[Any, int]] = {}
+        self._matters: dict[str, Matters] = {}
+        self._moved: set[Path] = set()
+        self._bell = threading.Condition()
+        self._swept = float("-inf")
+
+    def __enter__(self) -> Self:
+        self._observer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+    def add(self, directory: Path, matters: Matters = None) -> bool:
+        """Watch one more directory, if there is room and it is there; one that is missing is left to the sweep.
+
+        Args:
+            directory: the directory.
+            matters: which names in it do.
+
+        Returns:
+            Whether it was not watched before, so that the caller must look at it once more.
+        """
+        path = str(directory)
+        inode = _inode(path)
+        if path in self._watches:
+            if self._watches[path][1] == inode:
+                self._matters[path] = matters
+                return False
+            self.drop(directory)  # another directory lies there by now
+        self._matters[path] = matters
+        if inode is None:
+            return False
+        if len(self._watches) >= MOST_WATCHES:
+            self.is_blind = True
+            return False
+        try:
+            watch = self._observer.schedule(_Told(self, growing=self._growing), path, recursive=False)
+        except OSError:
+            self.is_blind = self.is_blind or os.path.isdir(path)  # the system's limit is used up, or it went away
+            return False
+        self._watches[path] = (watch, inode)
+        return True
+
+    def drop(self, directory: Path) -> None:
+        """Watch a directory no more; harmless where it is not watched."""
+        path = str(directory)
+        self._matters.pop(path, None)
+        if path in self._watches:
+            watch, _ = self._watches.pop(path)
+            self._observer.unschedule(watch)
+
+    def only(self, directories: Mapping[Path, Matters]) -> bool:
+        """Watch exactly these directories, as far as there is room.
+
+        Args:
+            directories: each with the names in it that matter; the first ones are the most important.
+
+        Returns:
+            Whether one of them was not watched before.
+        """
+        self.is_blind = False
+        wanted = {str(directory) for directory in directories}
+        for path in [path for path in self._matters if path not in wanted]:
+            self.drop(Path(path))
+        is_new = [self.add(directory, matters) for directory, matters in directories.items()]
+        return any(is_new)
+
+    def is_sweep_due(self) -> bool:
+        """Whether the poll interval is over; if so, it begins anew and what moved is forgotten."""
+        now = time.monotonic()
+        if now - self._swept < self.poll_interval:
+            return False
+        self._swept = now
+        with self._bell:
+            self._moved.clear()
+        return True
+
+    def moved(self) -> set[Path]:
+        """The paths that moved since the last call."""
+        with self._bell:
+            moved, self._moved = self._moved, set()
+        return moved
+
+    def wait(self, stop: threading.Event | None = None, *, at_most: float = float("inf")) -> None:
+        """Return when something moved, a sweep is due, ``stop`` is set (seen within 0.2 s), or the time is up.
+
+        Args:
+            stop: another reason to return.
+            at_most: seconds to wait.
+        """
+        until = min(self._swept + self.poll_interval, time.monotonic() + at_most)
+        with self._bell:
+            while (
+                not self._moved and not (stop is not None and stop.is_set()) and (left := until - time.monotonic()) > 0
+            ):
+                self._bell.wait(min(left, _LOOKS_UP))
+
+    def tell(self, path: Path) -> None:
+        """Take note that something moved at ``path``, if it matters."""
+        matters = self._matters.get(str(path.parent))
+        if matters is not None and not matters(path.name):
+            return
+        with self._bell:
+            self._moved.add(path)
+            self._bell.notify_all()
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+class _Told(FileSystemEventHandler):
+    def __init__(self, watch: Watch, *, growing: bool) -> None:
+        self._watch = watch
+        self._growing = growing
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in _QUIET_KINDS:
+            return
+        if event.event_type == "modified" and (event.is_directory or not self._growing):
+            return  # of a directory it is said with each move in it, of a file again when it is whole
+        for path in (event.src_path, event.dest_path):
+            if path:
+                self._watch.tell(Path(os.fsdecode(path)))

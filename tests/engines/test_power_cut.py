@@ -1,0 +1,185 @@
+"""The power goes at any change of a job's life, and what was not fsynced is forgotten, the names of files included."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from syft_job import home
+from syft_job.backends.shell import SUPERVISOR
+from syft_job.errors import SyftJobError
+from syft_job.lifecycle import JobState
+from syft_job.runner import JobRunner
+from syft_job.testimony import MISSING
+from syft_job.testing import TwoPeople
+from tests.engines.misbehaving import FaultyFolder, until, why_no_fuse
+
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(why_no_fuse() is not None, reason=str(why_no_fuse()))]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyFolder]:
+    """Shared folder, homes and workspaces lie on it, so that one cut is one moment for all three."""
+    with FaultyFolder(tmp_path / "faulty") as faulty:
+        (faulty.mount / "work").mkdir()
+        monkeypatch.setenv("SYFT_JOB_WORK", str(faulty.mount / "work"))
+        yield faulty
+
+
+@contextmanager
+def booted(folder: FaultyFolder) -> Iterator[TwoPeople]:
+    """Both people in new processes, as it were: nothing is remembered but what lies on the disk."""
+    home._homes.clear()
+    with TwoPeople(folder.mount, sandbox="bare") as people:
+        folder.settle()
+        yield people
+
+
+class Life:
+    """A job's life; it notes what was acknowledged to somebody."""
+
+    def __init__(self, canary: Path, name: str) -> None:
+        self.canary, self.name = canary, name
+        self.acknowledged: list[str] = []
+        self.starts = 0
+
+    def live(self, people: TwoPeople) -> None:
+        # A job that wants its results to survive says so to its disk, as all who write do.
+        script = f"echo {self.name} >> {self.canary}\necho 1 > outputs/one.csv\nsync outputs/one.csv outputs\n"
+        if not people.location(self.name).exists():
+            people.submit(script, self.name)
+            self.acknowledged.append("submit")
+        job = people.owner_job(self.name)
+        if job.status == "inbox":
+            job.approve(share_outputs=True, share_logs=True)
+            self.acknowledged.append("approve")
+        if JobRunner(people.owner.config, announce=None).process_approved_jobs(stream_output=False):
+            self.acknowledged.append("run")
+
+    def runs(self) -> int:
+        return self.canary.read_text().split().count(self.name) if self.canary.exists() else 0
+
+    def assert_in_order(self, people: TwoPeople) -> None:
+        """What the power cut left: nothing half is taken for whole, and no marker is ahead of what it speaks of."""
+        location = people.location(self.name)
+        said: set[str] = set()
+        record = None
+        if location.exists():
+            with suppress(SyftJobError):
+                record = people.owner.store.get(people.place(self.name))
+        if record is not None:
+            lines = people.owner.home.ledger.lines(record.id)
+            said = {line.event for line in lines}
+            held = people.owner.home.held(record.id, 1)
+            names = {path.name for path in location.iterdir()}
+            wrong = [] if record.state is JobState.CREATED else people.owner.job_of(record).verify().fails
+            assert [line for line in wrong if MISSING not in line] == [], "only markers that are put back are missing"
+            assert "approved" not in names or "approve" in said
+            assert "over" not in said or (held / "outputs" / "one.csv").read_text() == "1\n", "held before it is over"
+            assert "over" not in said or (held / "logs" / "returncode.txt").read_text() == "0\n"
+            assert "done" not in names or "over" in said
+            assert "released" not in said or {"shared", "outputs"} <= names
+        assert not self.runs() or "start" in said, "nothing runs that the ledger does not have"
+        if "submit" in self.acknowledged:
+            assert record is not None
+            assert not record.problem
+            assert record.state is not JobState.CREATED, "what was submitted is here, whole"
+        if "approve" in self.acknowledged:
+            assert "approve" in said, "a yes that was acknowledged is not lost"
+        if "run" in self.acknowledged:
+            assert "over" in said
+
+
+def end_supervisors(folder: FaultyFolder) -> None:
+    """End what runs on the file system, as a power cut does; all of it was started here."""
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            if str(SUPERVISOR) in words and any(word.startswith(str(folder.mount)) for word in words):
+                for one in [process, *process.children(recursive=True)]:
+                    with suppress(psutil.NoSuchProcess):
+                        one.kill()
+                process.wait(60)
+
+
+def cut(folder: FaultyFolder, life: Life, after: int) -> tuple[bool, float]:
+    """One life with a cut before a change, and the recovery; whether it was cut at all, and how long that took."""
+    with booted(folder) as people:
+        folder.cut_after(after)
+        with suppress(SyftJobError, OSError):
+            life.live(people)
+        was_cut = folder.changes >= after
+        end_supervisors(folder)
+    folder.restart()
+    began = time.monotonic()
+    with booted(folder) as people:
+        life.assert_in_order(people)
+        life.acknowledged.clear()
+        until(lambda: _lived(people, life), "it is over")
+        job = people.owner_job(life.name)
+        if job.state is JobState.LOST:  # it had begun, and nobody was left to say how it ended: a person decides
+            assert people.owner.home.begun(job.id, 1).read_text(), "it had begun"
+            job.rerun()
+            until(lambda: _lived(people, life), "it is over")
+            job.share_outputs(people.submitter_email)
+        theirs = people.submitters_job(life.name)
+        assert job.state is JobState.SUCCEEDED, job.history
+        assert theirs.verify().ok, str(theirs.verify())
+        assert [path.read_text() for path in theirs.output_paths] == ["1\n"]
+        seconds = time.monotonic() - began
+        life.starts = sum(line.event == "start" for line in people.owner.home.ledger.lines(job.id))
+        job.clean()
+    return was_cut, seconds
+
+
+def _lived(people: TwoPeople, life: Life) -> bool:
+    life.live(people)
+    return people.owner_job(life.name).status == "done" and not people.owner.home.ledger.owed()
+
+
+def changes_of_a_life(folder: FaultyFolder, canary: Path) -> int:
+    life = Life(canary, "whole")
+    with booted(folder) as people:
+        folder.cut_after(1_000_000)
+        life.live(people)
+        count = folder.changes
+        people.owner_job("whole").clean()
+    folder.restart()
+    return count
+
+
+def cut_at(folder, tmp_path, faults, pick):
+    canary = tmp_path / "canary"
+    total = changes_of_a_life(folder, canary)
+    twice = lost = times = 0
+    longest = 0.0
+    for after in pick(total):
+        life = Life(canary, f"job-{after}")
+        try:
+            was_cut, seconds = cut(folder, life, after)
+        except BaseException as error:
+            error.add_note(f"the power went before change {after} of {total}")
+            raise
+        times += was_cut
+        longest = max(longest, seconds)
+        twice += max(0, life.runs() - life.starts)
+        lost += life.runs() == 0
+    faults.saw("a power cut that forgets what was not fsynced", times=times, lost=lost, twice=twice, seconds=longest)
+    assert (lost, twice) == (0, 0)
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+def test_the_power_goes_somewhere_in_a_jobs_life(folder, tmp_path, faults, nth):
+    cut_at(folder, tmp_path, faults, lambda total: range(5 + nth * total // 12, total, total // 6))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("nth", range(4))
+def test_the_power_goes_before_any_change(folder, tmp_path, faults, nth):
+    cut_at(folder, tmp_path, faults, lambda total: range(1 + nth, total + 1, 4))

@@ -1,0 +1,219 @@
+"""`JobRunner.run` in a thread, with real file events; the sweep is a minute away, so it must be the events."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from syft_job.job import JobInfo
+from syft_job.lifecycle import JobState
+from syft_job.runner import JobRunner
+from syft_job.testing import TwoPeople
+from tests.reliability import Faults
+
+NAME = "Tides"
+FAR = 60.0
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[TwoPeople]:
+    with TwoPeople(tmp_path, sandbox="bare") as both:
+        yield both
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Far less than a poll interval, and far more than an event needs on a busy machine."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "no event woke the runner"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(people: TwoPeople, poll_interval: float = FAR) -> Iterator[JobRunner]:
+    serving, stop = JobRunner(people.owner.config, poll_interval=poll_interval, announce=None), threading.Event()
+    failed: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            serving.run(stop)
+        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+            failed.append(error)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        until(lambda: failed or (people.owner.home.path / "runner.pid").exists())
+        yield serving
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert not failed, failed
+
+
+def saw(faults: Faults, fault: str, canary: Path, *, since: float) -> None:
+    """Take down what the fault cost: its one job wrote a line to the canary each time that it began."""
+    ran = canary.read_text().split().count("ran") if canary.exists() else 0
+    faults.saw(fault, lost=int(ran < 1), twice=max(0, ran - 1), seconds=time.monotonic() - since)
+    assert ran == 1
+
+
+def submit(people: TwoPeople, script: str = "true\n", name: str = NAME) -> JobInfo:
+    people.submit(script, name)
+    return people.owner_job(name)
+
+
+def test_a_yes_wakes_it(people):
+    job = submit(people)
+    with running(people):
+        job.approve()
+        until(lambda: job.status == "done")
+
+
+def test_a_job_of_somebody_new_is_met_while_it_waits(people):
+    with running(people):
+        job = submit(people)
+        job.approve()
+        until(lambda: job.status == "done")
+
+
+def test_one_after_the_other_through_one_slot(people):
+    jobs = [submit(people, name=f"job-{number}") for number in range(5)]
+    with running(people) as serving:
+        serving.max_parallel = 1
+        for job in jobs:
+            job.approve()
+        until(lambda: all(job.status == "done" for job in jobs), 40)
+
+
+def test_a_cancellation_reaches_what_runs(people, tmp_path):
+    job = submit(people, "sleep 1000\n")
+    job.approve()
+    with running(people):
+        until(lambda: job.status == "running")
+        job.cancel()
+        until(lambda: people.owner.home.ledger.unfinished() == [])
+    assert job.state is JobState.CANCELLED
+
+
+def test_a_withdrawal_reaches_what_runs(people):
+    job = submit(people, "sleep 1000\n")
+    job.approve()
+    with running(people):
+        until(lambda: job.status == "running")
+        people.submitters_job(NAME).withdraw()
+        until((job.location / "cancelled").exists)
+        until(lambda: people.owner.home.ledger.unfinished() == [])  # the loop must be there until it is dead
+
+
+@pytest.mark.parametrize("approved_before", [True, False], ids=["approved before", "approved while it runs"])
+@pytest.mark.parametrize("path", ["run.sh", "code/main.py"])
+def test_bytes_that_come_back_wake_it(people, path, approved_before):
+    """Watched are unfinished jobs and their `code/` (lifecycle, The runner)."""
+    people.submit_code({"main.py": "print(1)\n"}, NAME)
+    job = people.owner_job(NAME)
+    good = (job.location / path).read_bytes()
+    (job.location / path).write_bytes(good[::-1])
+    if approved_before:
+        job.approve()
+    with running(people) as serving:
+        if not approved_before:
+            job.approve()
+        until(lambda: people.place(NAME) in serving.set_aside)
+        (job.location / path).write_bytes(good)
+        until(lambda: job.status == "done")
+
+
+def test_a_folder_that_is_taken_away_and_delivered_late(people, tmp_path, faults):
+    canary = tmp_path / "canary"
+    job = submit(people, f"echo ran >>{canary}\n")
+    job.approve()
+    kept = shutil.copytree(job.location, tmp_path / "kept")
+    shutil.rmtree(job.location)
+    with running(people):
+        shutil.copytree(kept, job.location)
+        back = time.monotonic()
+        until((job.location / "done").exists)
+    saw(faults, "the job's directory is taken away and delivered late", canary, since=back)
+
+
+def test_stop_leaves_a_running_job_and_the_next_runner_collects_it(people, tmp_path, faults):
+    gate, canary = tmp_path / "gate", tmp_path / "canary"
+    job = submit(people, f"until [ -e {gate} ]; do sleep 0.05; done; echo ran >> {canary}\n")
+    job.approve()
+    with running(people):
+        until(lambda: job.status == "running")
+    assert job.status == "running"
+    gate.touch()
+    stopped = time.monotonic()
+    with running(people):
+        until(lambda: job.status == "done")
+    saw(faults, "the runner is stopped while a job runs, and another one is started", canary, since=stopped)
+
+
+def test_without_events_the_sweep_does_it(people, monkeypatch, tmp_path, faults):
+    monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 0)
+    canary = tmp_path / "canary"
+    job = submit(people, f"echo ran >>{canary}\n")
+    with running(people, poll_interval=0.2):
+        job.approve()
+        said = time.monotonic()
+        until(lambda: job.status == "done")
+    saw(faults, "no file event arrives", canary, since=said)
+
+
+@pytest.mark.parametrize("how", ["once", "drain"])
+def test_it_ends_by_itself(people, how):
+    """What cannot start keeps nobody waiting."""
+    jobs = [submit(people, name=f"job-{number}") for number in range(3)]
+    for job in jobs:
+        job.approve()
+    stuck = submit(people, name="Stuck")
+    stuck.approve()
+    (stuck.location / "run.sh").write_text("other\n")
+    serving = JobRunner(people.owner.config, poll_interval=FAR, announce=None)
+    thread = threading.Thread(target=serving.run, kwargs={how: True})
+    thread.start()
+    thread.join(40)
+    assert not thread.is_alive()
+    assert all(job.status == "done" for job in jobs)
+    assert stuck.status == "approved"
+
+
+def test_with_nothing_to_do_it_ends_at_once(people):
+    JobRunner(people.owner.config, poll_interval=FAR, announce=None).run(drain=True)
+    JobRunner(people.owner.config, poll_interval=FAR, announce=None).run(once=True)
+
+
+class Counting(JobRunner):
+    """A runner that counts its steps; nothing else about it is different."""
+
+    steps = 0
+
+    def _step(self, hints, **how):
+        self.steps += 1
+        return super()._step(hints, **how)
+
+
+def test_an_idle_runner_does_not_wake_itself(people):
+    job = submit(people)
+    job.approve()
+    serving, stop = Counting(people.owner.config, poll_interval=FAR, announce=None), threading.Event()
+    thread = threading.Thread(target=serving.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: job.status == "done" and not people.owner.home.ledger.unfinished())
+        stop.wait(0.5)
+        before = serving.steps
+        stop.wait(1.5)
+        assert serving.steps - before < 20
+    finally:
+        stop.set()
+        thread.join(30)

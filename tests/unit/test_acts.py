@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syft_job import acts
+from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, StoreError
+from syft_job.lifecycle import Event, JobState
+from syft_job.testing import TwoPeople
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[TwoPeople]:
+    with TwoPeople(tmp_path) as both:
+        both.submit(name="N")
+        yield both
+
+
+def test_start_and_finish_may_be_said_twice(people: TwoPeople):
+    viewer, place = people.owner.viewer, people.place("N")
+    people.owner_job("N").approve()
+    job, digest = people.owner_job("N").id, people.owner_job("N").digest
+    assert acts.start(viewer, place, job, digest) == acts.start(viewer, place, job, digest) == 1
+    acts.finish(viewer, place, job, 1, "failed", digest=people.owner_job("N").digest)
+    acts.finish(viewer, place, job, 1, "succeeded", digest=people.owner_job("N").digest)
+    assert people.owner_job("N").state is people.submitters_job("N").state is JobState.FAILED
+    assert [line.event for line in viewer.home.ledger.lines(job)] == ["approve", "start", "over"]
+
+
+def test_an_attempt_ends_although_its_folder_is_gone(people: TwoPeople):
+    import shutil
+
+    viewer, place = people.owner.viewer, people.place("N")
+    job = people.owner_job("N")
+    job.approve()
+    acts.start(viewer, place, job.id, job.digest)
+    aside = people.root.parent / "aside"
+    shutil.move(job.location, aside)
+    acts.finish(viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    shutil.move(aside, job.location)
+    assert job.state is JobState.SUCCEEDED
+    acts.restore(viewer, place)
+    assert people.submitters_job("N").state is JobState.SUCCEEDED
+
+
+def test_the_runner_cannot_start_what_is_not_approved(people: TwoPeople):
+    job = people.owner_job("N")
+    with pytest.raises(InvalidTransition):
+        acts.start(people.owner.viewer, people.place("N"), job.id, job.digest)
+    with pytest.raises(JobNotFoundError):
+        acts.start(people.owner.viewer, people.place("M"), job.id, job.digest)
+
+
+def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
+    """The acts that a runner uses take its hand for granted; they must still be in the owner's own place."""
+    job = people.owner_job("N")
+    job.approve()
+    with pytest.raises(NotAllowed):
+        acts.start(people.submitter.viewer, people.place("N"), job.id, job.digest)
+
+
+def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
+    from syft_job import disk
+
+    job = people.owner_job("N")
+    job.approve()
+    job.cancel()
+    job.rerun()
+    written: list[str] = []
+    with disk.count_writes(written.append):
+        assert acts.restore(people.owner.viewer, people.place("N")) == ()
+        assert acts.restore(people.submitter.viewer, people.place("N")) == ()
+    assert written == []
+
+
+def test_turn_frees_the_lock_when_it_refuses(people: TwoPeople):
+    for _ in range(3):
+        with pytest.raises(InvalidTransition), acts.turn(people.owner.viewer, people.place("N"), Event.RERUN):
+            pass
+    people.owner_job("N").approve()
+
+
+def test_a_copied_home_is_refused(people: TwoPeople):
+    import json
+
+    acts.require_home(people.owner.viewer)
+    path = people.owner.home.path / "home.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"machine": "another"}))
+    with pytest.raises(StoreError, match="adopt-home"):
+        acts.require_home(people.owner.viewer)

@@ -1,0 +1,188 @@
+"""Only `disk` writes into the tree: read off the syntax of every other module, with few exceptions named here.
+
+The check is a net against forgetfulness, not against malice: it sees calls by name.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import syft_job
+
+PACKAGE = Path(syft_job.__path__[0])
+
+# Module or subpackage -> what it may write although it is not `disk`.
+MAY_WRITE = {
+    "disk": "it is the one that writes",
+    "home": "the owner's private side is not in the tree",
+    "backends": "a workspace and its log are on the private side",
+    "sandboxes": "it gives a workspace on the private side to the user that the job runs as",
+    "cli": "the copy that `outputs --copy DIR` makes where its user says",
+    "testing": "users' tests make folders of their own",
+}
+
+WRITING = {
+    "os": {
+        "chmod", "chown", "fchmod", "fchown", "ftruncate", "lchown", "link", "makedirs", "mkdir", "mkfifo", "mknod",
+        "remove", "removedirs", "rename", "renames", "replace", "rmdir", "symlink", "truncate", "unlink", "utime",
+    },
+    "shutil": {
+        "chown", "copy", "copy2", "copyfile", "copymode", "copystat", "copytree", "make_archive", "move", "rmtree",
+        "unpack_archive",
+    },
+    "tempfile": {"NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile", "mkdtemp", "mkstemp"},
+}  # fmt: skip
+WRITING_FLAGS = {"O_APPEND", "O_CREAT", "O_RDWR", "O_TMPFILE", "O_TRUNC", "O_WRONLY"}
+WRITING_METHODS = {
+    "chmod", "hardlink_to", "lchmod", "mkdir", "rename", "rmdir", "symlink_to", "touch", "unlink", "write_bytes",
+    "write_text",
+}  # fmt: skip
+OPENERS = {"open", "io.open", "codecs.open", "os.fdopen", "bz2.open", "gzip.open", "lzma.open", "tarfile.open"}
+
+
+def writes(source: str) -> list[str]:
+    """Every place in a module's source that may write to a file system, as "line: what"."""
+    tree = ast.parse(source)
+    names = imported(tree)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call | ast.Name | ast.Attribute):
+            what = written_by(node, names) if isinstance(node, ast.Call) else mentioned(node, names)
+            found += [(node.lineno, what)] if what else []
+    return [f"{line}: {what}" for line, what in sorted(set(found))]
+
+
+def imported(tree: ast.AST) -> dict[str, str]:
+    """What each imported name stands for, with its dots: `from os import replace as r` gives {"r": "os.replace"}."""
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                names[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(node, ast.ImportFrom):
+            module = "syft_job" if node.level else node.module or ""
+            for alias in node.names:
+                names[alias.asname or alias.name] = f"{module}.{alias.name}"
+    return names
+
+
+def full_name(node: ast.expr, names: dict[str, str]) -> str:
+    """`os.path.join` for that expression, whatever os was imported as; "" for what is no dotted name."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, node.id)
+    if isinstance(node, ast.Attribute) and (owner := full_name(node.value, names)):
+        return f"{owner}.{node.attr}"
+    return ""
+
+
+def mentioned(node: ast.Name | ast.Attribute, names: dict[str, str]) -> str | None:
+    """A writing function or flag, called or handed on."""
+    module, _, name = full_name(node, names).rpartition(".")
+    if name in WRITING.get(module, ()) or (module == "os" and name in WRITING_FLAGS):
+        return f"{module}.{name}"
+    return None
+
+
+def written_by(call: ast.Call, names: dict[str, str]) -> str | None:
+    """The write that a call makes by its method's name or by its mode."""
+    name = full_name(call.func, names)
+    if name in OPENERS:
+        return f"{name} to write" if opens_to_write(call, position=1) else None
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    if name.partition(".")[0] in {"os", "syft_job", "dataclasses", "copy"}:  # seen above, or another room's business
+        return None
+    method = call.func.attr
+    if method in WRITING_METHODS:
+        return f".{method}()"
+    if method == "open":
+        return ".open() to write" if opens_to_write(call, position=0) else None
+    if method == "replace" and len(call.args) == 1 and not call.keywords:  # a str's has two, a datetime's has keywords
+        return ".replace() of a path"
+    return None
+
+
+def opens_to_write(call: ast.Call, position: int) -> bool:
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "mode"] or call.args[position : position + 1]
+    if not given:
+        return False
+    mode = given[0]
+    if isinstance(mode, ast.Constant):
+        return isinstance(mode.value, str) and bool(set("wax+") & set(mode.value))
+    return True  # a mode that cannot be read here is not trusted
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def may_write(module: str) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in MAY_WRITE)
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*found, id=found[0] or "syft_job") for found in modules()])
+def test_only_disk_writes_into_the_tree(module: str, path: Path):
+    if may_write(module):
+        return
+    found = writes(path.read_text(encoding="utf-8"))
+    assert not found, f"{path.name} writes; put it into disk, or name its reason in MAY_WRITE:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open(path, 'w')",
+        "open(path, mode='ab')",
+        "open(path, how)",
+        "import io\nio.open(path, 'r+')",
+        "path.open('x')",
+        "import os\nos.replace(a, b)",
+        "import os as o\no.mkdir(a)",
+        "from os import unlink as gone\ngone(a)",
+        "import os\nwith_retry(os.rename, a, b)",
+        "import os\nos.open(path, os.O_WRONLY | os.O_CREAT)",
+        "import os\nos.fdopen(fd, 'wb')",
+        "import shutil\nshutil.rmtree(a)",
+        "from shutil import copytree\ncopytree(a, b)",
+        "from tempfile import mkstemp\nmkstemp()",
+        "def save(path):\n    path.write_text('x')",
+        "(folder / 'done').touch()",
+        "Path(a).replace(b)",
+        "folder.mkdir(parents=True)",
+    ],
+)
+def test_the_check_sees_a_write(source: str):
+    assert writes(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open(path)",
+        "open(path, 'rb')",
+        "path.open()",
+        "import os\nos.open(path, os.O_RDONLY | os.O_NOFOLLOW)",
+        "import os\nos.scandir(path)\nos.path.join(a, b)",
+        "import shutil\nshutil.which('bwrap')",
+        "text.replace('a', 'b')",
+        "when.replace(tzinfo=None)",
+        "import dataclasses\ndataclasses.replace(record)",
+        "from dataclasses import replace\nreplace(record, name='x')",
+        "from syft_job import disk\ndisk.mkdir(path)\ndisk.rename(a, b)",
+        "from . import disk\ndisk.unlink(path)",
+    ],
+)
+def test_the_check_lets_reading_pass(source: str):
+    assert writes(source) == []
+
+
+def test_the_check_sees_that_disk_writes():
+    modules = [path.read_text(encoding="utf-8") for path in (PACKAGE / "disk").glob("*.py")]
+    assert any(writes(source) for source in modules)

@@ -1,0 +1,729 @@
+"""`ShellJob` and its supervisor, with real processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from syft_job.backends import shell
+from syft_job.backends.base import Command, JobDryRun, JobHandle, JobStatus
+from syft_job.backends.shell import ShellJob, Verdict, is_alive, read_claim, read_verdict, this_boot, this_host
+from syft_job.errors import JobValidationError, StoreError
+from syft_job.limits import Limits
+
+PATIENCE = 60.0
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait until that is so; a test that waits in vain fails."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def living_in(session: int) -> list[int]:
+    """The living processes of a session; zombies are dead."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+@dataclass
+class Attempt:
+    """A place for one attempt: claim, verdict, logs, and a working directory."""
+
+    place: Path
+    handle: JobHandle | None = field(default=None)
+
+    @property
+    def verdict(self) -> Verdict:
+        until(lambda: read_verdict(self.place / "verdict") is not None)
+        said = read_verdict(self.place / "verdict")
+        assert said is not None
+        return said
+
+    @property
+    def out(self) -> bytes:
+        return (self.place / "out").read_bytes()
+
+    @property
+    def has_begun(self) -> bool:
+        return (self.place / "out").exists()
+
+    def wait_for_a_line(self) -> None:
+        until(lambda: (self.place / "out").exists() and self.out.endswith(b"\n"))
+
+    @property
+    def err(self) -> bytes:
+        return (self.place / "err").read_bytes()
+
+    def command(self, *argv: str, limits: Limits | None = None, env: dict[str, str] | None = None) -> Command:
+        return Command(
+            argv=argv,
+            cwd=self.place / "job",
+            env=env,
+            stdout=self.place / "out",
+            stderr=self.place / "err",
+            limits=limits or Limits(grace_seconds=0.3),
+            claim=self.place / "begun",
+            verdict=self.place / "verdict",
+        )
+
+    def start(self, *argv: str, limits: Limits | None = None, env: dict[str, str] | None = None) -> JobHandle:
+        handle = ShellJob().submit(self.command(*argv, limits=limits, env=env))
+        assert isinstance(handle, JobHandle)
+        self.handle = handle
+        return handle
+
+    def run(self, *argv: str, limits: Limits | None = None, env: dict[str, str] | None = None) -> Verdict:
+        self.start(*argv, limits=limits, env=env)
+        return self.verdict
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Iterator[Attempt]:
+    place = tmp_path / 'it\'s a "place" with $(touch x) and é = 100%'
+    (place / "job").mkdir(parents=True)
+    attempt = Attempt(place)
+    yield attempt
+    if attempt.handle is not None:
+        ShellJob().cancel(attempt.handle)
+        until(lambda: attempt.handle and ShellJob().status(attempt.handle).status.is_finished)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where evidence of commands lies that name no place for it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+class Pattern:
+    """A command as another program's subcommand."""
+
+    def __init__(self, executable: str, command_name: str, *words: str) -> None:
+        self.executable = executable
+        self.command_name = command_name
+        self.words = words
+
+    def to_argv(self) -> list[str]:
+        return list(self.words)
+
+
+# ------------------------------------------------------------------------------------------------ the source document
+
+
+@pytest.mark.conformance(160)
+def test_the_defaults():
+    backend = ShellJob()
+
+    assert (backend.cwd, backend.env, backend.detach) == (None, None, True)
+    assert backend.module == ShellJob.__module__ == "syft_job.backends.shell"
+
+
+@pytest.mark.conformance(161)
+def test_a_missing_program_is_an_issue():
+    for command in (Command(argv=("no-such-program",)), Pattern("no-such-program", "run"), Command(argv=("./nix",))):
+        with pytest.raises(JobValidationError) as refused:
+            ShellJob().submit(command)
+        assert [issue.kind for issue in refused.value.issues] == ["missing_executable"]
+
+
+@pytest.mark.conformance(161)
+def test_a_program_is_looked_up_once(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    which = shutil.which
+
+    def counting(name: str, path: str | None = None) -> str | None:
+        asked.append(name)
+        return which(name, path=path)
+
+    monkeypatch.setattr(shutil, "which", counting)
+    backend = ShellJob()
+    for _ in range(3):
+        backend.submit(Pattern("sh", "-c", ":"), dry_run=True)
+
+    assert asked == ["sh"]
+
+
+@pytest.mark.conformance(162)
+def test_arguments_reach_the_program_as_they_are(attempt: Attempt, place: Path):
+    hostile = ["a b", "$(id)", "`id`", "; id", "'", '"', "*", "-n", "", "\\", "é\n\t", "--", "A=b"]
+    show = "import sys; sys.stdout.write(repr(sys.argv[1:]))"
+
+    attempt.run(sys.executable, "-c", show, *hostile)
+    handle = ShellJob(detach=False).submit(
+        Pattern(sys.executable, "-c", "import sys; sys.exit(len(sys.argv))", "a", "b")
+    )
+
+    assert attempt.out.decode() == repr(hostile)
+    assert isinstance(handle, JobHandle)
+    assert handle.metadata["returncode"] == 3
+
+
+@pytest.mark.conformance(163)
+@pytest.mark.parametrize(("detach", "mode"), [(True, "detached"), (False, "blocking")])
+def test_a_dry_run_starts_nothing(tmp_path: Path, detach: bool, mode: str):
+    told = ShellJob(detach=detach, cwd=tmp_path).submit(Pattern("touch", "it is", "a $HOME"), dry_run=True)
+
+    assert isinstance(told, JobDryRun)
+    assert shlex.split(told.command) == [shutil.which("touch"), "it is", "a $HOME"]
+    assert told.details == {"mode": mode, "cwd": str(tmp_path)}
+    assert list(tmp_path.iterdir()) == []
+    without = ShellJob(detach=detach).submit(Pattern("touch", "x"), dry_run=True)
+    assert isinstance(without, JobDryRun)
+    assert without.details == {"mode": mode}
+
+
+@pytest.mark.conformance(164)
+def test_a_detached_job_goes_on_by_itself_in_a_session_of_its_own(attempt: Attempt):
+    handle = attempt.start("/bin/sh", "-c", "ps -o sid= -p $$; while [ ! -e go ]; do sleep 0.02; done; exit 4")
+
+    assert handle.metadata["mode"] == "detached"
+    assert ShellJob().status(handle).status is JobStatus.RUNNING
+    attempt.wait_for_a_line()
+    assert int(attempt.out) not in {os.getsid(0), os.getsid(int(handle.job_id))}
+    assert os.getsid(int(handle.job_id)) == int(handle.job_id)
+    (attempt.place / "job" / "go").touch()
+    assert attempt.verdict.returncode == 4
+
+
+@pytest.mark.conformance(165, 167)
+@pytest.mark.parametrize(("code", "status"), [(0, "successful"), (3, "failed")])
+def test_a_blocking_job_is_over_when_submit_returns(place: Path, code: int, status: str):
+    backend = ShellJob(detach=False)
+
+    handle = backend.submit(Command(argv=("sh", "-c", f"exit {code}")))
+
+    assert isinstance(handle, JobHandle)
+    assert (handle.metadata["mode"], handle.metadata["returncode"]) == ("blocking", code)
+    result = backend.status(JobHandle.model_validate_json(handle.model_dump_json()))
+    assert result.status == status
+    assert result.detail["returncode"] == code
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.conformance(166)
+def test_directory_and_variables_reach_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: Attempt):
+    monkeypatch.setenv("FROM_OUTSIDE", "yes")
+    show = "import os; print(os.getcwd(), dict(os.environ))"
+
+    def told(backend: ShellJob) -> str:
+        out = tmp_path / "told"
+        handle = backend.submit(Command(argv=(sys.executable, "-S", "-c", show), stdout=out))
+        assert isinstance(handle, JobHandle)
+        return out.read_text()
+
+    inherited = told(ShellJob(detach=False, cwd=tmp_path))
+    replaced = told(ShellJob(detach=False, cwd=tmp_path, env={"A": "b c"}))
+
+    assert inherited.startswith(str(tmp_path))
+    assert "'FROM_OUTSIDE': 'yes'" in inherited
+    assert replaced.startswith(str(tmp_path))
+    assert eval(replaced.partition(" ")[2]).keys() - {"LC_CTYPE"} == {"A"}
+
+
+@pytest.mark.conformance(168)
+def test_what_is_gone_without_evidence_is_unknown(attempt: Attempt):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    handle = JobHandle(job_id=str(ended.pid), backend="shell")
+
+    result = ShellJob().status(handle)
+
+    assert result.status is JobStatus.FINISHED_UNKNOWN
+    assert "reason" in result.detail
+
+
+@pytest.mark.conformance(168)
+def test_a_process_that_may_not_be_looked_at_is_running(monkeypatch: pytest.MonkeyPatch):
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    monkeypatch.setattr(shell, "_stat_of", lambda pid: None)  # /proc mounted with hidepid
+
+    assert ShellJob().status(JobHandle(job_id="4", backend="shell")).status is JobStatus.RUNNING
+
+
+@pytest.mark.conformance(169)
+def test_a_detached_job_that_ended_is_known_by_its_code(place: Path):
+    backend = ShellJob()
+    good, bad = (backend.submit(Command(argv=("sh", "-c", text))) for text in ("exit 0", "exit 9"))
+    assert isinstance(good, JobHandle)
+    assert isinstance(bad, JobHandle)
+
+    until(lambda: backend.status(good).status.is_finished and backend.status(bad).status.is_finished)
+
+    assert [result.status.value for result in backend.status_many([good, bad])] == ["successful", "failed"]
+    assert backend.status(bad).detail["returncode"] == 9
+
+
+@pytest.mark.conformance(169)
+def test_a_zombie_and_another_process_of_the_same_number_are_not_running():
+    zombie = subprocess.Popen(["true"])
+    until(lambda: psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE)
+    assert not is_alive(zombie.pid)
+    zombie.wait()
+
+    found = shell._stat_of(os.getpid())
+    assert found is not None
+    assert is_alive(os.getpid(), found[1], this_boot())
+    assert not is_alive(os.getpid(), found[1] + 1, this_boot())
+    assert not is_alive(os.getpid(), found[1], "another boot")
+
+
+@pytest.mark.conformance(170)
+def test_two_runs_have_two_handles(place: Path):
+    backend = ShellJob(detach=False)
+
+    one, other = (backend.submit(Command(argv=("true",))) for _ in range(2))
+
+    assert one != other
+    assert isinstance(one, JobHandle)
+    assert isinstance(other, JobHandle)
+    assert one.job_id != other.job_id
+
+
+@pytest.mark.conformance(171)
+@pytest.mark.parametrize("job_id", ["abc", "-1", "", "4 2", "٤"])
+def test_a_malformed_handle_is_refused_in_words(job_id: str):
+    with pytest.raises(JobValidationError, match="malformed_handle"):
+        ShellJob().status(JobHandle(job_id=job_id, backend="shell"))
+
+
+def test_another_hosts_handle_is_never_judged():
+    handle = JobHandle(job_id="1", backend="shell", metadata={"host": this_host() + "x"})
+
+    for verb in (ShellJob().status, ShellJob().cancel):
+        with pytest.raises(JobValidationError, match="another machine"):
+            verb(handle)
+
+
+def test_what_no_process_can_be_given_is_refused(tmp_path: Path):
+    for command, kind in [
+        (Command(argv=("true", "a\0b")), "unusable_text"),
+        (Command(argv=("true",), env={"A=B": "c"}), "unusable_text"),
+        (Command(argv=()), "empty_command"),
+        (Command(argv=("true",), cwd=tmp_path / "gone"), "missing_directory"),
+    ]:
+        with pytest.raises(JobValidationError, match=kind):
+            ShellJob().submit(command)
+
+
+# ------------------------------------------------------------------------------------------------------ the supervisor
+
+
+def test_of_twenty_supervisors_one_runs(attempt: Attempt):
+    backend = ShellJob()
+    command = attempt.command("/bin/sh", "-c", "echo once; sleep 0.2")
+
+    handles = [backend.submit(command) for _ in range(20)]
+    until(lambda: all(backend.status(handle).status.is_finished for handle in handles if isinstance(handle, JobHandle)))
+
+    claim = read_claim(attempt.place / "begun")
+    assert claim is not None
+    assert str(claim.pid) in [handle.job_id for handle in handles if isinstance(handle, JobHandle)]
+    assert claim.boot_id == this_boot()
+    assert attempt.out == b"once\n"
+    # All of them speak of the one attempt.
+    assert {backend.status(handle).status.value for handle in handles if isinstance(handle, JobHandle)} == {
+        "successful"
+    }
+
+
+def test_a_supervisor_that_finds_a_claim_leaves_it_and_starts_nothing(attempt: Attempt):
+    (attempt.place / "begun").write_text("somebody else's")
+
+    handle = attempt.start("/bin/sh", "-c", "touch ran")
+    until(lambda: not is_alive(int(handle.job_id)))
+
+    assert (attempt.place / "begun").read_text() == "somebody else's"
+    assert not (attempt.place / "job" / "ran").exists()
+    assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
+
+
+def test_an_attempt_that_a_killed_runner_started_can_be_taken_up(attempt: Attempt):
+    assert ShellJob().adopt(attempt.place / "begun", attempt.place / "verdict") is None
+    original = attempt.start("/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.02; done")
+    until((attempt.place / "begun").exists)
+
+    adopted = ShellJob().adopt(attempt.place / "begun", attempt.place / "verdict")
+
+    assert adopted is not None
+    assert adopted.job_id == original.job_id
+    assert adopted.metadata == original.metadata
+    assert ShellJob().status(adopted).status is JobStatus.RUNNING
+    (attempt.place / "job" / "go").touch()
+    assert attempt.verdict.returncode == 0
+    assert ShellJob().status(adopted).status is JobStatus.SUCCESSFUL
+
+
+@pytest.mark.parametrize("text", ["", "12", "a b c", "1 2", "٤ 1 x"])
+def test_a_claim_that_does_not_say_whose_it_is_yet_leaves_the_process_that_was_started(tmp_path: Path, text: str):
+    (tmp_path / "begun").write_text(text)
+    about = {"claim": str(tmp_path / "begun"), "verdict": str(tmp_path / "verdict")}
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+
+    assert read_claim(tmp_path / "begun") is None
+    alive, dead = (JobHandle(job_id=str(pid), backend="shell", metadata=about) for pid in (os.getpid(), ended.pid))
+    assert ShellJob().status(alive).status is JobStatus.RUNNING
+    assert ShellJob().status(dead).status is JobStatus.FINISHED_UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"returncode": "0"}', "[]", '{"returncode": 0, "timed_out": 1}', "\xff"])
+def test_a_damaged_verdict_is_no_verdict(tmp_path: Path, text: str):
+    (tmp_path / "verdict").write_text(text + "\n", encoding="latin-1")
+    handle = JobHandle(job_id="1", backend="shell", metadata={"verdict": str(tmp_path / "verdict")})
+
+    with pytest.raises(StoreError, match="no verdict"):
+        read_verdict(tmp_path / "verdict")
+    result = ShellJob().status(handle)
+    assert result.status is JobStatus.FINISHED_UNKNOWN
+    assert "no verdict" in result.detail["reason"]
+
+
+@pytest.mark.parametrize("text", ["", '{"returncode": 0, "timed_out": fal'])
+def test_a_verdict_that_is_still_being_written_is_none_yet(tmp_path: Path, text: str):
+    (tmp_path / "verdict").write_text(text)
+    about = {"verdict": str(tmp_path / "verdict")}
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+
+    assert read_verdict(tmp_path / "verdict") is None
+    alive, dead = (JobHandle(job_id=str(pid), backend="shell", metadata=about) for pid in (os.getpid(), ended.pid))
+    assert ShellJob().status(alive).status is JobStatus.RUNNING
+    assert ShellJob().status(dead).status is JobStatus.FINISHED_UNKNOWN
+
+
+def test_a_verdict_that_a_power_cut_left_without_its_name_counts(attempt: Attempt):
+    handle = attempt.start("/bin/sh", "-c", "exit 6")
+    assert attempt.verdict.returncode == 6
+    until(lambda: not is_alive(int(handle.job_id)))
+
+    (attempt.place / "verdict").rename(attempt.place / "verdict.part")
+    assert ShellJob().status(handle).detail["returncode"] == 6
+    assert read_verdict(attempt.place / "verdict") is None
+    assert read_verdict(attempt.place / "verdict", or_part=True) is not None
+
+    (attempt.place / "verdict.part").write_text('{"returncode": ')
+    assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("exit 0", 0), ("exit 3", 3), ("exit 127", 127), ("kill -SEGV $$", 139), ("kill -9 $$", 137)]
+)
+def test_the_return_code_is_that_of_the_command(attempt: Attempt, text: str, code: int):
+    verdict = attempt.run("/bin/bash", "-c", text)
+
+    assert verdict.returncode == code
+    assert verdict.succeeded == (code == 0)
+    assert (verdict.timed_out, verdict.cancelled, verdict.log_cut, verdict.left_behind) == (False,) * 4
+    assert verdict.started_at <= verdict.ended_at
+
+
+def test_a_program_that_cannot_be_executed_is_told_in_the_log(attempt: Attempt):
+    (attempt.place / "job" / "broken").write_text("#!/no/such/interpreter\n")
+    (attempt.place / "job" / "broken").chmod(0o755)
+
+    verdict = attempt.run(str(attempt.place / "job" / "broken"))
+
+    assert verdict.returncode in {126, 127}
+    assert attempt.err
+
+
+@pytest.mark.conformance(80, 82)
+def test_what_is_printed_is_kept_as_it_was(attempt: Attempt):
+    attempt.run("/bin/bash", "-c", r"printf 'a\xff\x00\x1b[31m'; printf 'b\xfe' >&2; printf 'last, without an end'")
+
+    assert attempt.out == b"a\xff\x00\x1b[31mlast, without an end"
+    assert attempt.err == b"b\xfe"
+
+
+def test_what_is_printed_is_there_at_once(attempt: Attempt):
+    attempt.start("/bin/bash", "-c", "printf partial; while [ ! -e go ]; do sleep 0.02; done; printf ' whole'")
+
+    until(lambda: (attempt.place / "out").exists() and attempt.out == b"partial")
+    assert not (attempt.place / "verdict").exists()
+    (attempt.place / "job" / "go").touch()
+    assert attempt.verdict.succeeded
+    assert attempt.out == b"partial whole"
+
+
+def test_one_log_for_both_streams(attempt: Attempt):
+    command = attempt.command("/bin/sh", "-c", "echo one; echo two >&2; echo three")
+    both = Command(
+        argv=command.argv, stdout=command.stdout, stderr=command.stdout, claim=command.claim, verdict=command.verdict
+    )
+
+    handle = ShellJob().submit(both)
+
+    assert attempt.verdict.succeeded, handle
+    assert attempt.out == b"one\ntwo\nthree\n"
+
+
+def test_many_small_writes_are_all_kept(attempt: Attempt):
+    attempt.run(sys.executable, "-S", "-c", "import os\nfor n in range(5000): os.write(1, b'%d\\n' % n)")
+
+    assert attempt.out == b"".join(b"%d\n" % n for n in range(5000))
+
+
+@pytest.mark.conformance(81)
+def test_signals_have_their_usual_meaning_for_the_job(attempt: Attempt):
+    show = "import signal; print([int(s) for s in signal.Signals if signal.getsignal(s) == signal.SIG_IGN])"
+
+    attempt.run(sys.executable, "-S", "-c", show)
+
+    ignored = attempt.out.decode()
+    python_itself = [int(signal.SIGPIPE), int(signal.SIGXFSZ)]
+    assert ignored == f"{python_itself}\n"
+
+
+def test_the_job_has_no_open_files_of_the_supervisor(attempt: Attempt):
+    attempt.run("/bin/ls", "-l", "/proc/self/fd")
+
+    listed = [line.split()[-3] for line in attempt.out.decode().splitlines() if "->" in line]
+    assert listed == ["0", "1", "2", "3"]  # the last is ls's own
+
+
+def test_a_verdict_waits_for_room_on_a_full_disk(attempt: Attempt, tmp_path: Path):
+    # The name is taken by a link that leads nowhere, so that writing fails as on a full disk until it is gone.
+    obstacle = attempt.place / "verdict"
+    obstacle.symlink_to(tmp_path / "no such folder" / "verdict")
+    handle = attempt.start("/bin/sh", "-c", "exit 7")
+    until(lambda: attempt.has_begun)
+    time.sleep(1.2)
+    assert ShellJob().status(handle).status is JobStatus.RUNNING
+
+    obstacle.unlink()
+
+    assert attempt.verdict.returncode == 7
+    assert ShellJob().status(handle).status is JobStatus.FAILED
+
+
+def test_a_supervisor_whose_place_was_removed_ends(attempt: Attempt):
+    handle = attempt.start("/bin/sh", "-c", "sleep 0.3")
+    until(lambda: attempt.has_begun)
+
+    def is_removed() -> bool:
+        shutil.rmtree(attempt.place, ignore_errors=True)  # it may lay its logs there while we are at it
+        return not attempt.place.exists()
+
+    until(is_removed)
+    until(lambda: not is_alive(int(handle.job_id)))
+    assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
+
+
+def test_the_log_and_the_verdict_are_private(attempt: Attempt):
+    attempt.run("/bin/sh", "-c", "umask")
+
+    assert [(attempt.place / name).stat().st_mode & 0o077 for name in ("out", "err", "verdict")] == [0, 0, 0]
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert int(attempt.out, 8) == mask
+
+
+# --------------------------------------------------------------------------------------------------------- being ended
+
+
+@pytest.mark.parametrize("how", ["backend", "file", "signal"])
+def test_a_cancelled_job_ends_with_its_children(attempt: Attempt, how: str):
+    handle = attempt.start("/bin/bash", "-c", "sleep 4321 & sleep 4321 & echo $$; wait")
+    attempt.wait_for_a_line()
+    session = int(attempt.out)
+    assert len(living_in(session)) == 3
+
+    if how == "backend":
+        ShellJob().cancel(handle)
+    elif how == "file":
+        (attempt.place / "cancel").touch()
+    else:
+        os.kill(int(handle.job_id), signal.SIGTERM)
+
+    assert attempt.verdict.cancelled
+    assert attempt.verdict.returncode == 143
+    assert living_in(session) == []
+    assert ShellJob().status(handle).status is JobStatus.FAILED
+    until(lambda: not living_in(int(handle.job_id)))
+
+
+def test_cancelling_what_is_over_changes_nothing(attempt: Attempt):
+    handle = attempt.start("/bin/true")
+    assert attempt.verdict.succeeded
+
+    ShellJob().cancel(handle)
+
+    assert ShellJob().status(handle).status is JobStatus.SUCCESSFUL
+    assert not (attempt.place / "cancel").exists()
+
+
+def test_a_job_that_is_asked_to_end_has_time_to_tidy_up(attempt: Attempt):
+    handle = attempt.start(
+        "/bin/bash", "-c", "trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 0.02; done",
+        limits=Limits(grace_seconds=30),
+    )  # fmt: skip
+    attempt.wait_for_a_line()
+
+    ShellJob().cancel(handle)
+
+    assert (attempt.verdict.returncode, attempt.verdict.cancelled) == (5, True)
+    assert attempt.out == b"ready\ntidy\n"
+
+
+def test_a_job_that_was_cancelled_before_it_began_runs_nothing(attempt: Attempt):
+    (attempt.place / "cancel").touch()
+
+    verdict = attempt.run("/bin/sh", "-c", "touch ran")
+
+    assert verdict.cancelled
+    assert not (attempt.place / "job" / "ran").exists()
+
+
+@pytest.mark.conformance(81)
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while :; do sleep 1; done",
+        "trap '' TERM; while :; do sleep 1; done",
+        "sleep 4321 & printf partial; wait",
+        "(sleep 4321 & sleep 4321) & printf x; trap '' TERM HUP INT; while :; do :; done",
+        "set -m; sleep 4321 & trap '' TERM; while :; do sleep 1; done",
+        "kill -STOP $$",
+    ],
+    ids=["endless", "ignores", "holds the pipe", "grandchildren", "other groups", "stopped"],
+)
+def test_a_time_limit_holds(attempt: Attempt, program: str):
+    verdict = attempt.run("/bin/bash", "-c", f"echo $$; {program}", limits=Limits(wall_seconds=0.4, grace_seconds=0.3))
+
+    assert verdict.timed_out
+    assert not verdict.cancelled
+    assert verdict.returncode >= 128
+    assert not verdict.left_behind
+    assert living_in(int(attempt.out.split()[0])) == []
+
+
+def test_a_job_that_ends_in_time_has_not_timed_out(attempt: Attempt):
+    assert attempt.run("/bin/true", limits=Limits(wall_seconds=30)).succeeded
+
+
+@pytest.mark.parametrize("left", ["sleep 4321 & exit 6", "set -m; sleep 4321 & sleep 4321 & exit 6"])
+def test_what_a_job_leaves_in_its_session_ends_with_it(attempt: Attempt, left: str):
+    verdict = attempt.run("/bin/bash", "-c", f"echo $$; {left}")
+
+    assert verdict.returncode == 6
+    assert not verdict.left_behind
+    assert living_in(int(attempt.out)) == []
+
+
+def test_a_daemon_that_left_the_session_holds_nothing_up_and_is_told(attempt: Attempt):
+    verdict = attempt.run(
+        "/bin/bash", "-c", "setsid sh -c 'echo $$ >pid; exec sleep 4321' & while [ ! -s pid ]; do sleep 0.02; done"
+    )
+    daemon = int((attempt.place / "job" / "pid").read_text())
+    try:
+        assert verdict.returncode == 0
+        assert verdict.left_behind
+        assert is_alive(daemon)  # bare contains no daemons
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_job_whose_supervisor_is_killed_ends_too(attempt: Attempt):
+    handle = attempt.start("/bin/bash", "-c", "echo $$; trap '' TERM; while :; do sleep 1; done")
+    attempt.wait_for_a_line()
+    session = int(attempt.out)
+
+    os.kill(int(handle.job_id), signal.SIGKILL)
+
+    until(lambda: not living_in(session) and not living_in(int(handle.job_id)))
+    assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
+
+
+# ------------------------------------------------------------------------------------------------------------- limits
+
+
+def test_an_endless_printer_fills_no_disk_and_goes_on(attempt: Attempt):
+    attempt.run(
+        "/bin/bash", "-c", "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; touch went-on; exit 2",
+        limits=Limits(log_bytes=8192),
+    )  # fmt: skip
+
+    assert attempt.verdict.returncode == 2
+    assert attempt.verdict.log_cut
+    assert (attempt.place / "job" / "went-on").exists()
+    for log in (attempt.out, attempt.err):
+        assert log[:8192] == bytes(8192)
+        assert b"cut here" in log[8192:]
+        assert log.count(b"\n") == 2
+        assert len(log) < 8400
+
+
+def test_a_log_that_is_full_to_the_byte_is_not_cut(attempt: Attempt):
+    verdict = attempt.run("/bin/bash", "-c", "head -c 8192 /dev/zero", limits=Limits(log_bytes=8192))
+
+    assert not verdict.log_cut
+    assert len(attempt.out) == 8192
+
+
+def test_a_log_that_cannot_be_written_holds_no_job_up(attempt: Attempt):
+    (attempt.place / "out").mkdir()
+
+    verdict = attempt.run("/bin/bash", "-c", "head -c 3000000 /dev/zero")
+
+    assert verdict.returncode == 0
+    assert verdict.log_cut
+
+
+def test_memory_and_file_size_have_limits(attempt: Attempt):
+    program = (
+        "try: bytearray(800_000_000)\n"
+        "except MemoryError: print('no memory')\n"
+        "try: open('big', 'wb').write(bytes(100_000))\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+
+    attempt.run(
+        sys.executable, "-S", "-c", program, limits=Limits(memory_bytes=500_000_000, file_bytes=50_000, log_bytes=None)
+    )
+
+    assert attempt.out == b"no memory\nFile too large\n"
+    assert (attempt.place / "job" / "big").stat().st_size == 50_000
+
+
+# In a sandbox
+
+
+@pytest.mark.parametrize(("supervisor", "starts"), [("lives", True), ("is gone", False), ("gives no pipe", True)])
+def test_the_first_process_of_a_sandbox_starts_nothing_once_its_supervisor_is_gone(tmp_path, supervisor, starts):
+    """The kernel ends a sandbox with its supervisor, but one that is gone already cannot end any more."""
+    first, canary = shell.SUPERVISOR.with_name("first.sh"), tmp_path / "canary"
+    reading, writing = os.pipe()
+    if supervisor == "is gone":
+        os.close(writing)
+    given = "" if supervisor == "gives no pipe" else f"7<&{reading}"
+    begin = f"exec /bin/sh {first} /bin/sh -c '[ ! -e /proc/self/fd/7 ] && echo ran >>{canary}' {given}"
+    done = subprocess.run(["/bin/bash", "-c", begin], pass_fds=[reading], capture_output=True, check=False)
+    os.close(reading)
+    if supervisor != "is gone":
+        os.close(writing)
+    assert canary.exists() is starts
+    assert done.returncode == (0 if starts else 69)
+    assert done.stderr == b""

@@ -1,0 +1,150 @@
+"""The runner's parts by themselves: what an attempt's end is called, and what it takes to start one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from syft_job import folder
+from syft_job.backends.shell import Verdict
+from syft_job.errors import RunnerBusy, StoreError, SyftJobError
+from syft_job.lifecycle import JobState
+from syft_job.runner import JobRunner, SyftJobRunner
+from syft_job.runner import attempt as attempts
+from syft_job.runner.attempt import Attempt
+from syft_job.testing import TwoPeople
+
+NAME = "Tides"
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[TwoPeople]:
+    with TwoPeople(tmp_path, sandbox="bare") as both:
+        yield both
+
+
+def verdict(code: int = 0, *, timed_out: bool = False, cancelled: bool = False) -> Verdict:
+    return Verdict(code, timed_out, cancelled, log_cut=False, left_behind=False, started_at=NOW, ended_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (verdict(0), "succeeded"),
+        (verdict(1), "failed"),
+        (verdict(137), "failed"),
+        (verdict(143, timed_out=True), "timed_out"),
+        (verdict(0, timed_out=True), "timed_out"),
+        (verdict(143, cancelled=True), "cancelled"),
+        (verdict(0, cancelled=True), "cancelled"),
+        (None, "lost"),
+    ],
+)
+def test_each_end_has_one_word(said, outcome):
+    assert attempts.outcome_of(said) == outcome
+    assert JobState(outcome).is_terminal
+
+
+def look_at(people: TwoPeople) -> folder.Look:
+    return folder.look(people.root, people.place(NAME), people.owner.viewer)
+
+
+def attempt_of(people: TwoPeople) -> Attempt:
+    record = look_at(people).record
+    return Attempt(people.owner.viewer, record.place, record.id, record.attempt)
+
+
+def test_the_copy_is_exactly_what_is_listed(people):
+    people.submit_code({"main.py": "print(1)\n", "lib/x.txt": "x", "lib/none": ""}, NAME)
+    people.owner_job(NAME).approve()
+    look, attempt = look_at(people), attempt_of(people)
+    (people.location(NAME) / "code" / "lib" / "none").unlink()  # some tools drop empty files
+    (people.location(NAME) / "code" / "extra.py").touch()
+    attempts.copy_in(attempt, look)
+    copied = attempt.workspace / "job"
+    names = {str(path.relative_to(copied)) for path in copied.rglob("*")}
+    assert names == {"run.sh", "code", "code/main.py", "code/lib", "code/lib/x.txt", "code/lib/none", "outputs"}
+    assert {path.name for path in attempt.workspace.parent.iterdir()} == {attempt.workspace.name}, "no litter"
+
+
+def test_a_copy_that_fails_leaves_nothing(people):
+    location = people.submit(name=NAME)
+    people.owner_job(NAME).approve()
+    look, attempt = look_at(people), attempt_of(people)
+    (location / "run.sh").write_text("evil")
+    with pytest.raises(SyftJobError, match=r"run\.sh"):
+        attempts.copy_in(attempt, look)
+    assert list(attempt.workspace.parent.iterdir()) == []
+
+
+def test_one_runner_at_a_time_in_one_process_too(people):
+    first, second = (JobRunner(people.owner.config, announce=None) for _ in range(2))
+    with first._serving():
+        with pytest.raises(RunnerBusy, match="One is enough"):
+            second.step()
+        assert first.step() == [], "its own calls share the lock"
+    assert second.step() == []
+
+
+def test_no_verb_waits_for_the_runner(people):
+    people.submit(name=NAME)
+    with JobRunner(people.owner.config, announce=None)._serving():
+        job = people.owner_job(NAME)
+        job.approve()
+        job.cancel()
+        assert job.status == "cancelled"
+
+
+def test_a_home_of_another_machine_serves_nothing(people):
+    people.submit(name=NAME)
+    people.owner_job(NAME).approve()
+    identity = people.owner.home.path / "home.json"
+    identity.write_text(identity.read_text().replace('"machine": "', '"machine": "0'))
+    with pytest.raises(StoreError, match="another machine"):
+        JobRunner(people.owner.config, announce=None).step()
+
+
+def test_each_step_tells_what_moved(people):
+    people.submit("exit 2\n", NAME)
+    job = people.owner_job(NAME)
+    job.approve()
+    serving, told = JobRunner(people.owner.config, announce=None), []
+    while job.status != "done":
+        told += serving.step()
+    told += serving.step()
+    assert [(move.old_state, move.new_state) for move in told] == [
+        (JobState.QUEUED, JobState.RUNNING),
+        (JobState.RUNNING, JobState.FAILED),
+    ]
+    assert {move.place for move in told} == {people.place(NAME)}
+
+
+def test_a_hint_that_points_nowhere_is_no_error(people):
+    serving = SyftJobRunner(people.owner.config, announce=None)
+    assert serving.step([people.place("Nowhere")]) == []
+
+
+def test_what_is_set_aside_is_announced_once_and_forgotten_when_it_starts(people):
+    location = people.submit(name=NAME)
+    people.owner_job(NAME).approve()
+    good = (location / "run.sh").read_bytes()
+    (location / "run.sh").write_bytes(b"evil")
+    said: list[str] = []
+    serving = JobRunner(people.owner.config, announce=said.append)
+    for _ in range(3):
+        serving.step()
+    assert len([line for line in said if "run.sh" in line]) == 1
+    (location / "run.sh").write_bytes(good)
+    serving.process_approved_jobs()
+    assert serving.set_aside == {}
+    assert people.owner_job(NAME).findings == ()
+
+
+def test_the_time_limit_of_a_call_ends_with_the_call(people):
+    serving = JobRunner(people.owner.config, announce=None)
+    serving.process_approved_jobs(timeout=3)
+    assert serving.config.time_limit is None

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from syft_job import sandboxes
+from syft_job.backends.base import Command
+from syft_job.errors import ConfigError
+from syft_job.limits import EVERY, Limits
+from syft_job.sandboxes import (
+    Bubblewrap,
+    Workspace,
+    bare,
+    best_available,
+    by_name,
+    choosing,
+    clean_env,
+    describe,
+    host,
+    usable_interpreter,
+    why_not,
+)
+
+
+@pytest.mark.conformance(83)
+def test_a_jobs_environment_is_an_explicit_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for name in ("AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "LD_PRELOAD", "BASH_ENV", "HTTPS_PROXY", "SSH_AUTH_SOCK"):
+        monkeypatch.setenv(name, "the owner's")
+    monkeypatch.setenv("PATH", "/owner/bin")
+    monkeypatch.setenv("HOME", "/owner")
+    monkeypatch.setenv("LC_TIME", "de_DE.UTF-8")
+
+    env = clean_env({"SYFT_IS_IN_JOB": "true"}, home=tmp_path)
+
+    assert set(env) <= {"PATH", "LANG", "TZ", "HOME", "TMPDIR", "SYFT_IS_IN_JOB"} | {n for n in env if n[:3] == "LC_"}
+    assert env["LC_TIME"] == "de_DE.UTF-8"
+    assert env["PATH"] == "/usr/local/bin:/usr/bin:/bin"
+    assert env["HOME"] == str(tmp_path)
+    assert env["SYFT_IS_IN_JOB"] == "true"
+    assert "owner" not in str(env)
+
+
+@pytest.mark.conformance(83)
+def test_bare_inherits_nothing_even_if_nobody_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TOKEN", "secret")
+
+    wrapped = bare(Command(argv=("true",)), Workspace(tmp_path))
+
+    assert wrapped.env is not None
+    assert "TOKEN" not in wrapped.env
+    assert wrapped.cwd == tmp_path
+    assert wrapped.argv == ("true",)
+    assert not wrapped.contained
+
+
+def test_bare_says_what_it_does_not_contain():
+    assert {part.what for part in bare.contains if not part.holds} == {"network", "files", "jobs", "processes"}
+    assert "NOT CONTAINED" in describe(bare)
+    assert "cpu_count" not in bare.enforces
+    assert ("processes" in bare.enforces) == (os.geteuid() != 0)
+
+
+def test_a_sandbox_is_found_by_name():
+    assert by_name("bare") is bare
+    assert by_name("auto") == best_available()
+    with pytest.raises(ConfigError, match="no sandbox 'glass'"):
+        by_name("glass")
+
+
+def test_what_a_host_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(host, "TOOLS", str(tmp_path))
+    choosing._probe.cache_clear()
+    try:
+        assert best_available() is bare
+        assert "Install the package bubblewrap" in str(why_not())
+        with pytest.raises(ConfigError, match="not installed"):
+            by_name("bubblewrap")
+        with pytest.raises(ConfigError, match="not installed"):
+            Bubblewrap()(Command(argv=("true",)), Workspace(tmp_path))
+    finally:
+        choosing._probe.cache_clear()
+
+
+def test_a_sandbox_that_fails_is_not_available(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for name in ("bwrap", "setpriv"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2; exit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(host, "TOOLS", str(tmp_path))
+    choosing._probe.cache_clear()
+    try:
+        assert best_available() is bare
+        assert "No permissions to create new namespace" in str(why_not())
+    finally:
+        choosing._probe.cache_clear()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root drops a user")
+@pytest.mark.parametrize("user", ["root", "0", "no-such-user"])
+def test_jobs_do_not_run_as_root_or_as_nobody_known(user: str):
+    assert best_available(user) is bare
+    assert user in str(why_not(user))
+
+
+def test_bubblewrap_takes_the_kernels_limits_inside_and_leaves_the_rest(tmp_path: Path):
+    if why_not() is not None:
+        pytest.skip(str(why_not()))
+    limits = Limits(wall_seconds=9, memory_bytes=10**9, processes=20)
+
+    wrapped = best_available()(Command(argv=("true",), limits=limits), Workspace(tmp_path))
+
+    assert wrapped.limits == Limits(wall_seconds=9)
+    assert wrapped.contained
+    inside = wrapped.argv[wrapped.argv.index("ALL") :]
+    assert "--nproc=20:20" in inside
+    assert best_available().enforces == EVERY - {"cpu_count"}
+
+
+def test_paths_of_the_workspace_are_those_inside(tmp_path: Path):
+    if why_not() is not None:
+        pytest.skip(str(why_not()))
+    env = {"HOME": str(tmp_path), "OUT": str(tmp_path / "outputs"), "OTHER": f"{tmp_path}-other"}
+
+    argv = best_available()(Command(argv=("cat", str(tmp_path / "code" / "x")), env=env), Workspace(tmp_path)).argv
+
+    said = {argv[n + 1]: argv[n + 2] for n, word in enumerate(argv) if word == "--setenv"}
+    assert said["HOME"] == "/job"
+    assert said["OUT"] == "/job/outputs"
+    assert said["OTHER"] == f"{tmp_path}-other"
+    assert argv[-2:] == ("cat", "/job/code/x")
+
+
+def test_bare_takes_the_python_that_runs_this():
+    assert usable_interpreter(None, bare) == Path(sys.executable)
+    assert usable_interpreter("/no/such/python", bare) == sandboxes.SYSTEM_PYTHON

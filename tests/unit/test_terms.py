@@ -1,0 +1,93 @@
+"""What stands between a job and the machine, and in which words it is told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syft_job import sandboxes
+from syft_job.config import SyftJobConfig
+from syft_job.errors import ConfigError
+from syft_job.runner.terms import Terms, limits_for, terms_of
+from syft_job.spec import JobResources, JobSpec
+
+
+def config(folder: Path, **options: Any) -> SyftJobConfig:
+    return SyftJobConfig.from_syftbox_folder(folder, "omar@example.org", **options)
+
+
+def asking(kind: str = "bash", **resources: Any) -> JobSpec:
+    return JobSpec("Tides", "ada@example.org", None, kind, {}, resources=JobResources(**resources))
+
+
+def test_without_a_sandbox_every_gap_is_a_loud_warning(tmp_path):
+    terms = terms_of(config(tmp_path, sandbox="bare"))
+    assert not terms.is_contained
+    assert terms.sandbox_name == "bare"
+    warning = " ".join(terms.warnings)
+    assert "NO SANDBOX" in warning
+    assert "network" in warning
+    assert "ledger" in warning
+    assert "the configuration asks for none" in warning
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
+def test_auto_takes_bubblewrap_where_the_host_can_and_says_what_it_holds(tmp_path):
+    terms = terms_of(config(tmp_path))
+    assert terms.is_contained
+    assert terms.sandbox_name == "bubblewrap"
+    told = " ".join(terms.conditions)
+    assert "It has no network." in told
+    assert "kernel" in told, "what is not contained is told too"
+    assert not any("NO SANDBOX" in warning for warning in terms.warnings)
+
+
+def test_an_unknown_sandbox_is_an_error_before_anything_starts(tmp_path):
+    with pytest.raises(ConfigError, match="sandbox"):
+        config(tmp_path, sandbox="jail")
+
+
+def test_the_tighter_of_wish_and_ceiling_holds(tmp_path):
+    owner = config(tmp_path, sandbox="bare", time_limit=60, memory=1 << 30)
+    modest = limits_for(owner, asking(time_limit="10s", memory="128M"))
+    assert (modest.wall_seconds, modest.memory_bytes) == (10, 128 << 20)
+    greedy = limits_for(owner, asking(time_limit="2d", memory="1T"))
+    assert (greedy.wall_seconds, greedy.memory_bytes) == (60, 1 << 30)
+    assert limits_for(owner, None).wall_seconds == 60
+
+
+def test_a_job_cannot_ask_for_longer_logs_more_processes_or_larger_files(tmp_path):
+    owner = config(tmp_path, sandbox="bare", log_bytes=4096, processes=7, file_bytes=1 << 20)
+    found = limits_for(owner, asking(time_limit="1h"))
+    assert (found.log_bytes, found.processes, found.file_bytes) == (4096, 7, 1 << 20)
+
+
+def test_the_limits_of_the_job_that_is_reviewed_are_told(tmp_path):
+    owner = config(tmp_path, sandbox="bare", time_limit=60)
+    assert any("10 s" in line for line in terms_of(owner, asking(time_limit="10s")).conditions)
+    assert any("1m" in line or "60 s" in line for line in terms_of(owner).conditions)
+
+
+def test_a_limit_that_does_not_hold_here_is_not_promised(tmp_path):
+    terms = terms_of(config(tmp_path, sandbox="bare", processes=9), asking(cpu_count=3))
+    line = next(line for line in terms.conditions if "3 processors" in line)
+    assert "not enforced here" in line
+
+
+def test_the_interpreter_is_told_for_python_jobs_only(tmp_path):
+    owner = config(tmp_path, sandbox="bare", python=Path(sys.executable))
+    assert any(sys.executable in line for line in terms_of(owner, asking("python")).conditions)
+    assert not any(sys.executable in line for line in terms_of(owner, asking("bash")).conditions)
+
+
+def test_an_interpreter_that_is_missing_gives_way_to_the_system_s_or_is_told(tmp_path):
+    terms = terms_of(config(tmp_path, sandbox="bare", python=tmp_path / "no" / "python"))
+    assert isinstance(terms, Terms)
+    if terms.interpreter is None:
+        assert any("No Python" in warning for warning in terms.warnings)
+    else:
+        assert terms.interpreter == sandboxes.SYSTEM_PYTHON

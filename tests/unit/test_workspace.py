@@ -1,0 +1,75 @@
+"""A workspace that a runner left behind: it counts only where it holds exactly what was approved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from syft_job import disk, folder
+from syft_job.runner import attempt as attempts
+from syft_job.runner.attempt import JOB, Attempt
+from syft_job.testing import TwoPeople
+
+SCRIPT = "#!/bin/bash\necho whole\n"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[TwoPeople]:
+    with TwoPeople(tmp_path) as both:
+        yield both
+
+
+def copied(people: TwoPeople) -> Callable[[], Path]:
+    """An approved job, and what brings it into its workspace."""
+    people.submit(SCRIPT, "Night")
+    job = people.owner.jobs["Night"]
+    job.approve()
+    look = folder.look(people.root, job.record.place, people.owner.viewer)
+    attempt = Attempt(people.owner.viewer, job.record.place, job.id, 1)
+
+    def copy_in() -> Path:
+        attempts.copy_in(attempt, look)
+        return attempt.workspace / JOB
+
+    return copy_in
+
+
+@pytest.mark.parametrize("left", ["", "#!/bin/bash\necho other\n"])
+def test_what_a_power_cut_left_torn_is_copied_anew(people, left: str):
+    copy_in = copied(people)
+    (copy_in() / "run.sh").write_text(left)
+    assert (copy_in() / "run.sh").read_text() == SCRIPT
+
+
+def test_a_file_that_is_not_part_of_the_submission_does_not_stay(people):
+    copy_in = copied(people)
+    (copy_in() / "sitecustomize.py").write_text("stranger")
+    assert not (copy_in() / "sitecustomize.py").exists()
+
+
+def test_a_link_in_the_place_of_a_file_is_not_run(people, tmp_path):
+    copy_in = copied(people)
+    (tmp_path / "same").write_text(SCRIPT)
+    script = copy_in() / "run.sh"
+    script.unlink()
+    script.symlink_to(tmp_path / "same")
+    assert not (copy_in() / "run.sh").is_symlink()
+
+
+def test_a_whole_one_is_used_as_it_is(people):
+    copy_in = copied(people)
+    before = (copy_in() / "run.sh").stat().st_ino
+    assert (copy_in() / "run.sh").stat().st_ino == before
+
+
+def test_a_large_file_is_hashed_as_it_is_copied(tmp_path):
+    data = bytes(range(251)) * 40_000  # several pieces, and no round number of them
+    (tmp_path / "large").write_bytes(data)
+    with disk.directory(tmp_path) as place:
+        said = disk.copy(place, "large", place, "copied", most=len(data))
+        assert disk.hash_file(place, "copied", most=len(data)) == said
+    assert said == (len(data), hashlib.sha256(data).hexdigest())
+    assert (tmp_path / "copied").read_bytes() == data
