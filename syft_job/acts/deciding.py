@@ -12,7 +12,7 @@ from syft_job.markers import LOGS, OUTPUTS, WITHDRAWN
 from syft_job.place import Place
 from syft_job.release import Grants
 
-from .laying import say, say_and_put, tell, tidy
+from .laying import put, say, say_and_put, telling, tidy
 from .turns import turn
 
 CANCEL_REQUEST = "cancel"
@@ -93,7 +93,8 @@ def cancel(viewer: Viewer, place: Place, reason: str | None = None, *roles: Who)
         record = now.look.record
         marker = say(viewer, now, "cancel", record.attempt, by=viewer.email, reason=reason)
         ask_to_stop(viewer, record.id, record.attempt)  # whether or not the folder can be told
-        tell(now, "cancel", marker)
+        with telling(now, "cancel"):
+            put(now.job, marker)
 
 
 def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
@@ -119,7 +120,7 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
             ("done marker file", "done" in now.look.names),
         )
         release.withdraw_grants(now.job)
-        say_and_put(
+        marker = say(
             viewer,
             now,
             "permit",
@@ -129,7 +130,9 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
             epoch=viewer.home.epoch,
             share=share.to_json(),
         )
-        tidy(now.job)
+        with telling(now, "permit"):
+            put(now.job, marker)
+            tidy(now.job)
         return tuple(words for words, was_there in existed if was_there)
 
 

@@ -13,7 +13,7 @@ from syft_job.markers import LOGS, OUTPUTS
 from syft_job.place import Place
 from syft_job.release import Grants
 
-from .laying import Turn, are_forgotten, publish_deposit
+from .laying import Turn, are_forgotten, publish_deposit, telling
 from .putting_back import put_back
 from .turns import turn
 
@@ -46,9 +46,10 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
             place=list(place),
             mark={"by": viewer.email, "method": "deposit", "digest": record.digest, "approves": not has_yes},
         )
-        publish_deposit(viewer, now)
-        if promised:
-            release.publish(viewer, now.look, promised)
+        with telling(now, "deposit"):
+            publish_deposit(viewer, now)
+            if promised:
+                release.publish(viewer, now.look, promised)
         return place.under(viewer.home.root) / OUTPUTS / source.name
 
 

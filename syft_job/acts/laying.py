@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ _HOLDS = {
     "reject": "is rejected",
     "cancel": "is cancelled",
     "permit": "is permitted once more",
+    "deposit": "is answered with what you deposited",
 }
 
 
@@ -40,7 +43,9 @@ def say_and_put(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: 
     Raises:
         StoreError: it could not be said; or it is said, and the folder could not be told yet.
     """
-    tell(now, event, say(viewer, now, event, attempt, **said))
+    marker = say(viewer, now, event, attempt, **said)
+    with telling(now, event):
+        put(now.job, marker)
 
 
 def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> Marker:
@@ -52,14 +57,16 @@ def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> 
     return marker_of(viewer, now, MARKER_OF_EVENT[event], attempt, body)
 
 
-def tell(now: Turn, event: Spoken, marker: Marker) -> None:
-    """Lay the marker of an event that is said.
+@contextmanager
+def telling(now: Turn, event: Spoken | Literal["deposit"]) -> Iterator[None]:
+    """Tell the folder of an event that is said; who hears that it failed hears that the event holds nevertheless.
 
     Raises:
         StoreError: the folder could not be told yet.
     """
     try:
-        put(now.job, marker)
+        with disk.in_words(f"tell the folder of '{now.look.record.name}'"):
+            yield
     except StoreError as error:
         raise StoreError(
             f"It is said, and it holds: '{now.look.record.name}' {_HOLDS[event]}. Only the folder could not be told,"

@@ -459,8 +459,8 @@ class Story:
             self.nothing_half()
         trouble.end()
         ended = time.monotonic()
-        if refused is not None:
-            with suppress(InvalidTransition, JobExists):  # it was said, or laid, in time
+        if refused is not None and "it holds" not in str(refused):  # who is told that it holds asks no second time
+            with suppress(InvalidTransition, JobExists):  # it was laid in time
                 act()
         return ended
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from syft_job import acts
+from syft_job import acts, disk
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, StoreError
+from syft_job.job import JobInfo
 from syft_job.lifecycle import Event, JobState
 from syft_job.testing import TwoPeople
 
@@ -90,3 +93,59 @@ def test_a_copied_home_is_refused(people: TwoPeople):
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"machine": "another"}))
     with pytest.raises(StoreError, match="adopt-home"):
         acts.require_home(people.owner.viewer)
+
+
+def finished(job: JobInfo, people: TwoPeople) -> None:
+    job.approve(share_outputs=True)
+    acts.start(people.owner.viewer, people.place(job.name), job.id, job.digest)
+    acts.finish(people.owner.viewer, people.place(job.name), job.id, 1, "succeeded")
+
+
+VERBS: dict[str, tuple[str, Callable[[JobInfo, TwoPeople], object], Callable[[JobInfo, Path], object]]] = {
+    "approve": ("approve", lambda job, people: None, lambda job, result: job.approve()),
+    "reject": ("reject", lambda job, people: None, lambda job, result: job.reject("not now")),
+    "cancel": ("cancel", lambda job, people: job.approve(), lambda job, result: job.cancel("enough")),
+    "rerun": ("permit", finished, lambda job, result: job.rerun()),
+    "deposit": (
+        "deposit",
+        lambda job, people: job.approve(share_outputs=True),
+        lambda job, result: job.accept_by_depositing_result(result),
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_refusal_of_the_disk_says_whether_the_verb_holds(people: TwoPeople, tmp_path: Path, verb: str):
+    """Whoever is refused knows whether to ask again: a rerun that is asked for twice would run twice."""
+    event, before, act = VERBS[verb]
+    result = tmp_path / "result.csv"
+    result.write_text("1\n")
+    seen: Counter[bool] = Counter()
+    for refused_from in range(1, 200):
+        name = f"N{refused_from}"
+        people.submit(name=name)
+        job = people.owner_job(name)
+        before(job, people)
+        job = people.owner_job(name)
+        count = 0
+
+        def refuse(what: str, first: int = refused_from) -> None:
+            nonlocal count
+            count += 1
+            if count >= first:
+                raise OSError(errno.EROFS, "Read-only file system", what)
+
+        told = ""
+        try:
+            with disk.count_writes(refuse):
+                act(job, result)
+        except StoreError as error:
+            told = str(error)
+            assert "read-only" in told
+            is_said = event in people.owner.home.ledger.events(job.id)
+            seen[is_said] += 1
+            assert ("it holds" in told) is is_said, (refused_from, told)
+        if count < refused_from:
+            break
+    assert not told
+    assert set(seen) == {True, False}
