@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from syft_job.job import JobInfo
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.reliability import Faults
+from tests.serving import until
 
 KILLED, ENDED, BROKEN = 7, 0, 1
 
@@ -71,14 +71,6 @@ def in_child(act: Callable[[], object], dies_at: Callable[..., bool]) -> tuple[i
         writes = told.read().splitlines()
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), writes
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Return when it is true; no machine is so loaded that it takes longer than ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,10 @@ from syft_job.errors import ConfigError
 from syft_job.home import Home
 from syft_job.seal import Key, fingerprint
 from syft_job.views import templates
+from tests.serving import until
 
 ADA, OMAR, EVE = "ada@example.org", "omar@example.org", "eve@example.org"
 WAITS = "import pathlib, time\nwhile not pathlib.Path({gate!r}).exists():\n    time.sleep(0.05)\n"
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def state(people, name: str = "First") -> str:

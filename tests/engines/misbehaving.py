@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -28,17 +27,11 @@ from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
+from tests.serving import serving as in_thread
+from tests.serving import until
 
-PATIENCE = 60.0
 PAGE = 4096
 _SERVER = Path(__file__).with_name("faulty_folder.py")
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.01)
 
 
 # What it takes
@@ -260,29 +253,10 @@ class Told(list[str]):
 
 @contextmanager
 def serving(people: TwoPeople, said: Told, **options: Any) -> Iterator[JobRunner]:
-    """A runner that serves all the time, in a thread; it ends without an error, or the test fails."""
-    runner, stop = JobRunner(people.owner.config, announce=said.append, poll_interval=0.1, **options), threading.Event()
-    failed: list[BaseException] = []
-
-    def loop() -> None:
-        try:
-            runner.run(stop)
-        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
-            failed.append(error)
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        until(lambda: failed or runner._was_there, "the runner serves")  # one that cannot begin says so and ends
+    """A runner that serves all the time, whose lines are heard."""
+    runner = JobRunner(people.owner.config, announce=said.append, poll_interval=0.1, **options)
+    with in_thread(runner, lambda: runner._round.was_there):
         yield runner
-    except BaseException as error:
-        error.add_note(f"the runner ended with {failed}" if failed else "the runner served all the time")
-        raise
-    finally:
-        stop.set()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-    assert not failed, failed
 
 
 class Story:

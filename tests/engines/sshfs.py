@@ -13,7 +13,7 @@ from typing import Self
 
 import psutil
 
-from tests.engines.misbehaving import until
+from tests.serving import until
 
 _SSHD = "/usr/sbin/sshd"
 

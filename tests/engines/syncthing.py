@@ -11,14 +11,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.serving import until
 
 PATIENCE = 60.0
 FOLDER = "box"
@@ -41,14 +41,6 @@ def why_not() -> str | None:
     if shutil.which("syncthing") is None:
         return "syncthing is not installed. Install the package syncthing."
     return None
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    """Wait until that is so; waiting in vain fails and says for what."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
 
 
 class Syncthing:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,20 +20,13 @@ from syft_job.backends.shell import ShellJob, Verdict, read_verdict
 from syft_job.limits import Limits
 from syft_job.sandboxes import Sandbox, Workspace, best_available, clean_env, usable_interpreter, why_not
 from tests.reliability import Faults
+from tests.serving import until
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
 ]
 PATIENCE = 60.0
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait until that is so; a test that waits in vain fails."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 @dataclass

@@ -26,8 +26,9 @@ from syft_job.spec import JobResources
 from syft_job.store import JobStore
 from syft_job.testing import TwoPeople
 from syft_job.units import Duration
-from tests.killing import Toll, events, starts, until
+from tests.killing import Toll, events, starts
 from tests.reliability import Faults
+from tests.serving import until
 
 LIBRARY = r"""
 #define _GNU_SOURCE

@@ -17,17 +17,8 @@ from syft_job.lifecycle import JobState
 from syft_job.runner import standby
 from syft_job.spec import JobResources
 from syft_job.testing import TwoPeople
-from tests.engines.misbehaving import (
-    CHANGING,
-    FaultyFolder,
-    Refusing,
-    Story,
-    Told,
-    go_through,
-    serving,
-    until,
-    why_no_fuse,
-)
+from tests.engines.misbehaving import CHANGING, FaultyFolder, Refusing, Story, Told, go_through, serving, why_no_fuse
+from tests.serving import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(why_no_fuse() is not None, reason=str(why_no_fuse()))]
 COMMAND = str(Path(sys.executable).with_name("syft-job"))

@@ -17,7 +17,8 @@ from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testimony import MISSING
 from syft_job.testing import TwoPeople
-from tests.engines.misbehaving import FaultyFolder, until, why_no_fuse
+from tests.engines.misbehaving import FaultyFolder, why_no_fuse
+from tests.serving import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.skipif(why_no_fuse() is not None, reason=str(why_no_fuse()))]
 

@@ -22,7 +22,8 @@ import pytest
 from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.testing import TwoPeople
-from tests.killing import Toll, events, litter, starts, until
+from tests.killing import Toll, events, litter, starts
+from tests.serving import until
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 RUNNER = """

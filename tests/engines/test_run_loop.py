@@ -1,11 +1,11 @@
-"""`JobRunner.run` in a thread, with real file events; the sweep is a minute away, so it must be the events."""
+"""`JobRunner.run` in a thread, with real file events; the sweep is ten minutes away, so it must be the events."""
 
 from __future__ import annotations
 
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.reliability import Faults
+from tests.serving import serving, until
 
 NAME = "Tides"
-FAR = 60.0
+FAR = 600.0
 
 
 @pytest.fixture
@@ -27,35 +28,11 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
         yield both
 
 
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    """Far less than a poll interval, and far more than an event needs on a busy machine."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "no event woke the runner"
-        time.sleep(0.02)
-
-
 @contextmanager
 def running(people: TwoPeople, poll_interval: float = FAR) -> Iterator[JobRunner]:
-    serving, stop = JobRunner(people.owner.config, poll_interval=poll_interval, announce=None), threading.Event()
-    failed: list[BaseException] = []
-
-    def loop() -> None:
-        try:
-            serving.run(stop)
-        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
-            failed.append(error)
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        until(lambda: failed or (people.owner.home.path / "runner.pid").exists())
-        yield serving
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
-    assert not failed, failed
+    runner = JobRunner(people.owner.config, poll_interval=poll_interval, announce=None)
+    with serving(runner, (people.owner.home.path / "runner.pid").exists):
+        yield runner
 
 
 def saw(faults: Faults, fault: str, canary: Path, *, since: float) -> None:
@@ -90,7 +67,7 @@ def test_one_after_the_other_through_one_slot(people):
         serving.max_parallel = 1
         for job in jobs:
             job.approve()
-        until(lambda: all(job.status == "done" for job in jobs), 40)
+        until(lambda: all(job.status == "done" for job in jobs))
 
 
 def test_a_cancellation_reaches_what_runs(people, tmp_path):

@@ -14,8 +14,9 @@ from syft_job.config import SyftJobConfig
 from syft_job.lifecycle import JobState
 from syft_job.runner import standby
 from syft_job.testing import TwoPeople
-from tests.engines.misbehaving import Told, serving, until
+from tests.engines.misbehaving import Told, serving
 from tests.engines.sshfs import TwoMounts, why_not
+from tests.serving import until
 
 pytestmark = [
     pytest.mark.engine,

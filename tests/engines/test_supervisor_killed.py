@@ -21,8 +21,9 @@ from syft_job.backends import shell
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
-from tests.killing import KILLED, Toll, approved, events, in_child, is_alive, litter, settle, starts, until
+from tests.killing import KILLED, Toll, approved, events, in_child, is_alive, litter, settle, starts
 from tests.reliability import Faults
+from tests.serving import until
 
 TELLING = "openat,write,kill,wait4,?vfork,?fork,clone,clone3"
 """Calls after which something is different for others; all but reading is `!read`."""

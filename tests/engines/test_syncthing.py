@@ -12,8 +12,9 @@ from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
-from tests.engines.syncthing import Pair, until, why_not
+from tests.engines.syncthing import Pair, why_not
 from tests.reliability import Faults
+from tests.serving import until
 
 pytestmark = [
     pytest.mark.engine,

@@ -14,7 +14,8 @@ from syft_job.errors import SyftJobError
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
-from tests.engines.misbehaving import Away, Story, Told, go_through, serving, tmpfs, until, why_no_mounts
+from tests.engines.misbehaving import Away, Story, Told, go_through, serving, tmpfs, why_no_mounts
+from tests.serving import until
 
 PARTS: dict[str, Callable[[TwoPeople], Path]] = {
     "the folder": lambda people: people.root,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.spec import Limits
 from syft_job.testing import TwoPeople
+from tests.serving import until
 
 NAME = "Tides"
 SANDBOXES = [
@@ -74,13 +74,6 @@ def approved(people: TwoPeople, script: str, name: str = NAME, **options: object
     job = people.owner_job(name)
     job.approve(share_outputs=True, share_logs=True)
     return job
-
-
-def until(true: Callable[[], object], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def is_gone(pid_file: Path) -> bool:

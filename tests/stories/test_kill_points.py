@@ -19,7 +19,8 @@ import pytest
 from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.testing import TwoPeople
-from tests.killing import Toll, events, litter, settle, starts, until
+from tests.killing import Toll, events, litter, settle, starts
+from tests.serving import until
 
 NAME = "Tides"
 FAULT = "`kill -9` of a runner at a chosen point"

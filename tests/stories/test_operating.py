@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from syft_job.runner import JobRunner
 from syft_job.runner.notify import AT_ONCE, Notifier
 from syft_job.testing import TwoPeople
 from tests.killing import ENDED, KILLED, Toll, approved, in_child, starts
+from tests.serving import until
 
 PACKAGE = Path(syft_job.__path__[0])
 ADA, OMAR = "ada@example.org", "omar@example.org"
@@ -51,13 +52,6 @@ def gate(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "gate"
     yield path
     path.touch()
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def owner(people: TwoPeople) -> JobClient:

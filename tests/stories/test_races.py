@@ -20,7 +20,8 @@ from syft_job.errors import InvalidTransition
 from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.testing import TwoPeople
-from tests.killing import Toll, events, settle, starts, until
+from tests.killing import Toll, events, settle, starts
+from tests.serving import until
 
 ROUNDS = [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 RACER = """

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from syft_job.runner import JobRunner, SyftJobRunner, create_runner
 from syft_job.spec import JobResources
 from syft_job.testing import TwoPeople
 from syft_job.units import Duration
+from tests.serving import until
 
 NAME = "Tides"
 RUNNER = """
@@ -51,13 +52,6 @@ def gate(tmp_path: Path) -> Iterator[Path]:
 
 def waits(gate: Path) -> str:
     return f"until [ -e {gate} ]; do sleep 0.05; done\n"
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def runner(people: TwoPeople, **options: Any) -> JobRunner:

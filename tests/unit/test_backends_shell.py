@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,16 +21,9 @@ from syft_job.backends.base import Command, JobDryRun, JobHandle, JobStatus
 from syft_job.backends.shell import ShellJob, Verdict, is_alive, read_claim, read_verdict, this_boot, this_host
 from syft_job.errors import JobValidationError, StoreError
 from syft_job.limits import Limits
+from tests.serving import until
 
 PATIENCE = 60.0
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait until that is so; a test that waits in vain fails."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def living_in(session: int) -> list[int]:

@@ -148,3 +148,11 @@ def test_the_time_limit_of_a_call_ends_with_the_call(people):
     serving = JobRunner(people.owner.config, announce=None)
     serving.process_approved_jobs(timeout=3)
     assert serving.config.time_limit is None
+
+
+def test_what_a_job_prints_is_told_in_whole_lines(people):
+    people.submit("printf 'high '; sleep 0.3; printf 'tide\\nlow'; echo ebb >&2; sleep 0.3; printf ' tide'", NAME)
+    people.owner_job(NAME).approve()
+    told: list[str] = []
+    JobRunner(people.owner.config, announce=told.append).process_approved_jobs()
+    assert [line for line in told if line.startswith("   ")] == ["   high tide", "   ebb", "   low tide"]
