@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from . import disk
-from .errors import StoreError
+from .errors import JobNotFoundError, StoreError
 from .lifecycle import Fact
 from .markers import now
+from .place import Place
 
 _LINE = re.compile(
     r'^\{"id":"([0-9a-f]{32})","n":([0-9]{1,9}),"event":"([a-z]+)"(?:,"outcome":"([a-z_]+)")?(,"owed":true)?.*\}\n',
@@ -202,6 +203,17 @@ class Ledger:
             line = self._before[line]
         return lines[::-1]
 
+    def place_of(self, job: str) -> Place:
+        """Where submission ``job`` lies, as the first line says that tells it.
+
+        Raises:
+            JobNotFoundError: no line does.
+        """
+        for line in self.lines(job):
+            if "place" in line.said:
+                return Place(*line.said["place"])
+        raise JobNotFoundError(f"The ledger does not say where job {job} lies.")
+
     def lines_since(self, mark: int) -> list[LedgerLine]:
         """Everything said after ``mark``, oldest first."""
         return [self._line(number) for number in range(self._line_at(mark), len(self._begins))]
@@ -248,6 +260,10 @@ class Ledger:
     def unfinished(self) -> list[tuple[str, int]]:
         """The (id, attempt) that were said to start and of which nobody said yet that they are over."""
         return list(self._open)
+
+    def is_under_way(self, job: str, attempt: int) -> bool:
+        """Whether an attempt was said to start and nobody said yet that it is over."""
+        return (job, attempt) in self._open
 
     def owed(self) -> list[tuple[str, int]]:
         """The (id, attempt) that are over and whose yes promised a release that has not happened."""

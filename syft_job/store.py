@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -255,9 +256,11 @@ class JobStore:
         in_turn = list(islice(shelf.turn, share))
         if len(in_turn) < share:
             shelf.turn = iter(list(shelf.records))
-        lines = (self.viewer.home.ledger.lines(job) for job in said_of)
-        places = (line.said["place"] for said in lines for line in said[:1] if "place" in line.said)
-        spoken_of = [name for *their, name in places if tuple(their) == whose]
+        spoken_of = []
+        for job in said_of:
+            with suppress(JobNotFoundError):  # its line was cut off again
+                *their, name = self.viewer.home.ledger.place_of(job)
+                spoken_of += [name] if tuple(their) == whose else []
         return list(dict.fromkeys([*shelf.open, *spoken_of, *in_turn]))
 
     def _remember_trace(self, shelf: _Shelf, parent: int, record: JobRecord, looked: float) -> None:

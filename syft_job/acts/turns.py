@@ -56,7 +56,7 @@ def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iter
                     roles or roles_of(viewer, place),
                     name=place.name,
                     unreadable=bool(record.problem) and not record.state.is_terminal,
-                    starting=(record.id, record.attempt) in viewer.home.ledger.unfinished(),
+                    starting=viewer.home.ledger.is_under_way(record.id, record.attempt),
                     deposited="deposit" in said,
                     cleaned="clean" in said,
                 )

@@ -21,7 +21,7 @@ import typer
 
 from syft_job import names
 from syft_job.errors import JobNotFoundError, SyftJobError
-from syft_job.knocking import Knock, knock
+from syft_job.knocking import Errand, Knock, knock
 from syft_job.place import Place
 from syft_job.record import JobRecord
 from syft_job.visible import visible, visible_line
@@ -243,25 +243,10 @@ def patiently(act: Callable[[], _T], words: str) -> _T:
 
     In a thread of its own, because nothing, not even Ctrl-C, reaches one that the folder holds.
     """
-    found: list[_T] = []
-    failed: list[BaseException] = []
-    ended = threading.Event()
-
-    def body() -> None:
-        try:
-            found.append(act())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            failed.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=body, daemon=True).start()
-    if not ended.wait(SILENT_SECONDS):
+    errand = Errand(act, "syft-job-verb")
+    if not errand.ended.wait(SILENT_SECONDS):
         complain(words)
-        ended.wait()
-    if failed:
-        raise failed[0]
-    return found[0]
+    return errand.result()
 
 
 class Impatience:
@@ -274,7 +259,7 @@ class Impatience:
 
     def _watch(self) -> None:
         while not self._over.wait(SILENT_SECONDS):
-            if not Knock(self._root).answered.wait(SILENT_SECONDS) and not self._over.is_set():
+            if not Knock(self._root).ended.wait(SILENT_SECONDS) and not self._over.is_set():
                 complain(f"The folder {self._root} does not answer; waiting for it. Ctrl-\\ gives up.")
                 return
 

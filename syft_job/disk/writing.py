@@ -29,13 +29,7 @@ def put(
     temporary = temporary or temporary_name()
     try:
         tick(f"create {name}")
-        descriptor = os.open(temporary, NEW, mode, dir_fd=place)
-        try:
-            write_all(descriptor, data)
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_new(place, temporary, data, mode=mode, durable=durable)
         tick(f"rename {name}")
         os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
         if durable:
@@ -54,17 +48,21 @@ def create(place: int, name: str, data: bytes, *, mode: int = 0o644, durable: bo
     """
     tick(f"create {name}")
     try:
-        descriptor = os.open(name, NEW, mode, dir_fd=place)
-        try:
-            write_all(descriptor, data)
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_new(place, name, data, mode=mode, durable=durable)
     except FileExistsError:
         raise
     except OSError as error:
         raise trouble(f"write {path_words(place, name)}", error) from error
+
+
+def _write_new(place: int, name: str, data: bytes, *, mode: int, durable: bool) -> None:
+    descriptor = os.open(name, NEW, mode, dir_fd=place)
+    try:
+        write_all(descriptor, data)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append(path: Path, line: bytes) -> int:

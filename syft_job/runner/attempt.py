@@ -221,7 +221,7 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
     try:
         acts.start(attempt.viewer, attempt.place, attempt.job, digest, sandbox=terms.sandbox_name, host=this_host())
     except BaseException:
-        if (attempt.job, attempt.number) not in attempt.viewer.home.ledger.unfinished():
+        if not attempt.viewer.home.ledger.is_under_way(attempt.job, attempt.number):
             sweep_out(attempt)  # prepared for nothing: it may never be allowed to start
         raise
     launch(attempt, look, config, terms)

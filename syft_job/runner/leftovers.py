@@ -132,7 +132,7 @@ class Leftovers:
         ledger = self._home.ledger
         job, _, number = name.rpartition("/")[2].partition(".")
         attempt = (job, int(number))
-        if attempt in ledger.unfinished():
+        if ledger.is_under_way(*attempt):
             return "it is not over"
         if attempt in ledger.owed():
             return "a release of it is still owed"
@@ -157,10 +157,10 @@ class Leftovers:
 
     def _say_gone(self, name: str) -> None:
         job, _, number = name.partition(".")
-        lines = self._home.ledger.lines(job)
-        if lines:
-            place = next((line.said["place"] for line in lines if "place" in line.said), None)
-            self._home.ledger.say(job, int(number), "forget", place=place, by=self._viewer.email)
+        ledger = self._home.ledger
+        if ledger.events(job):
+            place = list(ledger.place_of(job))
+            ledger.say(job, int(number), "forget", place=place, by=self._viewer.email)
 
     def _age(self, job: str, otherwise: float) -> float:
         """Seconds since the owner's hand last spoke of a job; what its submitter claims is not asked."""

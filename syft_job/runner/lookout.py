@@ -55,9 +55,9 @@ class Lookout:
         for directory in self._directories(place):
             self._watch.drop(directory)
 
-    def watch_attempt(self, attempt: Attempt) -> bool:
-        """Watch for the end of an attempt; returns whether that is new, so that one must look once more."""
-        return self._watch.add(attempt.workspace, VERDICT.__eq__)
+    def watch_attempt(self, attempt: Attempt) -> None:
+        """Watch for the end of an attempt; what ended before this must be looked at afterwards."""
+        self._watch.add(attempt.workspace, VERDICT.__eq__)
 
     def leave_attempt(self, attempt: Attempt) -> None:
         """Watch for the end of an attempt no more."""

@@ -84,7 +84,7 @@ class Squares:
         look = folder.look(self.viewer.home.root, place, self.viewer)
         record = look.record
         attempt = Attempt(self.viewer, place, record.id, record.attempt)
-        if record.state is not JobState.QUEUED or (record.id, record.attempt) in self.viewer.home.ledger.unfinished():
+        if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
             return
         self._tried[record.id, record.attempt] = time.monotonic()
         attempts.start(attempt, look, self.config, self.terms)
@@ -190,7 +190,7 @@ class Squares:
         """Results to the home, the end to the ledger; nothing here needs the folder."""
         job, number, place = attempt.job, attempt.number, attempt.place
         self.viewer.home.ledger.refresh()
-        if (job, number) not in self.viewer.home.ledger.unfinished():
+        if not self.viewer.home.ledger.is_under_way(job, number):
             return []  # it was brought home while the folder held this thread up
         left_out = attempts.collect(attempt, verdict)
         acts.say_over(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from syft_job.knocking import Knock
+from syft_job.knocking import Errand, Knock
 
 from .troubles import Troubles
 
@@ -64,28 +64,16 @@ class Standby:
             meanwhile: done again and again while the loop is held up; it must not touch the folder.
             farewell: done once, where the loop is left behind; it must not touch the folder.
         """
-        failed: list[BaseException] = []
-        ended = threading.Event()
-
-        def body() -> None:
-            try:
-                loop()
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                failed.append(error)
-            finally:
-                ended.set()
-
-        # A daemon: the end of the process does not wait for a folder either.
-        threading.Thread(target=body, name="syft-job-loop", daemon=True).start()
+        errand = Errand(loop, "syft-job-loop")
         try:
-            if not self._stand_by(ended, stop, meanwhile):
+            if not self._stand_by(errand.ended, stop, meanwhile):
                 farewell()
         except BaseException:
             stop.set()
-            ended.wait(_FAREWELL)
+            errand.ended.wait(_FAREWELL)
             raise
-        if failed:
-            raise failed[0]
+        if errand.ended.is_set():
+            errand.result()
 
     def _stand_by(self, ended: threading.Event, stop: threading.Event, meanwhile: Callable[[], object]) -> bool:
         """Return True when the loop ended, False when it is to end and does not."""
@@ -116,7 +104,7 @@ class Standby:
         """Whether the folder answers within a moment; one that does not is not asked a second time."""
         if self._knock is None:
             self._knock = Knock(self._root)
-        if not self._knock.answered.wait(_TICK):
+        if not self._knock.ended.wait(_TICK):
             return False
         self._knock = None
         return True

@@ -1,0 +1,291 @@
+"""One round of the runner: look after what runs, look where something moved, start what there is room for.
+
+What is true is read off the folder and the ledger each time; between two rounds it is only remembered where to look
+next and what was said already.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+
+from syft_job import disk, names
+from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
+from syft_job.lifecycle import JobState
+from syft_job.place import JOBS, Place
+from syft_job.record import JobRecord, StatusTransition
+from syft_job.store import JobStore
+
+from . import attempt as attempts
+from .aside import Aside
+from .attempt import Attempt
+from .line import Line
+from .lookout import Lookout
+from .squares import Squares
+from .standby import Standby
+from .troubles import Troubles
+
+_A_MOMENT = 0.5
+_CHECKED_A_SWEEP = 5
+"""How many finished jobs are checked in full at each sweep, in turn: about 0.2 % of a core."""
+_STATTED_A_SWEEP = 1000
+"""At how many finished jobs a sweep glances, in turn: one `stat` each, together about 0.1 % of a core."""
+
+
+class Round:
+    """Moves each job of one datasite at most one square at a time.
+
+    Args:
+        owner: whose datasite.
+        store: the jobs of the folder, as the owner sees them.
+        squares: what moves a job.
+        say: called with one line for each thing that is worth one.
+        troubles: where it is told what is in the way of all jobs.
+        standby: told before each piece of work that a silent folder may hold up.
+        patience: seconds between two tries of what did not go well for one job.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        store: JobStore,
+        squares: Squares,
+        *,
+        say: Callable[[str], None],
+        troubles: Troubles,
+        standby: Standby,
+        patience: float,
+    ) -> None:
+        self.squares = squares
+        self.aside = Aside(store, say, patience, self._gone)
+        self.line = Line()
+        self.lookout: Lookout | None = None
+        self.running: Counter[str] = Counter()
+        """How many attempts of each submitter run."""
+        self.has_started = False
+        """Whether something was started since somebody set this to False."""
+        self.was_there = False
+        """Whether the place for jobs was there at the last sweep."""
+        self._owner = owner
+        self._store = store
+        self._viewer = store.viewer
+        self._home = store.viewer.home
+        self._troubles = troubles
+        self._standby = standby
+        self._unfinished: dict[Place, JobState] = {}
+        self._to_check: deque[Place] = deque()
+        self._again: dict[Place, None] = {}
+        self._mark = 0
+
+    def go(self, hints: Iterable[Place] | None, moves: list[StatusTransition], *, at_most: int) -> None:
+        """Do one round and add what moved to ``moves``, as it happens.
+
+        Args:
+            hints: the jobs to look at beside what runs and what is owed; None looks at every unfinished one.
+            moves: where the moves are added.
+            at_most: start a job only while fewer than this many run.
+
+        Raises:
+            StoreError: the home or the folder cannot be used.
+        """
+        self._tend_all(moves)
+        self._release_all()
+        for place in self._look(hints):
+            self._standby.busy()
+            self._again[place] = None
+            if self.lookout is not None:
+                self.lookout.watch_job(place)  # first watch, then look: nothing falls between
+            with self.aside.in_the_way(place, "it is not looked after"):
+                self._note(self.squares.put_right(place))
+                del self._again[place]
+        self._start_next(at_most)
+
+    def bring_home(self, moves: list[StatusTransition]) -> bool:
+        """Bring home what is over, without touching the folder; returns whether something still runs."""
+        self._home.ledger.refresh()
+        still = False
+        for job, number in self._home.ledger.unfinished():
+            attempt = Attempt(self._viewer, self._home.ledger.place_of(job), job, number)
+            try:
+                moves += self.squares.bring_home(attempt)
+                self._troubles.end(("home", job, number))
+            except (SyftJobError, OSError) as error:
+                whose = f"'{attempt.place.name}' from {attempt.place.submitter}"
+                self._troubles.begin(("home", job, number), f"The results of {whose} are not brought home yet. {error}")
+            still = still or attempts.supervisor_lives(attempt)
+        return still
+
+    def start(self, place: Place) -> None:
+        """Start one job now, whoever else waits."""
+        self.line.leave(place)
+        with self.aside.in_the_way(place, "it is not started"):
+            self.squares.start(place)
+            self.has_started = True
+            self.running[place.submitter] += 1
+            self.aside.forget(place)
+
+    def hints(self, lookout: Lookout) -> set[Place]:
+        """Where file events point, and of which jobs somebody else said something in the ledger."""
+        hints = lookout.places()
+        ledger = self._home.ledger
+        ledger.refresh()
+        end = ledger.end  # what is said from here on is heard the next time
+        heard = ledger.heard_since(self._mark)
+        self._mark = end
+        if heard:
+            with suppress(StoreError), self._home.locked(_A_MOMENT):
+                pass  # who spoke lays the marker next and holds the lock until it lies there
+        for job in heard:
+            with suppress(JobNotFoundError):  # its line was cut off again
+                hints.add(ledger.place_of(job))
+        return {place for place in hints if names.is_address(place.submitter) and not names.is_litter(place.name)}
+
+    def waiting(self) -> set[Place]:
+        """The jobs that may move by themselves."""
+        return {place for place, state in self._unfinished.items() if may_move(state)}
+
+    def is_settled(self, waiting: Collection[Place]) -> bool:
+        """Whether nothing of ``waiting`` can move by itself and nothing runs."""
+        paused = self._home.paused()
+        stuck = self.aside.reasons.keys()
+        held_back = {place for place in waiting if "*" in paused or place.submitter in paused}
+        return not (set(waiting) - stuck - held_back) and not self.running.total()
+
+    def is_under_way(self, place: Place) -> bool:
+        """Whether an attempt of the job at ``place`` was said to start and is not over."""
+        ledger = self._home.ledger
+        return any(ledger.place_of(job) == place for job, _ in ledger.unfinished())
+
+    def _tend_all(self, moves: list[StatusTransition]) -> None:
+        """Look after everything that was said to start and is not over, wherever its folder is."""
+        ledger = self._home.ledger
+        ledger.refresh()
+        running: Counter[str] = Counter()
+        for job, number in ledger.unfinished():
+            place = ledger.place_of(job)
+            attempt = Attempt(self._viewer, place, job, number)
+            self._standby.busy()
+            if self.lookout is not None:
+                self.lookout.watch_attempt(attempt)
+            with self.aside.now_and_then(place, f"attempt {number} is not looked after") as is_time:
+                if is_time:
+                    moves += self.squares.tend(attempt)
+                    running[place.submitter] += attempts.supervisor_lives(attempt)
+            if not ledger.is_under_way(job, number):
+                self._leave_alone(attempt)
+        self.running = running
+
+    def _leave_alone(self, attempt: Attempt) -> None:
+        """An attempt is over: who says something of its job makes us look at it again."""
+        if self.lookout is not None:
+            self.lookout.leave_attempt(attempt)
+        self.aside.forget(attempt.place)
+        self._forget(attempt.place)
+
+    def _forget(self, place: Place) -> None:
+        """Nothing moves this job by itself any more."""
+        self._unfinished.pop(place, None)
+        if self.lookout is not None:
+            self.lookout.leave_job(place)
+
+    def _gone(self, place: Place) -> None:
+        self._forget(place)
+        self._again.pop(place, None)
+        self.line.leave(place)
+
+    def _release_all(self) -> None:
+        for job, _ in self._home.ledger.owed():
+            place = self._home.ledger.place_of(job)
+            self._standby.busy()
+            with self.aside.now_and_then(place, "its results are not released") as is_time:
+                if is_time:
+                    self.squares.carry_out_release(place)
+
+    def _look(self, hints: Iterable[Place] | None) -> list[Place]:
+        """Where to look now: where hints point; at a sweep what is unfinished, what moved and a few others in turn."""
+        untold = self.squares.take_untold()
+        if hints is not None:
+            return list(dict.fromkeys([*hints, *untold]))
+        self._look_for_room()
+        self._require_folder()
+        self._tend_key()
+        moved = self._store.sweep(self._owner, _STATTED_A_SWEEP)
+        self._troubles.only(
+            "submitter",
+            {who: f"The jobs of {who} cannot be looked at: {why}" for (_, who), why in self._store.unread.items()},
+        )
+        if self.lookout is not None:
+            self.lookout.sweep(self._store.submitters(self._owner))
+        for place, state in list(self._unfinished.items()):
+            if not self._store.knows(place):
+                self._forget(place)
+            elif state is JobState.QUEUED and not self.is_under_way(place):
+                self.line.join(place)  # what was in its way may be over
+        if not self._to_check:
+            self._to_check.extend(record.place for record in self._store.finished(self._owner))
+        in_turn = [self._to_check.popleft() for _ in range(min(_CHECKED_A_SWEEP, len(self._to_check)))]
+        return list(dict.fromkeys([*moved, *in_turn, *self._again, *self.aside.reasons, *untold]))
+
+    def _look_for_room(self) -> None:
+        """Say it where what runs has no room left: its supervisor cannot even note how it ends."""
+        if self.running.total() and disk.is_full(self._home.workspaces):
+            self._troubles.begin(
+                "room",
+                f"The disk of the workspaces {str(self._home.workspaces)!r} is full. What runs may fail, and how it"
+                " ends is noted only when there is room again. Free some space.",
+            )
+        else:
+            self._troubles.end("room")
+
+    def _require_folder(self) -> None:
+        """Refuse to take a folder that is away for one without jobs: an unmounted one leaves an empty directory.
+
+        Raises:
+            StoreError: the place for jobs is away, and it was there before.
+        """
+        jobs = self._store.root.joinpath(self._owner, *JOBS)
+        with disk.in_words(f"read {str(jobs)!r}"):
+            is_there = jobs.is_dir()
+        if not is_there and (self.was_there or next(self._home.ledger.jobs(), None) is not None):
+            raise StoreError(
+                f"The folder is away: there is no {'/'.join((self._owner, *JOBS))} in {str(self._store.root)!r}."
+                " See whether it is mounted, and whether it is the right one.",
+                errno=errno.ENOENT,
+            )
+        self.was_there = is_there
+
+    def _tend_key(self) -> None:
+        """Keep the present key published; what is wrong with it otherwise is told, and stops nothing."""
+        try:
+            trouble = self._home.tend_key()
+        except (SyftJobError, OSError) as error:
+            trouble = str(error)
+        self._troubles.only("key", {} if trouble is None else {trouble: trouble})
+
+    def _note(self, record: JobRecord) -> None:
+        """Remember what may move by itself, and let approved jobs join the line."""
+        place = record.place
+        if record.state.is_terminal:
+            self.aside.forget(place)
+            self._forget(place)
+        else:
+            self._unfinished[place] = record.state
+        if record.state is JobState.QUEUED and not self._home.ledger.is_under_way(record.id, record.attempt):
+            self.line.join(place)
+        else:
+            self.line.leave(place)
+
+    def _start_next(self, at_most: int) -> None:
+        paused = self._home.paused() if at_most else ()
+        while self.running.total() < at_most:
+            place = self.line.next(self.running, paused)
+            if place is None:
+                return
+            self.start(place)
+
+
+def may_move(state: JobState) -> bool:
+    """Whether a job in this state moves by itself."""
+    return state in (JobState.QUEUED, JobState.RUNNING)
