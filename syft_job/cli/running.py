@@ -17,7 +17,7 @@ from syft_job.visible import visible
 
 from .cleaning import clean_chosen, clean_named
 from .frame import Frame, JobName, complain, find, frame_of, job_json, misuse, tell, verb
-from .serving import greet, now, stopped_by_signals, tell_move, unit
+from .serving import greet, now, say, stopped_by_signals, tell_move, unit
 
 if TYPE_CHECKING:
     from syft_job.home import Home
@@ -90,7 +90,7 @@ def run(
     runner = JobRunner(
         frame.settings(),
         poll_interval=poll,
-        announce=None if frame.json else now,
+        announce=say if frame.json else now,
         told=told if frame.json or notifier else None,
         told_all=None if notifier is None else notifier.settle,
         max_parallel=jobs,

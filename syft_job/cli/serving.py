@@ -95,6 +95,11 @@ def now(line: str) -> None:
     print(visible(line), flush=True)
 
 
+def say(line: str) -> None:
+    """Print a line that is for people in a document for a program."""
+    _line_of({"says": visible(line)})
+
+
 def tell_move(move: StatusTransition) -> None:
     """Print a move for a program: one document, one line."""
     _line_of(
