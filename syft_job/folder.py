@@ -277,7 +277,7 @@ def _read(
         heard = testimony.as_said(heard, ledger, job)
     findings = ["config.yaml has not arrived yet"] if config is None else []
     findings += heard.findings
-    facts = [*said, *heard.facts, *_begun(viewer.home, job, said) * viewer.owns(place)]
+    facts = [*said, *_as_claimed(heard.facts, viewer, place, job, said)]
     if ledger is None:
         # The owner sealed it, so the owner permitted it; the permit itself may still be on its way.
         facts += [Fact("permit", fact.attempt - 1) for fact in heard.facts if fact.attempt > 1]
@@ -360,7 +360,7 @@ def _read_older(
     job = spec.job_id(place, config)
     heard = testimony.hear(opened, place, digest, viewer.owner_keys(place, asked), present, viewer.limits, full=True)
     findings = ["older layout: its submitter sealed nothing", *heard.findings]
-    facts = [Fact("submitted"), *said, *heard.facts, *_begun(viewer.home, job, said) * viewer.owns(place)]
+    facts = [Fact("submitted"), *said, *_as_claimed(heard.facts, viewer, place, job, said)]
     is_bare = {item.marker.kind for item in heard.checked if item.ignored is not None and not item.marker.digest}
     if not said and "done" in is_bare:
         facts.append(Fact("done", 1, "succeeded"))
@@ -385,12 +385,16 @@ def _read_older(
     return Look(record, asked, config, present, tuple(heard.checked))
 
 
-def _begun(home: Home, job: str, said: Sequence[Fact]) -> list[Fact]:
-    """The fact that the newest permitted attempt has begun, if its claim file is in the home."""
-    if "start" not in home.ledger.events(job) or not said:
-        return []
+def _as_claimed(facts: list[Fact], viewer: Viewer, place: Place, job: str, said: Sequence[Fact]) -> list[Fact]:
+    """What markers tell; but where an attempt was said to start from this home, its claim tells whether it has begun.
+
+    A power cut can leave the marker `running` and forget the claim, and then nothing has begun.
+    """
+    if not viewer.owns(place) or not said or "start" not in viewer.home.ledger.events(job):
+        return facts
     attempt = state_of(said).attempt
-    return [Fact("running", attempt)] if home.begun(job, attempt).exists() else []
+    begun = [Fact("running", attempt)] if viewer.home.begun(job, attempt).exists() else []
+    return [fact for fact in facts if fact.kind != "running"] + begun
 
 
 def _unreadable(place: Place, problem: str) -> Look:

@@ -33,6 +33,7 @@ class Command:
     ``env`` None inherits, a mapping replaces. ``stdout`` and ``stderr`` None are those of the caller where it waits,
     and nowhere where it does not. ``claim`` is created exclusively before anything else happens, and whoever finds it
     there does nothing; ``verdict`` is written last. Without these two a backend keeps them in a place of its own.
+    ``results`` is a directory whose files survive a power cut wherever the verdict does.
     ``contained`` says that no process can outlive the first one (a process namespace), so nobody has to look for them.
     """
 
@@ -44,6 +45,7 @@ class Command:
     limits: Limits = field(default_factory=Limits)
     claim: Path | None = None
     verdict: Path | None = None
+    results: Path | None = None
     label: str = ""
     contained: bool = False
 

@@ -253,6 +253,7 @@ class ShellJob(JobABC):
             str(verdict.absolute()),
             "-" if command.stdout is None else str(command.stdout.absolute()),
             "-" if command.stderr is None else str(command.stderr.absolute()),
+            "-" if command.results is None else str(command.results.absolute()),
             "-" if limits.wall_seconds is None else str(_hundredths(limits.wall_seconds)),
             str(_hundredths(limits.grace_seconds)),
             "-" if limits.log_bytes is None else str(int(limits.log_bytes) // 512),

@@ -3,12 +3,13 @@
 # command prints up to a limit, ends it when its time is up or somebody says so, ends what it left behind, and writes the
 # verdict last. It lives on when whoever started it is gone, and knows nothing of folders, markers or people.
 #
-#   supervise.sh CLAIM VERDICT STDOUT STDERR WALL GRACE BLOCKS CONTAINED COMMAND [ARGUMENT...]
+#   supervise.sh CLAIM VERDICT STDOUT STDERR RESULTS WALL GRACE BLOCKS CONTAINED COMMAND [ARGUMENT...]
 #
 #   CLAIM      created exclusively as the first act: "<pid> <start, in clock ticks after boot> <boot id>"
 #   VERDICT    written last: one line of JSON, which counts once it ends. Its time is that of the end. A file `cancel`
 #              beside it ends the command
 #   STDOUT, STDERR   files for what is printed (the same one for both, if they are equal); "-" is the caller's
+#   RESULTS    a directory that survives a power cut if the verdict does ("-": none), as what was printed does
 #   WALL, GRACE      hundredths of a second: how long it may run ("-": for ever), and from SIGTERM to SIGKILL
 #   BLOCKS     units of 512 bytes that are kept of each stream ("-": all)
 #   CONTAINED  "yes" where no process outlives the first one (a process namespace, whose first process passes SIGTERM
@@ -23,8 +24,8 @@
 # Each process costs about a millisecond, so that builtins do what they can.
 
 set -u
-claim=$1 verdict=$2 out=$3 err=$4 wall=$5 grace=$6 blocks=$7 contained=$8
-shift 8
+claim=$1 verdict=$2 out=$3 err=$4 results=$5 wall=$6 grace=$7 blocks=$8 contained=$9
+shift 9
 place=${verdict%/*}
 path=$PATH
 PATH=/usr/bin:/bin
@@ -206,19 +207,33 @@ collect() {
     esac
 }
 
+# keep_results: what is there of results and logs survives a power cut. Where there is nothing, it costs nothing.
+keep_results() {
+    set --
+    [ "$out" = - ] || [ ! -s "$out" ] || set -- "$out"
+    [ "$err" = - ] || [ "$err" = "$out" ] || [ ! -s "$err" ] || set -- "$@" "$err"
+    [ "$#" -eq 0 ] || sync -- "$@"
+    [ "$results" = - ] && return
+    for entry in "$results"/* "$results"/.[!.]* "$results"/..?*; do
+        if [ -e "$entry" ] || [ -L "$entry" ]; then
+            # Neither links nor what a reader could block on: the job laid all of it.
+            find "$results" \( -type f -o -type d \) -exec sync -- {} +
+            sync -- "$results/.."
+            return
+        fi
+    done
+} 2>/dev/null
+
 # say_verdict: in one piece, and what has no end of line does not count, so that it needs no other name before.
 say_verdict() {
     printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "log_cut": %s, "left_behind": %s, "seconds": %s}\n' \
         "$code" "$timed_out" "$cancelled" "$log_cut" "$left_behind" "$took" >"$verdict"
 }
 
-# keep_verdict: verdict and logs survive a power cut. Nobody need wait for it: who has read the verdict makes the copies
-# durable that count from then on, and may have removed these.
+# keep_verdict: the verdict survives a power cut, and the names on the way to it. Nobody need wait for it: who has read
+# the verdict makes the copies durable that count from then on, and may have removed this.
 keep_verdict() {
-    set -- "$verdict" "$place"
-    [ "$out" = - ] || [ ! -e "$out" ] || set -- "$@" "$out"
-    [ "$err" = - ] || [ ! -e "$err" ] || set -- "$@" "$err"
-    sync "$@"
+    sync -- "$verdict" "$place" "$place/.."
 }
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -322,6 +337,7 @@ timed_out=false cancelled=false
 [ "$reason" != timed_out ] || timed_out=true
 [ "$reason" != cancelled ] || cancelled=true
 
+keep_results
 until say_verdict 2>/dev/null; do
     [ -d "$place" ] || break # a full disk has room again some day; a folder that was removed does not come back
     sleep 1

@@ -183,6 +183,7 @@ def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Term
         limits=limits_for(config, look.spec),
         claim=attempt.claim,
         verdict=attempt.workspace / VERDICT,
+        results=workspace.root / OUTPUTS,
         label=f"{attempt.job}.{attempt.number}",
     )
     return terms.sandbox(bare, workspace), workspace

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from syft_job import home
+from syft_job import acts, home
 from syft_job.backends.shell import SUPERVISOR
 from syft_job.errors import SyftJobError
 from syft_job.lifecycle import JobState
@@ -46,14 +46,15 @@ class Life:
 
     def __init__(self, canary: Path, name: str) -> None:
         self.canary, self.name = canary, name
+        # It does not ask its disk to keep anything, as hardly a program does.
+        result = "mkdir outputs/of\necho 1 > outputs/of/one.csv\n"
+        self.script = f"echo {name} >> {canary}\necho printed\n{result}"
         self.acknowledged: list[str] = []
         self.starts = 0
 
     def live(self, people: TwoPeople) -> None:
-        # A job that wants its results to survive says so to its disk, as all who write do.
-        script = f"echo {self.name} >> {self.canary}\necho 1 > outputs/one.csv\nsync outputs/one.csv outputs\n"
         if not people.location(self.name).exists():
-            people.submit(script, self.name)
+            people.submit(self.script, self.name)
             self.acknowledged.append("submit")
         job = people.owner_job(self.name)
         if job.status == "inbox":
@@ -81,8 +82,9 @@ class Life:
             wrong = [] if record.state is JobState.CREATED else people.owner.job_of(record).verify().fails
             assert [line for line in wrong if MISSING not in line] == [], "only markers that are put back are missing"
             assert "approved" not in names or "approve" in said
-            assert "over" not in said or (held / "outputs" / "one.csv").read_text() == "1\n", "held before it is over"
+            assert "over" not in said or (held / "outputs/of/one.csv").read_text() == "1\n", "held before it is over"
             assert "over" not in said or (held / "logs" / "returncode.txt").read_text() == "0\n"
+            assert "over" not in said or (held / "logs" / "stdout.txt").read_text() == "printed\n"
             assert "done" not in names or "over" in said
             assert "released" not in said or {"shared", "outputs"} <= names
         assert not self.runs() or "start" in said, "nothing runs that the ledger does not have"
@@ -96,12 +98,19 @@ class Life:
             assert "over" in said
 
 
+def is_supervisor(process: psutil.Process, folder: FaultyFolder) -> bool:
+    """Whether it is a living supervisor of a job on the file system."""
+    if process.status() == psutil.STATUS_ZOMBIE:
+        return False
+    words = process.cmdline()
+    return str(SUPERVISOR) in words and any(word.startswith(str(folder.mount)) for word in words)
+
+
 def end_supervisors(folder: FaultyFolder) -> None:
     """End what runs on the file system, as a power cut does; all of it was started here."""
     for process in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            words = process.cmdline()
-            if str(SUPERVISOR) in words and any(word.startswith(str(folder.mount)) for word in words):
+            if is_supervisor(process, folder):
                 for one in [process, *process.children(recursive=True)]:
                     with suppress(psutil.NoSuchProcess):
                         one.kill()
@@ -131,7 +140,7 @@ def cut(folder: FaultyFolder, life: Life, after: int) -> tuple[bool, float]:
         theirs = people.submitters_job(life.name)
         assert job.state is JobState.SUCCEEDED, job.history
         assert theirs.verify().ok, str(theirs.verify())
-        assert [path.read_text() for path in theirs.output_paths] == ["1\n"]
+        assert [(path / "one.csv").read_text() for path in theirs.output_paths] == ["1\n"]
         seconds = time.monotonic() - began
         life.starts = sum(line.event == "start" for line in people.owner.home.ledger.lines(job.id))
         job.clean()
@@ -177,6 +186,50 @@ def cut_at(folder, tmp_path, faults, pick):
 @pytest.mark.parametrize("nth", [0, 1])
 def test_the_power_goes_somewhere_in_a_jobs_life(folder, tmp_path, faults, nth):
     cut_at(folder, tmp_path, faults, lambda total: range(5 + nth * total // 12, total, total // 6))
+
+
+def test_the_power_goes_before_a_claim_is_durable_and_after_running_was_told(folder, tmp_path):
+    """What did not begin begins now: the claim decides, whatever the folder was told of it."""
+    life = Life(tmp_path / "canary", "early")
+    with booted(folder) as people:
+        people.submit(life.script, life.name)
+        job = people.owner_job(life.name)
+        job.approve(share_outputs=True)
+        acts.start(people.owner.viewer, people.place(life.name), job.id, job.digest)
+        claim = people.owner.home.begun(job.id, 1)
+        claim.touch()
+        acts.publish_running(people.owner.viewer, people.place(life.name))
+        assert (people.location(life.name) / "running").exists()
+        claim.unlink()
+    with booted(folder) as people:
+        until(lambda: _lived(people, life))
+        assert people.owner_job(life.name).state is JobState.SUCCEEDED
+        assert life.runs() == 1
+
+
+def test_the_power_goes_when_a_job_has_ended_and_no_runner_was_there(folder, tmp_path):
+    """A verdict that survives speaks of results that survive, though nothing of them was collected yet."""
+    life = Life(tmp_path / "canary", "alone")
+    with booted(folder) as people:
+        people.submit(life.script, life.name)
+        people.owner_job(life.name).approve(share_outputs=True, share_logs=True)
+        JobRunner(people.owner.config, announce=None).step()
+        home = people.owner.home
+        verdict = home.work(people.owner_job(life.name).id, 1) / "verdict"
+        until(lambda: verdict.exists() and not any(is_supervisor(one, folder) for one in psutil.Process().children()))
+        folder.cut_after(1)
+        with suppress(OSError):
+            (folder.mount / "one more change").touch()
+        end_supervisors(folder)
+    folder.restart()
+    with booted(folder) as people:
+        until(lambda: _lived(people, life))
+        theirs = people.submitters_job(life.name)
+        assert theirs.state is JobState.SUCCEEDED
+        assert theirs.verify().ok, str(theirs.verify())
+        assert [(path / "one.csv").read_text() for path in theirs.output_paths] == ["1\n"]
+        assert str(theirs.stdout) == "printed\n"
+        assert life.runs() == 1
 
 
 @pytest.mark.slow
