@@ -57,12 +57,14 @@ children() {
     { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null
 }
 
-# members: a line for each living process of the job's session, whatever group it has moved to.
+# members SESSION [FILE...]: a line for each living process of a session, whatever group it has moved to.
 members() {
-    grep -lE -- "\) [^ZX] -?[0-9]+ -?[0-9]+ $job " ${*:-/proc/[0-9]*/stat} 2>/dev/null
+    session=$1
+    shift
+    grep -lE -- "\) [^ZX] -?[0-9]+ -?[0-9]+ $session " ${*:-/proc/[0-9]*/stat} 2>/dev/null
 }
 
-# younger: the same, found by looking only at processes that began after the job. A session is inherited and cannot be
+# younger: the same of the job's session, found by looking only at processes that began after the job. A session is inherited and cannot be
 # joined, so no other can be in it; and numbers are given out in turn, all around only in more than a second.
 younger() {
     read -r rest rest rest rest last </proc/loadavg
@@ -74,7 +76,7 @@ younger() {
         [ "$number" = "$watcher" ] || set -- "$@" "$process/stat"
     done
     if [ "$#" -gt 16 ]; then
-        members "$@"
+        members "$job" "$@"
         return
     fi
     for file in "$@"; do
@@ -94,7 +96,7 @@ tell() {
         [ "$1" = TERM ] || kill -s "$1" "$job"
     else
         kill -s "$1" -- "-$job" || kill -s "$1" "$job"
-        for member in $(members); do
+        for member in $(members "$job"); do
             member=${member#/proc/}
             kill -s "$1" "${member%/stat}"
         done
@@ -121,6 +123,15 @@ say_cut() {
     fi
 } 2>/dev/null
 
+# leave_nobody SELF SESSION: end what is left of the supervisor's own session. A sandbox that is still being made may have
+# a process there that waits for its maker for ever.
+leave_nobody() {
+    for member in $(members "$2"); do
+        member=${member#/proc/}
+        [ "${member%/stat}" = "$1" ] || kill -KILL "${member%/stat}" 2>/dev/null
+    done
+}
+
 # watch: once a second, what no signal tells: the time, the file `cancel`, an end without an end of its output, and the
 # death of the supervisor itself, which ends the job too.
 watch() {
@@ -144,10 +155,11 @@ watch() {
         sleep "$seconds" &
         nap=$!
         wait "$nap"
-        read -r parent </proc/self/stat
-        parent=${parent##*) ? }
-        if [ "${parent%% *}" != "$$" ]; then
+        read -r stat </proc/self/stat
+        set -- ${stat##*) }
+        if [ "$2" != "$$" ]; then
             tell KILL
+            leave_nobody "${stat%% *}" "$4"
             exit 0
         fi
         [ ! -e "$place/cancel" ] || kill -TERM "$$"
@@ -157,6 +169,14 @@ watch() {
         fi
     done
     [ -z "$nap" ] || kill "$nap" 2>/dev/null
+}
+
+# alone_with_8 PID...: wait until these have closed what they were born with: whoever held 8 longer than the supervisor
+# would let a sandbox begin that nobody ends any more. It is a matter of microseconds, mostly over already.
+alone_with_8() {
+    for process in "$@"; do
+        while [ -e "/proc/$process/fd/8" ]; do :; done
+    done
 }
 
 # count_down: after the grace, SIGUSR2 to the supervisor.
@@ -176,6 +196,7 @@ stop() {
     tell TERM
     (count_down) 8>&- &
     timer=$!
+    alone_with_8 $timer
 }
 
 # sweep: end what is left of the job's session. Says "true" if something cannot be ended.
@@ -184,7 +205,7 @@ sweep() {
     [ "$contained" != yes ] || return 0
     kill -KILL -- "-$job" 2>/dev/null
     tries=0
-    [ "$took" -lt 100 ] && find=younger || find=members
+    [ "$took" -lt 100 ] && find=younger || find="members $job"
     while [ -n "$($find)" ]; do
         tell KILL
         tries=$((tries + 1))
@@ -309,6 +330,7 @@ look_at_clock
 began=$now
 (watch) </dev/null >/dev/null 2>&1 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
 watcher=$!
+alone_with_8 $watcher $out_reader $err_reader
 echo >&8
 exec 3<&- 4<&- 5>&- 6>&- 7<&-
 umask 077

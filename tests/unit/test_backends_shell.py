@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -720,3 +720,15 @@ def test_the_first_process_of_a_sandbox_starts_nothing_once_its_supervisor_is_go
     assert canary.exists() is starts
     assert done.returncode == (0 if starts else 69)
     assert done.stderr == b""
+
+
+def test_a_sandbox_that_lost_a_process_while_it_was_made_leaves_nobody(attempt):
+    """One that waits for its maker is nobody's child any more and not yet in a namespace: its session tells."""
+    script = "(/bin/sleep 1000.25 &); echo made; exec /bin/sleep 1000.26"
+    handle = ShellJob().submit(replace(attempt.command("/bin/sh", "-c", script), contained=True))
+    assert isinstance(handle, JobHandle)
+    attempt.wait_for_a_line()
+    supervisor = int(handle.job_id)
+    assert len(living_in(supervisor)) > 3
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: ShellJob().status(handle).status.is_finished and living_in(supervisor) == [])
