@@ -145,9 +145,14 @@ def test_a_first_list_checks_one_seal_of_a_job_that_somebody_else_answered(
 
 
 def test_a_list_asks_the_home_for_its_keys_once(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
-    asked: list[str] = []
+    asked: list[Keyring] = []
     really = Keyring._look
-    monkeypatch.setattr(Keyring, "_look", lambda keyring: asked.append("") or really(keyring))
+
+    def look(keyring: Keyring) -> object:
+        asked.append(keyring)
+        return really(keyring)
+
+    monkeypatch.setattr(Keyring, "_look", look)
     counts = []
     for count in (1, 6):
         for index in range(count):
