@@ -103,8 +103,11 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, str):  # first, as most values are
         return value
     if isinstance(value, Mapping):
-        # RFC 8785 sorts by UTF-16 code units; code points would differ beyond the basic plane.
-        return {key: _ordered(value[key]) for key in sorted(value, key=lambda text: text.encode("utf-16-be"))}
+        keys = sorted(value)
+        if not "".join(keys).isascii():
+            # RFC 8785 sorts by UTF-16 code units; code points would differ beyond the basic plane.
+            keys.sort(key=lambda text: text.encode("utf-16-be"))
+        return {key: item if type(item := value[key]) is str else _ordered(item) for key in keys}
     if isinstance(value, list | tuple):
         return [_ordered(item) for item in value]
     if isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_INTEGER):

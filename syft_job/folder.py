@@ -25,7 +25,7 @@ from .place import Place
 from .record import JobRecord, Stamp
 from .seal import Key
 from .spec import CONFIG, JobSpec, Limits
-from .testimony import Checked
+from .testimony import Checked, Testimony
 
 _SUBMITTED_AT = b'\n  "submitted_at": "'
 
@@ -38,6 +38,7 @@ class Viewer:
     home: Home
     limits: Limits = field(default_factory=Limits)
     _chains: dict[str, Chain | None] = field(default_factory=dict)
+    _held: frozenset[str] | None = None
     _settles: float | None = None
 
     def owns(self, place: Place) -> bool:
@@ -54,7 +55,7 @@ class Viewer:
         pinned = asked.owner_key if asked is not None else None
         if not pinned:
             return chain.accepted if chain is not None else frozenset()
-        if not self.owns(place) or pinned in self.home.keyring.held:
+        if not self.owns(place) or pinned in self.held:
             return frozenset({pinned})
         return frozenset({chain.present}) if chain is not None else frozenset()
 
@@ -76,21 +77,31 @@ class Viewer:
         if not self.owns(place):
             given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
             return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
-        if pinned not in self.home.keyring.held:
+        if pinned not in self.held:
             return "it was submitted to another key than yours: its submitter cannot check your answer"
         given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
         return f"{given_up}, and should submit it anew" if is_given_up else None
 
     def chain_of(self, person: str) -> Chain | None:
         """The keys of ``person``, one's own from the home and another's as published; None where none can be read."""
+        if person not in self._chains:
+            self._chains[person] = self._read_chain(person)
+        return self._chains[person]
+
+    def _read_chain(self, person: str) -> Chain | None:
         if person == self.email:
             return self.home.keyring.chain
-        if person not in self._chains:
-            try:
-                self._chains[person] = keys.published(self.home.root, person)
-            except (ConfigError, OSError):
-                self._chains[person] = None
-        return self._chains[person]
+        try:
+            return keys.published(self.home.root, person)
+        except (ConfigError, OSError):
+            return None
+
+    @property
+    def held(self) -> frozenset[str]:
+        """One's own keys whose private half is in the home."""
+        if self._held is None:
+            self._held = self.home.keyring.held
+        return self._held
 
     @property
     def settles(self) -> float:
@@ -100,8 +111,9 @@ class Viewer:
         return self._settles
 
     def forget_keys(self) -> None:
-        """Read published keys again at the next look."""
+        """Ask for everybody's keys again at the next look: within one they are asked for once, not once a job."""
         self._chains.clear()
+        self._held = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +187,7 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
             vouched = _vouched(opened, place, viewer, config, present, stamp, looked)
             if vouched is not None:
                 return Look(vouched, None, config, present)
-        seen = _read(opened, place, viewer, config, present, problem, full=full)
-        record = seen.record
-        is_over = record.state.is_terminal and not record.problem
-        is_settled = is_over and _is_told(viewer, place, present, record.findings)
-        said = viewer.home.ledger.facts(record.id) if viewer.owns(place) else ()
-        return replace(seen, record=replace(record, said=said, stamp=stamp if is_settled else None))
+        return _read(opened, place, viewer, config, present, problem, stamp, full=full)
     finally:
         os.close(opened)
 
@@ -252,6 +259,7 @@ def _read(
     config: bytes | None,
     present: frozenset[str],
     problem: str,
+    stamp: Stamp | None,
     *,
     full: bool,
 ) -> Look:
@@ -266,15 +274,11 @@ def _read(
             problem = str(error)
         else:
             if asked.format == 0:
-                return _read_older(opened, place, viewer, asked, config, present, said)
+                return _read_older(opened, place, viewer, asked, config, present, said, stamp)
     elif config is not None and not problem:
         problem = "config.yaml is empty"
     digest = spec.digest_of(config) if config else ""
-    sealers = viewer.owner_keys(place, asked)
-    vouched = frozenset(fact.kind for fact in said)
-    heard = testimony.hear(opened, place, digest, sealers, present, viewer.limits, vouched=vouched, full=full)
-    if ledger is not None and not sealers.isdisjoint(_given_up(viewer, place.owner)):
-        heard = testimony.as_said(heard, ledger, job)
+    heard = _hear(opened, place, viewer, asked, job, digest, present, full=full)
     findings = ["config.yaml has not arrived yet"] if config is None else []
     findings += heard.findings
     facts = [*said, *_as_claimed(heard.facts, viewer, place, job, said)]
@@ -286,21 +290,22 @@ def _read(
         heard.checked.append(taken_back)
         findings += [taken_back.ignored] if taken_back.ignored else []
         facts += [Fact("withdrawn")] if taken_back.ignored is None else []
-    have, total = len([name for name in present if not names.is_litter(name)]) * (config is None), 0
-    if asked is not None and (full or state_of(facts).state is JobState.CREATED):
+    have = sum(not names.is_litter(name) for name in present) if config is None else 0
+    total, standing = 0, state_of(facts)
+    if asked is not None and (full or standing.state is JobState.CREATED):
         total = len(asked.files)
         try:
             have = presence.arrived(opened, asked.files)
         except UnreadableJob as error:
             problem = problem or str(error)
         if have == total and not problem:
-            facts.append(Fact("submitted"))
-    standing = state_of(facts)
+            standing = state_of([*facts, Fact("submitted")])
     findings += _warnings(viewer, place, asked, config, full=full)
     if ledger is not None:
         findings += testimony.missing(opened, viewer.home, job, said, standing, present)
         if standing.state is JobState.QUEUED and (aside := viewer.home.aside(job)):
             findings.append(f"approved, but not started: {aside}")
+    is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
     claim = asked.submitted_at if asked is not None else None
     record = JobRecord(
         place=place,
@@ -314,8 +319,33 @@ def _read(
         total=total,
         findings=tuple(dict.fromkeys(findings)),
         forged_yes=heard.has_forged_yes,
+        said=said,
+        stamp=stamp if is_settled else None,
     )
     return Look(record, asked, config or b"", present, tuple(heard.checked))
+
+
+def _hear(
+    opened: int,
+    place: Place,
+    viewer: Viewer,
+    asked: JobSpec | None,
+    job: str,
+    digest: str,
+    present: frozenset[str],
+    *,
+    full: bool,
+) -> Testimony:
+    """What the owner's markers say, to the owner against the ledger; in a list no more than what decides."""
+    sealers, limits = viewer.owner_keys(place, asked), viewer.limits
+    if not viewer.owns(place):
+        heard = None if full else testimony.hear_deciding(opened, place, digest, sealers, present, limits)
+        return heard or testimony.hear(opened, place, digest, sealers, present, limits, full=full)
+    ledger = viewer.home.ledger
+    vouched = frozenset(fact.kind for fact in ledger.facts(job))
+    heard = testimony.hear(opened, place, digest, sealers, present, limits, vouched=vouched, full=full)
+    has_given_up = not sealers.isdisjoint(_given_up(viewer, place.owner))
+    return testimony.as_said(heard, ledger, job) if has_given_up else heard
 
 
 def _warnings(viewer: Viewer, place: Place, asked: JobSpec | None, config: bytes | None, *, full: bool) -> list[str]:
@@ -347,7 +377,8 @@ def _read_older(
     asked: JobSpec,
     config: bytes,
     present: frozenset[str],
-    said: Sequence[Fact],
+    said: tuple[Fact, ...],
+    stamp: Stamp | None,
 ) -> Look:
     """The earlier marker layout: bare markers are shown, and only a sealed yes of our owner counts for running."""
     problem, digest, total = "", "", 0
@@ -368,6 +399,7 @@ def _read_older(
     standing = state_of(facts)
     if viewer.owns(place):
         findings += testimony.missing(opened, viewer.home, job, said, standing, present)
+    is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
     record = JobRecord(
         place=place,
         id=job,
@@ -381,6 +413,8 @@ def _read_older(
         findings=tuple(dict.fromkeys(findings)),
         forged_yes="approved" in is_bare and not said,
         older=True,
+        said=said,
+        stamp=stamp if is_settled else None,
     )
     return Look(record, asked, config, present, tuple(heard.checked))
 

@@ -40,6 +40,8 @@ _FACT_KINDS = {
     "reject": "rejected",
 }
 _PARSED_AT_MOST = 1000
+_PIECE = 1 << 20
+"""How much is read at once: all of it, decoded, would be in memory twice."""
 _TICK_NANOSECONDS = 50_000_000
 _ENDING = frozenset({"over", "deposit"})
 _SETTLING = frozenset({"released", "permit", "clean"})
@@ -139,20 +141,28 @@ class Ledger:
         try:
             if not self._has_newest(descriptor):
                 self._take_back(descriptor)
-            size = os.fstat(descriptor).st_size
-            data = _read_all(descriptor, self._end, size - self._end)
+            size, most = os.fstat(descriptor).st_size, _PIECE
+            while data := _read_all(descriptor, self._end, min(size - self._end, most)):
+                whole = data.rfind(b"\n") + 1
+                if whole:
+                    self._take_lines(data[:whole])
+                elif len(data) < most:
+                    break  # the half of a line
+                else:
+                    most *= 2
         finally:
             os.close(descriptor)
-        whole = data.rfind(b"\n") + 1
-        # One character for each byte, so that positions stay what they are.
-        at = self._take(data[:whole].decode("latin-1"))
-        if at != whole:
-            raise StoreError(f"The ledger {self._path} is damaged at byte {self._end + at}. Restore it from a backup.")
-        self._end += whole
-        if whole:
-            self._newest = data[data.rfind(b"\n", 0, whole - 1) + 1 : whole]
         # A line may still be cut off and another one written within the same tick of the clock.
         self._stamp = stamp if time.time_ns() - found.st_mtime_ns > _TICK_NANOSECONDS else None
+
+    def _take_lines(self, data: bytes) -> None:
+        # One character for each byte, so that positions stay what they are.
+        at = self._take(data.decode("latin-1"))
+        if at:
+            self._end += at
+            self._newest = data[data.rfind(b"\n", 0, at - 1) + 1 : at]
+        if at != len(data):
+            raise StoreError(f"The ledger {self._path} is damaged at byte {self._end}. Restore it from a backup.")
 
     def _has_newest(self, descriptor: int) -> bool:
         """Whether the line that was taken over last is still there."""

@@ -120,6 +120,7 @@ class JobStore:
         Raises:
             JobNotFoundError: there is no such directory.
         """
+        self.viewer.forget_keys()
         if self.viewer.owns(place) and self.viewer.home.exists:
             self.viewer.home.ledger.refresh()  # of what a runner in another process said since
         try:

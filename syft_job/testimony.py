@@ -16,10 +16,11 @@ from .errors import UnreadableJob
 from .home import Home
 from .ledger import Ledger
 from .lifecycle import RANKS, Fact, Standing
-from .markers import ATTEMPTS, OWNERS, WITHDRAWN, Marker, parse
+from .markers import ATTEMPTS, OWNERS, WITHDRAWN, Marker, is_of_first_attempt, parse
 from .place import Place
 from .spec import Limits
 
+_BY_RANK = sorted((kind for kind in OWNERS if kind in RANKS), key=RANKS.__getitem__, reverse=True)
 MISSING = "is missing from the folder; the ledger has it and the runner puts it back"
 _ATTEMPT = re.compile(r"([1-9][0-9]{0,5})\.json")
 
@@ -97,6 +98,27 @@ def hear(
             best = max(best, _weight(marker))
         checked.append(Checked(marker, ignored))
     return Testimony(checked, findings)
+
+
+def hear_deciding(
+    job: int, place: Place, digest: str, keys: Collection[str], present: frozenset[str], limits: Limits
+) -> Testimony | None:
+    """The one marker of the owner's that decides, checked, where all that lie here are of the first attempt.
+
+    Then the highest rank decides, if it counts, and the others need neither be parsed nor checked. None where it is
+    not as simple as that; `hear` tells then.
+    """
+    if ATTEMPTS in present:
+        return None
+    try:
+        lying = [(kind, disk.read(job, kind, limit=limits.marker_bytes)) for kind in _BY_RANK if kind in present]
+        if not lying or not all(data is not None and is_of_first_attempt(data) for _, data in lying):
+            return None
+        kind, data = lying[0]
+        marker = parse(kind, data or b"", limit=limits.marker_bytes)
+    except UnreadableJob:
+        return None
+    return Testimony([Checked(marker, None)], []) if marker.counts(place, digest, keys) is None else None
 
 
 def as_said(heard: Testimony, ledger: Ledger, submission: str) -> Testimony:

@@ -17,6 +17,7 @@ from syft_job.seal import is_sealed, sealed_by
 from .asked import CODE, FORMAT, KNOWN_NEEDS, RUN, TYPES, FileEntry, JobResources, JobSpec, Limits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NO_RESOURCES = JobResources()
 FIELDS = frozenset(
     "format nonce name submitted_by submitted_at owner_key type entrypoint command dependencies files resources"
     " datasets retry after metadata needs seal".split()
@@ -126,7 +127,7 @@ def _spec(said: dict[str, Any], limits: Limits) -> JobSpec:
         owner_key=owner_key,
         nonce=_text(said, "nonce"),
         seal=seal,
-        extra={key: value for key, value in said.items() if key not in FIELDS},
+        extra={} if said.keys() <= FIELDS else {key: value for key, value in said.items() if key not in FIELDS},
     )
 
 
@@ -183,8 +184,8 @@ def _files(said: object, limits: Limits) -> dict[str, FileEntry]:
 
 
 def _resources(said: object) -> JobResources:
-    if said is None:
-        return JobResources()
+    if not said and isinstance(said, dict | None):
+        return _NO_RESOURCES
     if not isinstance(said, dict):
         raise UnreadableJob("its resources are no mapping")
     known = {key: said[key] for key in JobResources.__dataclass_fields__ if said.get(key) is not None}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -8,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from syft_job import seal
 from syft_job.errors import JobNotFoundError
+from syft_job.folder import Viewer
+from syft_job.keyring import Keyring
+from syft_job.lifecycle import JobState
+from syft_job.store import JobStore
 from syft_job.testing import TwoPeople
 
 
@@ -114,3 +120,54 @@ def test_no_datasites_no_jobs(tmp_path: Path):
     (tmp_path / "box").mkdir()
     (tmp_path / "box" / "omar@example.org").write_text("a file")
     assert get_client(tmp_path / "box", "omar@example.org").jobs.jobs == []
+
+
+def test_a_first_list_checks_one_seal_of_a_job_that_somebody_else_answered(
+    people: TwoPeople, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "r").write_text("1")
+    for name in ("a", "b", "c"):
+        people.submit(name=name)
+        people.owner_job(name).accept_by_depositing_result(tmp_path / "r")
+    checked: list[str] = []
+    really = seal._verify
+
+    def verify(public: str, signature: str, said: bytes) -> bool:
+        checked.append(json.loads(said.removeprefix(seal.PREFIX))["kind"])
+        return really(public, signature, said)
+
+    monkeypatch.setattr(seal, "_verify", verify)
+    monkeypatch.setattr(seal, "_checked", {})
+    records = JobStore(people.root, people.submitter.viewer).records()
+    assert {record.state for record in records} == {JobState.SUCCEEDED}
+    assert checked.count("done") == 3
+    assert {kind for kind in checked if kind != "done"} <= {"key"}, "the owner's key.json is no job's"
+
+
+def test_a_list_asks_the_home_for_its_keys_once(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
+    asked: list[Keyring] = []
+    really = Keyring._look
+
+    def look(keyring: Keyring) -> object:
+        asked.append(keyring)
+        return really(keyring)
+
+    monkeypatch.setattr(Keyring, "_look", look)
+    counts = []
+    for count in (1, 6):
+        for index in range(count):
+            people.submit(name=f"{count} {index}")
+        asked.clear()
+        assert people.owner.jobs
+        counts.append(len(asked))
+    assert 0 < counts[0] == counts[1]
+
+
+def test_a_key_that_was_given_up_meanwhile_is_seen_at_the_next_look(people: TwoPeople):
+    people.submit(name="N")
+    mine = JobStore(people.root, Viewer(people.owner_email, people.owner.home))
+    told = "it was submitted to a key that you gave up"
+    assert not any(told in finding for finding in mine.records()[0].findings)
+    people.owner.rotate_key(compromised=True)
+    assert any(told in finding for finding in mine.get(people.place("N")).findings)
+    assert any(told in finding for finding in mine.records()[0].findings)
