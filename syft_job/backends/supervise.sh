@@ -3,7 +3,7 @@
 # command prints up to a limit, ends it when its time is up or somebody says so, ends what it left behind, and writes the
 # verdict last. It lives on when whoever started it is gone, and knows nothing of folders, markers or people.
 #
-#   supervise.sh CLAIM VERDICT STDOUT STDERR WALL GRACE BLOCKS CONTAINED COMMAND [ARGUMENT...]
+#   supervise.sh CLAIM VERDICT STDOUT STDERR WALL GRACE BLOCKS CONTAINED DISK COMMAND [ARGUMENT...]
 #
 #   CLAIM      created exclusively as the first act: "<pid> <start, in clock ticks after boot> <boot id>"
 #   VERDICT    written last: one line of JSON, which counts once it ends. Its time is that of the end. A file `cancel`
@@ -14,6 +14,8 @@
 #   CONTAINED  "yes" where no process outlives the first one (a process namespace, whose first process passes SIGTERM
 #              on); then nobody looks for what was left behind. That first process finds the pipe 7, at its end once the
 #              supervisor is gone
+#   DISK       KiB that the folder of VERDICT may hold, all that lies in it counted as `du` does ("-": any amount). With
+#              more the command is killed, and so it is if a folder of it cannot be looked into
 #
 # SIGTERM (or the file) cancels. It exits with 75 if the attempt was claimed before, with 74 if it could not claim it
 # durably, with 69 if this shell or system cannot do it; in these cases nothing was started. The return code of a
@@ -23,8 +25,8 @@
 # Each process costs about a millisecond, so that builtins do what they can.
 
 set -u
-claim=$1 verdict=$2 out=$3 err=$4 wall=$5 grace=$6 blocks=$7 contained=$8
-shift 8
+claim=$1 verdict=$2 out=$3 err=$4 wall=$5 grace=$6 blocks=$7 contained=$8 disk=$9
+shift 9
 place=${verdict%/*}
 path=$PATH
 PATH=/usr/bin:/bin
@@ -120,10 +122,41 @@ say_cut() {
     fi
 } 2>/dev/null
 
+# measure: how much lies in the folder; with too much, SIGXFSZ to the supervisor. It is a process of its own, so that a
+# tree that takes long to count delays no other limit, and it rests twenty times as long as it counted.
+measure() {
+    hidden=''
+    while :; do
+        look_at_clock
+        since=$now
+        # Files that vanish meanwhile are no matter; a folder that nobody can look into could hold anything.
+        used=$(du -skx -- "$place" 2>/dev/null) ||
+            hidden=$(find "$place" -xdev -type d ! '(' -readable -executable ')' -print -quit 2>/dev/null)
+        used=${used%%[!0-9]*}
+        if [ "${used:-0}" -gt "$disk" ] || [ -n "$hidden" ]; then
+            kill -XFSZ "$$"
+            return
+        fi
+        look_at_clock
+        pause=$(((now - since) * 20))
+        [ "$pause" -gt 100 ] || pause=100
+        seconds "$pause"
+        sleep "$seconds"
+    done
+}
+
+# stop_measuring: it and what it waits for.
+stop_measuring() {
+    [ -n "$measuring" ] || return 0
+    kill -STOP "$measuring"
+    children "$measuring"
+    kill -KILL "$measuring" $children
+} 2>/dev/null
+
 # watch: once a second, what no signal tells: the time, the file `cancel`, an end without an end of its output, and the
 # death of the supervisor itself, which ends the job too.
 watch() {
-    over='' nap='' silent=0
+    over='' nap='' silent=0 measuring=''
     trap 'over=yes' TERM
     look_at_clock
     [ "$wall" = - ] || end=$((now + wall))
@@ -147,7 +180,12 @@ watch() {
         parent=${parent##*) ? }
         if [ "${parent%% *}" != "$$" ]; then
             tell KILL
+            stop_measuring
             exit 0
+        fi
+        if [ -z "$measuring$over" ] && [ "$disk" != - ]; then # not before: a short job costs no process for it
+            (measure) &
+            measuring=$!
         fi
         [ ! -e "$place/cancel" ] || kill -TERM "$$"
         kill -0 "$job" 2>/dev/null || silent=$((silent + 1))
@@ -156,6 +194,7 @@ watch() {
         fi
     done
     [ -z "$nap" ] || kill "$nap" 2>/dev/null
+    stop_measuring
 }
 
 # count_down: after the grace, SIGUSR2 to the supervisor.
@@ -206,10 +245,16 @@ collect() {
     esac
 }
 
+# say_too_big: why the job was killed, at the end of what it said.
+say_too_big() {
+    [ "$err" = - ] || printf '\n[syft-job] It was ended: its folder held more than %s bytes, %s.\n' \
+        $((disk * 1024)) 'or something that could not be counted' >>"$err"
+} 2>/dev/null
+
 # say_verdict: in one piece, and what has no end of line does not count, so that it needs no other name before.
 say_verdict() {
-    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "log_cut": %s, "left_behind": %s, "seconds": %s}\n' \
-        "$code" "$timed_out" "$cancelled" "$log_cut" "$left_behind" "$took" >"$verdict"
+    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "too_big": %s, "log_cut": %s, "left_behind": %s, "seconds": %s}\n' \
+        "$code" "$timed_out" "$cancelled" "$too_big" "$log_cut" "$left_behind" "$took" >"$verdict"
 }
 
 # keep_verdict: verdict and logs survive a power cut. Nobody need wait for it: who has read the verdict makes the copies
@@ -246,6 +291,7 @@ claiming=$!
 
 trap 'stop timed_out' USR1
 trap 'tell KILL' USR2
+trap 'stop too_big; tell KILL' XFSZ # no grace: it could write on
 
 if [ "$out" != - ]; then
     (keep "$out") <&3 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
@@ -308,7 +354,7 @@ wait "$job" # a code that came in while a signal was handled is told only now; o
 again=$?
 [ "$again" -eq 127 ] || code=$again
 reason=${reason:-end}
-trap '' TERM INT HUP USR1 USR2
+trap '' TERM INT HUP USR1 USR2 XFSZ
 
 look_at_clock
 took=$((now - began))
@@ -318,9 +364,13 @@ seconds "$took"
 took=$seconds
 collect "$out_reader" "$out"
 collect "$err_reader" "$err"
-timed_out=false cancelled=false
+timed_out=false cancelled=false too_big=false
 [ "$reason" != timed_out ] || timed_out=true
 [ "$reason" != cancelled ] || cancelled=true
+if [ "$reason" = too_big ]; then
+    too_big=true
+    say_too_big
+fi
 
 until say_verdict 2>/dev/null; do
     [ -d "$place" ] || break # a full disk has room again some day; a folder that was removed does not come back
