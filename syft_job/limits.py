@@ -26,7 +26,7 @@ class Limits:
 
     ``wall_seconds`` is time on the clock, after which the job is asked to end (SIGTERM) and ``grace_seconds`` later
     killed. ``memory_bytes`` is the address space of each process, ``processes`` the number of processes and threads,
-    ``file_bytes`` the size of each file, ``disk_bytes`` what the folder of the attempt holds, logs and all, looked at from
+    ``file_bytes`` the size of each file, ``disk_bytes`` what the attempt's folder holds, logs and all, measured from
     time to time: with more the job is killed. ``log_bytes`` is what is kept of stdout and of stderr each: the rest is
     thrown away and the job goes on. ``cpu_count`` is a wish: a local machine shares its processors as they come.
     """

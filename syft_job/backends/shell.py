@@ -46,8 +46,8 @@ class Claim:
 class Verdict:
     """How an attempt ended. ``returncode`` is 128 + signal where a signal ended it, as in every shell.
 
-    ``timed_out``, ``cancelled`` and ``too_big`` say why the supervisor ended it, ``log_cut`` that not all that was printed is kept,
-    ``left_behind`` that processes of it live on which left its session (only without a sandbox).
+    ``timed_out``, ``cancelled`` and ``too_big`` say why the supervisor ended it, ``log_cut`` that not all that was
+    printed is kept, ``left_behind`` that processes of it live on which left its session (only without a sandbox).
     """
 
     returncode: int
