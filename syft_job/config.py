@@ -23,7 +23,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "sandbox": get_args(SandboxChoice),
     "tell_outcome": get_args(TellOutcome),
 }
-_AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "log_bytes")
+_AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "disk_bytes", "log_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class SyftJobConfig:
         memory: bytes that each process of a job may take, at most.
         processes: how many processes a job may have at once.
         file_bytes: how large a file a job may write.
+        disk_bytes: how much the folder that a job runs in may hold; with more the job is ended.
         log_bytes: how much of each log is kept.
         limits: what is accepted as a submission.
     """
@@ -59,6 +60,7 @@ class SyftJobConfig:
     memory: int | None = None
     processes: int | None = 512
     file_bytes: int | None = 16 << 30
+    disk_bytes: int | None = 32 << 30
     log_bytes: int = 16 << 20
     limits: Limits = Limits()  # noqa: RUF009 - it is frozen
 

@@ -15,7 +15,7 @@ from .units import Duration, Memory
 
 PRLIMIT: Final = "/usr/bin/prlimit"
 EVERY: Final = frozenset(
-    {"wall_seconds", "memory_bytes", "processes", "file_bytes", "log_bytes", "open_files", "cpu_count"}
+    {"wall_seconds", "memory_bytes", "processes", "file_bytes", "disk_bytes", "log_bytes", "open_files", "cpu_count"}
 )
 """The names of all limits. A sandbox says which of them it really enforces."""
 
@@ -26,8 +26,9 @@ class Limits:
 
     ``wall_seconds`` is time on the clock, after which the job is asked to end (SIGTERM) and ``grace_seconds`` later
     killed. ``memory_bytes`` is the address space of each process, ``processes`` the number of processes and threads,
-    ``file_bytes`` the size of each file, ``log_bytes`` what is kept of stdout and of stderr each: the rest is thrown
-    away and the job goes on. ``cpu_count`` is a wish: a local machine shares its processors as they come.
+    ``file_bytes`` the size of each file, ``disk_bytes`` what the attempt's folder holds, logs and all, measured from
+    time to time: with more the job is killed. ``log_bytes`` is what is kept of stdout and of stderr each: the rest is
+    thrown away and the job goes on. ``cpu_count`` is a wish: a local machine shares its processors as they come.
     """
 
     wall_seconds: float | None = None
@@ -35,6 +36,7 @@ class Limits:
     memory_bytes: int | None = None
     processes: int | None = None
     file_bytes: int | None = None
+    disk_bytes: int | None = None
     log_bytes: int | None = 16 * 2**20
     open_files: int | None = None
     cpu_count: int | None = None
@@ -110,6 +112,8 @@ def _sentences(limits: Limits) -> list[tuple[str, str]]:
         found.append(("processes", f"It may have {limits.processes} processes and threads at once."))
     if limits.file_bytes is not None:
         found.append(("file_bytes", f"Each file that it writes may grow to {Memory(limits.file_bytes)}."))
+    if limits.disk_bytes is not None:
+        found.append(("disk_bytes", f"It is ended once its folder holds more than {Memory(limits.disk_bytes)}."))
     if limits.log_bytes is None:
         found.append(("log_bytes", "Whatever it prints is kept."))
     else:

@@ -36,6 +36,13 @@ _WORDS = {
     "tacit": "outcome kept until something is shared",
 }
 
+MISHAPS = {
+    "too_big": "it was ended because its folder held more than it may",
+    "log_cut": "not all that it printed is kept",
+    "left_behind": "processes of it live on",
+}
+"""What the ledger's line about an end may tell besides, in words."""
+
 _ORDER = ("approved", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
 """In which order the hands speak within one attempt; the times of `done` are too coarse to tell."""
 
@@ -265,6 +272,7 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
         value = line.get(key, mark.get(key))
         if value not in (None, ""):
             parts.append(f"{key} {value}")
+    parts += [words for key, words in MISHAPS.items() if line.get(key)]
     share = line.get("share") or mark.get("share") or {}
     parts += [f"{what} to {', '.join(share[what])}" for what in ("outputs", "logs") if share.get(what)]
     return ", ".join(parts)

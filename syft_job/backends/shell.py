@@ -46,8 +46,8 @@ class Claim:
 class Verdict:
     """How an attempt ended. ``returncode`` is 128 + signal where a signal ended it, as in every shell.
 
-    ``timed_out`` and ``cancelled`` say why the supervisor ended it, ``log_cut`` that not all that was printed is kept,
-    ``left_behind`` that processes of it live on which left its session (only without a sandbox).
+    ``timed_out``, ``cancelled`` and ``too_big`` say why the supervisor ended it, ``log_cut`` that not all that was
+    printed is kept, ``left_behind`` that processes of it live on which left its session (only without a sandbox).
     """
 
     returncode: int
@@ -57,11 +57,12 @@ class Verdict:
     left_behind: bool
     started_at: datetime
     ended_at: datetime
+    too_big: bool = False
 
     @property
     def succeeded(self) -> bool:
         """Whether the command ended by itself and said 0."""
-        return self.returncode == 0 and not self.timed_out and not self.cancelled
+        return self.returncode == 0 and not (self.timed_out or self.cancelled or self.too_big)
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -104,6 +105,7 @@ def read_verdict(path: Path, *, or_part: bool = False) -> Verdict | None:
     try:
         said = json.loads(text)
         flags = {name: said[name] for name in ("timed_out", "cancelled", "log_cut", "left_behind")}
+        flags["too_big"] = said.get("too_big", False)  # a supervisor of an earlier version does not say it
         if type(said["returncode"]) is not int or not all(type(flag) is bool for flag in flags.values()):
             raise TypeError("wrong type")
         ended = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -258,6 +260,7 @@ class ShellJob(JobABC):
             str(_hundredths(limits.grace_seconds)),
             "-" if limits.log_bytes is None else str(int(limits.log_bytes) // 512),
             "yes" if command.contained else "no",
+            "-" if limits.disk_bytes is None else str(int(limits.disk_bytes) // 1024),
             *command.argv,
         ]
         output = subprocess.DEVNULL if self.detach else None
@@ -317,7 +320,7 @@ class ShellJob(JobABC):
             return _result(
                 handle, JobStatus.FINISHED_UNKNOWN, {"reason": "neither a process nor a return code is left"}
             )
-        succeeded = said["returncode"] == 0 and not said["timed_out"] and not said["cancelled"]
+        succeeded = said["returncode"] == 0 and not (said["timed_out"] or said["cancelled"] or said["too_big"])
         return _result(handle, JobStatus.SUCCESSFUL if succeeded else JobStatus.FAILED, said)
 
     def _cancel(self, handle: JobHandle) -> None:
@@ -361,8 +364,8 @@ class ShellJob(JobABC):
 def _evidence(handle: JobHandle, *, or_part: bool = False) -> dict[str, Any] | None:
     """What is known about the end: from the handle of a call that waited, else from the verdict."""
     if "returncode" in handle.metadata:
-        known = ("returncode", "timed_out", "cancelled", "log_cut", "left_behind", "started_at", "ended_at")
-        unsaid = {"timed_out": False, "cancelled": False}
+        known = ("returncode", "timed_out", "cancelled", "too_big", "log_cut", "left_behind", "started_at", "ended_at")
+        unsaid = {"timed_out": False, "cancelled": False, "too_big": False}
         return unsaid | {name: handle.metadata[name] for name in known if name in handle.metadata}
     path = handle.metadata.get("verdict")
     said = None if path is None else read_verdict(Path(path), or_part=or_part)
@@ -387,6 +390,7 @@ def _detail(verdict: Verdict) -> dict[str, Any]:
         "returncode": verdict.returncode,
         "timed_out": verdict.timed_out,
         "cancelled": verdict.cancelled,
+        "too_big": verdict.too_big,
         "log_cut": verdict.log_cut,
         "left_behind": verdict.left_behind,
         "started_at": verdict.started_at.isoformat(),

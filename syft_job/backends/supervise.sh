@@ -3,7 +3,7 @@
 # command prints up to a limit, ends it when its time is up or somebody says so, ends what it left behind, and writes the
 # verdict last. It lives on when whoever started it is gone, and knows nothing of folders, markers or people.
 #
-#   supervise.sh CLAIM VERDICT STDOUT STDERR RESULTS WALL GRACE BLOCKS CONTAINED COMMAND [ARGUMENT...]
+#   supervise.sh CLAIM VERDICT STDOUT STDERR RESULTS WALL GRACE BLOCKS CONTAINED DISK COMMAND [ARGUMENT...]
 #
 #   CLAIM      created exclusively as the first act: "<pid> <start, in clock ticks after boot> <boot id>"
 #   VERDICT    written last: one line of JSON, which counts once it ends. Its time is that of the end. A file `cancel`
@@ -15,6 +15,8 @@
 #   CONTAINED  "yes" where no process outlives the first one (a process namespace, whose first process passes SIGTERM
 #              on); then nobody looks for what was left behind. That first process finds the pipe 7, at its end once the
 #              supervisor is gone
+#   DISK       KiB that the folder of VERDICT may hold, all that lies in it counted as `du` does ("-": any amount). With
+#              more the command is killed, and so it is if a folder of it cannot be looked into
 #
 # SIGTERM (or the file) cancels. It exits with 75 if the attempt was claimed before, with 74 if it could not claim it
 # durably, with 69 if this shell or system cannot do it; in these cases nothing was started. The return code of a
@@ -24,8 +26,8 @@
 # Each process costs about a millisecond, so that builtins do what they can.
 
 set -u
-claim=$1 verdict=$2 out=$3 err=$4 results=$5 wall=$6 grace=$7 blocks=$8 contained=$9
-shift 9
+claim=$1 verdict=$2 out=$3 err=$4 results=$5 wall=$6 grace=$7 blocks=$8 contained=$9 disk=${10}
+shift 10
 place=${verdict%/*}
 path=$PATH
 PATH=/usr/bin:/bin
@@ -64,8 +66,9 @@ members() {
     grep -lE -- "\) [^ZX] -?[0-9]+ -?[0-9]+ $session " ${*:-/proc/[0-9]*/stat} 2>/dev/null
 }
 
-# younger: the same of the job's session, found by looking only at processes that began after the job. A session is inherited and cannot be
-# joined, so no other can be in it; and numbers are given out in turn, all around only in more than a second.
+# younger: the same of the job's session, found by looking only at processes that began after the job. A session is
+# inherited and cannot be joined, so no other can be in it; and numbers are given out in turn, all around only in more
+# than a second.
 younger() {
     read -r rest rest rest rest last </proc/loadavg
     set --
@@ -128,14 +131,49 @@ say_cut() {
 leave_nobody() {
     for member in $(members "$2"); do
         member=${member#/proc/}
-        [ "${member%/stat}" = "$1" ] || kill -KILL "${member%/stat}" 2>/dev/null
+        member=${member%/stat}
+        case " $1 $out_reader $err_reader " in
+        *" $member "*) ;; # what was printed is still written down
+        *) kill -KILL "$member" 2>/dev/null ;;
+        esac
     done
 }
+
+# measure: how much lies in the folder; with too much, SIGXFSZ to the supervisor. It is a process of its own, so that a
+# tree that takes long to count delays no other limit, and it rests twenty times as long as it counted.
+measure() {
+    hidden=''
+    while [ -e "/proc/$$" ]; do
+        look_at_clock
+        since=$now
+        # Files that vanish meanwhile are no matter; a folder that nobody can look into could hold anything.
+        used=$(du -skx -- "$place" 2>/dev/null) ||
+            hidden=$(find "$place" -xdev -type d ! '(' -readable -executable ')' -print -quit 2>/dev/null)
+        used=${used%%[!0-9]*}
+        if [ "${used:-0}" -gt "$disk" ] || [ -n "$hidden" ]; then
+            kill -XFSZ "$$"
+            return
+        fi
+        look_at_clock
+        pause=$(((now - since) * 20))
+        [ "$pause" -gt 100 ] || pause=100
+        seconds "$pause"
+        sleep "$seconds"
+    done
+}
+
+# stop_measuring: it and what it waits for.
+stop_measuring() {
+    [ -n "$measuring" ] || return 0
+    kill -STOP "$measuring"
+    children "$measuring"
+    kill -KILL "$measuring" $children
+} 2>/dev/null
 
 # watch: once a second, what no signal tells: the time, the file `cancel`, an end without an end of its output, and the
 # death of the supervisor itself, which ends the job too.
 watch() {
-    over='' nap='' silent=0
+    over='' nap='' silent=0 measuring=''
     trap 'over=yes' TERM
     look_at_clock
     [ "$wall" = - ] || end=$((now + wall))
@@ -162,6 +200,10 @@ watch() {
             leave_nobody "${stat%% *}" "$4"
             exit 0
         fi
+        if [ -z "$measuring$over" ] && [ "$disk" != - ]; then # not before: a short job costs no process for it
+            (measure) &
+            measuring=$!
+        fi
         [ ! -e "$place/cancel" ] || kill -TERM "$$"
         kill -0 "$job" 2>/dev/null || silent=$((silent + 1))
         if [ "$silent" -ge 3 ]; then # a process that left the session still holds the pipe
@@ -169,6 +211,7 @@ watch() {
         fi
     done
     [ -z "$nap" ] || kill "$nap" 2>/dev/null
+    stop_measuring
 }
 
 # alone_with_8 PID...: wait until these have closed what they were born with: whoever held 8 longer than the supervisor
@@ -245,10 +288,17 @@ keep_results() {
     done
 } 2>/dev/null
 
+# say_too_big: why the job was killed, at the end of what it said.
+say_too_big() {
+    [ "$err" = - ] || printf '\n[syft-job] It was ended: its folder held more than %s bytes, %s.\n' \
+        $((disk * 1024)) 'or something that could not be counted' >>"$err"
+} 2>/dev/null
+
 # say_verdict: in one piece, and what has no end of line does not count, so that it needs no other name before.
 say_verdict() {
-    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "log_cut": %s, "left_behind": %s, "seconds": %s}\n' \
-        "$code" "$timed_out" "$cancelled" "$log_cut" "$left_behind" "$took" >"$verdict"
+    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "too_big": %s, %s}\n' \
+        "$code" "$timed_out" "$cancelled" "$too_big" \
+        "\"log_cut\": $log_cut, \"left_behind\": $left_behind, \"seconds\": $took" >"$verdict"
 }
 
 # keep_verdict: the verdict survives a power cut, and the names on the way to it. Nobody need wait for it: who has read
@@ -282,6 +332,7 @@ claiming=$!
 
 trap 'stop timed_out' USR1
 trap 'tell KILL' USR2
+trap 'stop too_big; tell KILL' XFSZ # no grace: it could write on
 
 if [ "$out" != - ]; then
     (keep "$out") <&3 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
@@ -345,7 +396,7 @@ wait "$job" # a code that came in while a signal was handled is told only now; o
 again=$?
 [ "$again" -eq 127 ] || code=$again
 reason=${reason:-end}
-trap '' TERM INT HUP USR1 USR2
+trap '' TERM INT HUP USR1 USR2 XFSZ
 
 look_at_clock
 took=$((now - began))
@@ -355,9 +406,13 @@ seconds "$took"
 took=$seconds
 collect "$out_reader" "$out"
 collect "$err_reader" "$err"
-timed_out=false cancelled=false
+timed_out=false cancelled=false too_big=false
 [ "$reason" != timed_out ] || timed_out=true
 [ "$reason" != cancelled ] || cancelled=true
+if [ "$reason" = too_big ]; then
+    too_big=true
+    say_too_big
+fi
 
 keep_results
 until say_verdict 2>/dev/null; do

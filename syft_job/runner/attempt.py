@@ -335,6 +335,7 @@ def told_by(verdict: Verdict | None) -> dict[str, Any]:
         "started_at": verdict.started_at.isoformat(),
         "ended_at": verdict.ended_at.isoformat(),
         "log_cut": verdict.log_cut or None,
+        "too_big": verdict.too_big or None,
         "left_behind": verdict.left_behind or None,
     }
 

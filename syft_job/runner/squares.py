@@ -19,6 +19,7 @@ from syft_job.folder import Viewer
 from syft_job.lifecycle import Fact, JobState, Who
 from syft_job.place import Place
 from syft_job.record import JobRecord, StatusTransition
+from syft_job.results import MISHAPS
 
 from . import attempt as attempts
 from .attempt import Attempt
@@ -192,7 +193,7 @@ class Squares:
         self.viewer.home.ledger.refresh()
         if not self.viewer.home.ledger.is_under_way(job, number):
             return []  # it was brought home while the folder held this thread up
-        left_out = attempts.collect(attempt, verdict)
+        left_out, told = attempts.collect(attempt, verdict), attempts.told_by(verdict)
         acts.say_over(
             self.viewer,
             place,
@@ -202,13 +203,16 @@ class Squares:
             owed=bool(release.promised(self.viewer, job, number)),
             tacit=self.config.tell_outcome == "when_shared",
             left_out=left_out or None,
-            **attempts.told_by(verdict),
+            **told,
         )
         self._announced.discard((job, number))
         self._tried.pop((job, number), None)
         state = end_of(self.viewer.home, job, number, outcome)
         emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
         self._say(f"{emoji} '{place.name}' from {place.submitter} {ENDED[state]}.")
+        for key, words in MISHAPS.items():
+            if told.get(key):
+                self._say(f"   {words}")
         for words in left_out:
             self._say(f"   left out of its results: {words}")
         return [StatusTransition(job, JobState.RUNNING, state, time.time(), ENDED[state], place)]

@@ -86,5 +86,6 @@ def _ceiling(config: SyftJobConfig) -> Limits:
         memory_bytes=config.memory,
         processes=config.processes,
         file_bytes=config.file_bytes,
+        disk_bytes=config.disk_bytes,
         log_bytes=config.log_bytes,
     )

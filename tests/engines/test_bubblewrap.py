@@ -323,6 +323,16 @@ def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed):
     assert marked("1000.4") == []
 
 
+def test_many_small_files_have_a_limit_together(boxed: Boxed):
+    script = "sleep 1000.5 & trap '' TERM; n=0; while n=$((n + 1)); do head -c 9000 /dev/zero >outputs/$n; done"
+
+    verdict = boxed.run(script, limits=Limits(disk_bytes=2 << 20, grace_seconds=1000))
+
+    assert (verdict.too_big, verdict.timed_out, verdict.cancelled) == (True, False, False)
+    assert "It was ended: its folder held more than 2097152 bytes" in boxed.err
+    assert marked("1000.5") == []
+
+
 def test_a_fork_bomb_is_held_and_others_are_not_disturbed(boxed: Boxed, work_dir: Path):
     boxed.start(
         "b() { b | b & }; echo go; b 2>/dev/null; while :; do sleep 1; done",

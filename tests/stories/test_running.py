@@ -224,6 +224,20 @@ def test_where_rules_hold_an_open_folder_starts_nothing(people, pattern):
 
 
 @pytest.mark.conformance(81)
+def test_a_job_that_fills_the_disk_fails_says_why_and_lets_nothing_out(tmp_path):
+    script = "n=0; while n=$((n + 1)); do head -c 9000 /dev/zero >outputs/$n; done\n"
+    with TwoPeople(tmp_path, sandbox="bare", disk_bytes=2 << 20) as people:
+        job = approved(people, script)
+        process(people)
+
+        assert job.state is JobState.FAILED
+        assert "It was ended: its folder held more than 2097152 bytes" in str(job.stderr)
+        over = [line for line in people.owner.home.ledger.lines(job.id) if line.event == "over"]
+        assert [line.said["too_big"] for line in over] == [True]
+        assert "its folder held more than it may" in str(job.history[-1])
+        assert people.submitters_job(NAME).output_paths == []
+
+
 def test_the_shorter_of_all_time_limits_holds(people):
     long = approved(people, "sleep 1000\n", "Long", resources=JobResources(time_limit=Duration(1000)))
     short = approved(people, "sleep 1000\n", "Short", resources=JobResources(time_limit=Duration(1)))

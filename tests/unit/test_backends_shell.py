@@ -701,6 +701,53 @@ def test_memory_and_file_size_have_limits(attempt: Attempt):
     assert (attempt.place / "job" / "big").stat().st_size == 50_000
 
 
+MANY_FILES = "mkdir outputs; n=0; while n=$((n + 1)); do head -c 9000 /dev/zero >outputs/$n; done"
+HIDDEN = "mkdir hidden; : >hidden/file; chmod 300 hidden; while :; do sleep 1; done"
+
+
+def test_a_job_that_writes_more_than_the_disk_limit_is_killed_with_all_that_it_started(attempt: Attempt):
+    limits = Limits(disk_bytes=2 << 20, grace_seconds=1000)  # it is given no grace in which to write on
+
+    verdict = attempt.run("/bin/bash", "-c", f"echo $$; trap '' TERM; (sleep 4321 &) ; {MANY_FILES}", limits=limits)
+
+    assert verdict.too_big
+    assert (verdict.timed_out, verdict.cancelled, verdict.left_behind, verdict.succeeded) == (False,) * 4
+    assert living_in(int(attempt.out)) == []
+    assert b"It was ended: its folder held more than 2097152 bytes" in attempt.err
+    assert attempt.handle is not None
+    result = ShellJob().status(attempt.handle)
+    assert (result.status, result.detail["too_big"]) == (JobStatus.FAILED, True)
+
+
+def test_a_job_that_stays_below_the_disk_limit_goes_on_and_nobody_is_left_counting(attempt: Attempt):
+    handle = attempt.start(
+        "/bin/bash", "-c", "head -c 1000000 /dev/zero >some; sleep 3.5; echo over", limits=Limits(disk_bytes=4 << 20)
+    )
+
+    assert attempt.verdict.succeeded
+    assert not attempt.verdict.too_big
+    assert attempt.out == b"over\n"
+    until(lambda: living_in(int(handle.job_id)) == [])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can look into every folder")
+def test_a_folder_that_cannot_be_looked_into_is_too_much(attempt: Attempt):
+    verdict = attempt.run("/bin/bash", "-c", HIDDEN, limits=Limits(disk_bytes=1 << 30, wall_seconds=60))
+
+    assert verdict.too_big
+
+
+@pytest.mark.parametrize(("told", "too_big"), [("", False), ('"too_big": true, ', True), ('"too_big": false, ', False)])
+def test_a_verdict_of_an_earlier_supervisor_does_not_speak_of_the_disk_and_counts(tmp_path, told: str, too_big: bool):
+    flags = '"timed_out": false, "cancelled": false, "log_cut": false, "left_behind": false'
+    (tmp_path / "verdict").write_text(f'{{"returncode": 0, {told}{flags}, "seconds": 1}}\n')
+
+    verdict = read_verdict(tmp_path / "verdict")
+
+    assert verdict is not None
+    assert (verdict.too_big, verdict.succeeded) == (too_big, not too_big)
+
+
 # In a sandbox
 
 

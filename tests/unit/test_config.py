@@ -50,7 +50,15 @@ def test_what_is_no_address_is_refused(tmp_path: Path, email: str):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"sandbox": "docker"}, {"time_limit": 0}, {"processes": -1}, {"colour": "red"}, {"folder": "open"}]
+    "wrong",
+    [
+        {"sandbox": "docker"},
+        {"time_limit": 0},
+        {"processes": -1},
+        {"disk_bytes": 0},
+        {"colour": "red"},
+        {"folder": "open"},
+    ],
 )
 def test_a_wrong_option_is_named(tmp_path: Path, wrong: dict[str, object]):
     with pytest.raises(ConfigError, match=next(iter(wrong))):

@@ -15,6 +15,7 @@ some_limits = st.builds(
     memory_bytes=amounts,
     processes=amounts,
     file_bytes=amounts,
+    disk_bytes=amounts,
     log_bytes=amounts,
     open_files=amounts,
     cpu_count=amounts,
@@ -53,6 +54,7 @@ def test_limits_are_told_in_words_that_people_use():
 
     assert "It is ended after 1m30s." in told
     assert "Each of its processes may use 1 GiB of memory." in told
+    assert "It is ended once its folder holds more than 10 GiB." in words(Limits(disk_bytes=10 * 2**30))
     assert "Of stdout and stderr 1 MiB each are kept." in told
 
 

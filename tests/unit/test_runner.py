@@ -27,8 +27,10 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
         yield both
 
 
-def verdict(code: int = 0, *, timed_out: bool = False, cancelled: bool = False) -> Verdict:
-    return Verdict(code, timed_out, cancelled, log_cut=False, left_behind=False, started_at=NOW, ended_at=NOW)
+def verdict(code: int = 0, *, timed_out: bool = False, cancelled: bool = False, too_big: bool = False) -> Verdict:
+    return Verdict(
+        code, timed_out, cancelled, log_cut=False, left_behind=False, started_at=NOW, ended_at=NOW, too_big=too_big
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,8 @@ def verdict(code: int = 0, *, timed_out: bool = False, cancelled: bool = False) 
         (verdict(0), "succeeded"),
         (verdict(1), "failed"),
         (verdict(137), "failed"),
+        (verdict(137, too_big=True), "failed"),
+        (verdict(0, too_big=True), "failed"),
         (verdict(143, timed_out=True), "timed_out"),
         (verdict(0, timed_out=True), "timed_out"),
         (verdict(143, cancelled=True), "cancelled"),

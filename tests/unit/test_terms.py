@@ -61,9 +61,9 @@ def test_the_tighter_of_wish_and_ceiling_holds(tmp_path):
 
 
 def test_a_job_cannot_ask_for_longer_logs_more_processes_or_larger_files(tmp_path):
-    owner = config(tmp_path, sandbox="bare", log_bytes=4096, processes=7, file_bytes=1 << 20)
+    owner = config(tmp_path, sandbox="bare", log_bytes=4096, processes=7, file_bytes=1 << 20, disk_bytes=1 << 30)
     found = limits_for(owner, asking(time_limit="1h"))
-    assert (found.log_bytes, found.processes, found.file_bytes) == (4096, 7, 1 << 20)
+    assert (found.log_bytes, found.processes, found.file_bytes, found.disk_bytes) == (4096, 7, 1 << 20, 1 << 30)
 
 
 def test_the_limits_of_the_job_that_is_reviewed_are_told(tmp_path):
