@@ -53,7 +53,8 @@ class Teller:
         home.ledger.refresh()
         noted = _noted(home)
         # Who never asked before is not told what is long over.
-        upto, self._running = noted or (home.ledger.end, set())
+        upto, running = noted or (home.ledger.end, set())
+        self._running = set(running)  # what is noted must not move with it
         self._upto = min(upto, home.ledger.end)
         self._last_noted = noted
         self._note(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ pytestmark = [
     pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
 ]
 PATIENCE = 60.0
+_NUMBERS = itertools.count()
 
 
 @dataclass
@@ -105,6 +107,12 @@ def boxed(work_dir: Path) -> Iterator[Boxed]:
     for handle in boxed.handles:
         ShellJob().cancel(handle)
     until(lambda: all(result.status.is_finished for result in ShellJob().status_many(boxed.handles)))
+
+
+@pytest.fixture
+def mark() -> str:
+    """Seconds to sleep for ever: a word that no process of another test has in its command line."""
+    return f"1000{os.getpid()}.{next(_NUMBERS)}"
 
 
 def marked(name: str) -> list[int]:
@@ -195,20 +203,20 @@ def test_the_return_code_comes_out(boxed: Boxed, text: str):
     "program",
     [
         "trap '' TERM; while :; do sleep 1 ; done",
-        "sleep 1 $0 & (setsid sleep 1000.7 & ) ; trap '' TERM; printf partial; while :; do sleep 1; done",
-        "setsid setsid sleep 1000.7 & setsid bash -c 'trap \"\" TERM; sleep 1000.7' & wait",
+        "sleep 1 $0 & (setsid sleep MARK & ) ; trap '' TERM; printf partial; while :; do sleep 1; done",
+        "setsid setsid sleep MARK & setsid bash -c 'trap \"\" TERM; sleep MARK' & wait",
         "kill -STOP $$",
     ],
     ids=["ignores", "daemon and partial line", "daemons", "stopped"],
 )
-def test_a_time_limit_holds_against_everything(boxed: Boxed, program: str):
-    boxed.start(program, limits=Limits(wall_seconds=0.5, grace_seconds=0.3))
+def test_a_time_limit_holds_against_everything(boxed: Boxed, mark: str, program: str):
+    boxed.start(program.replace("MARK", mark), limits=Limits(wall_seconds=0.5, grace_seconds=0.3))
 
     assert boxed.verdict.timed_out
     assert boxed.verdict.returncode >= 128
     assert not boxed.verdict.left_behind
     until(lambda: not boxed.living())
-    assert marked("1000.7") == []
+    assert marked(mark) == []
 
 
 def test_daemons_end_with_the_job_before_anybody_hears_of_it(boxed: Boxed):
@@ -225,9 +233,9 @@ def test_daemons_end_with_the_job_before_anybody_hears_of_it(boxed: Boxed):
     assert (boxed.root / "outputs" / "beat").stat().st_size == size
 
 
-def test_a_cancelled_job_may_tidy_up(boxed: Boxed):
+def test_a_cancelled_job_may_tidy_up(boxed: Boxed, mark: str):
     handle = boxed.start(
-        "sleep 1000.6 & trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 0.02; done",
+        f"sleep {mark} & trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 0.02; done",
         limits=Limits(grace_seconds=30),
     )
     boxed.wait_for_a_line()
@@ -236,23 +244,25 @@ def test_a_cancelled_job_may_tidy_up(boxed: Boxed):
 
     assert (boxed.verdict.returncode, boxed.verdict.cancelled) == (5, True)
     assert boxed.out.startswith("ready\ntidy\n")
-    assert marked("1000.6") == []
+    assert marked(mark) == []
 
 
-def test_a_job_whose_supervisor_is_killed_ends_at_once(boxed: Boxed):
-    handle = boxed.start("setsid sleep 1000.5 & echo ready; trap '' TERM; while :; do sleep 1; done")
+def test_a_job_whose_supervisor_is_killed_ends_at_once(boxed: Boxed, mark: str):
+    handle = boxed.start(f"setsid sleep {mark} & echo ready; trap '' TERM; while :; do sleep 1; done")
     boxed.wait_for_a_line()
-    assert marked("1000.5")
+    assert marked(mark)
 
     os.kill(int(handle.job_id), signal.SIGKILL)
 
-    until(lambda: not marked("1000.5") and not boxed.living())
+    until(lambda: not marked(mark) and not boxed.living())
     assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_sandbox_does_not_outlive_its_supervisor_however_early_that_is_killed(work_dir: Path, faults: Faults):
+def test_a_sandbox_does_not_outlive_its_supervisor_however_early_that_is_killed(
+    work_dir: Path, mark: str, faults: Faults
+):
     """The kernel is told to end the one with the other while the sandbox is being made: too late for a moment."""
     boxes, left = [], 0
     for number in range(60):
@@ -260,7 +270,7 @@ def test_a_sandbox_does_not_outlive_its_supervisor_however_early_that_is_killed(
         (place / "job" / "outputs").mkdir(parents=True)
         place.chmod(0o711)
         boxed = Boxed(place)
-        handle = boxed.start("exec sleep 1000")
+        handle = boxed.start(f"sleep {mark}; true")
         end = time.monotonic() + PATIENCE
         while not (place / "begun").exists():  # each moment counts
             assert time.monotonic() < end
@@ -269,12 +279,13 @@ def test_a_sandbox_does_not_outlive_its_supervisor_however_early_that_is_killed(
         boxes.append(boxed)
     killed = time.monotonic()
     try:
-        until(lambda: not any(boxed.living() for boxed in boxes))
+        # What is inside does not say on its command line whose it is; only the mark does.
+        until(lambda: not marked(mark) and not any(boxed.living() for boxed in boxes))
     except AssertionError:
-        left = sum(bool(boxed.living()) for boxed in boxes)
+        left = max(len(marked(mark)), sum(bool(boxed.living()) for boxed in boxes))
         raise
     finally:
-        for process in [process for boxed in boxes for process in boxed.living()]:
+        for process in [*marked(mark), *(process for boxed in boxes for process in boxed.living())]:
             os.kill(process, signal.SIGKILL)
         faults.saw(
             "a supervisor is killed while its sandbox is being made",
@@ -284,7 +295,7 @@ def test_a_sandbox_does_not_outlive_its_supervisor_however_early_that_is_killed(
         )
 
 
-def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed):
+def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed, mark: str):
     limits = Limits(
         wall_seconds=30, memory_bytes=600_000_000, processes=20, file_bytes=50_000, open_files=32, grace_seconds=1
     )
@@ -300,7 +311,7 @@ def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed):
         "try:\n"
         "    for n in range(99):\n"
         "        pid = os.fork()\n"
-        "        if not pid: os.execv('/bin/sleep', ['sleep', '1000.4'])\n"
+        f"        if not pid: os.execv('/bin/sleep', ['sleep', '{mark}'])\n"
         "        children.append(pid)\n"
         "except OSError as error: print(error.strerror, len(children) < 20)\n"
         "import resource\n"
@@ -320,17 +331,17 @@ def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed):
         "stays",
     ], boxed.err
     assert verdict.succeeded
-    assert marked("1000.4") == []
+    assert marked(mark) == []
 
 
-def test_many_small_files_have_a_limit_together(boxed: Boxed):
-    script = "sleep 1000.5 & trap '' TERM; n=0; while n=$((n + 1)); do head -c 9000 /dev/zero >outputs/$n; done"
+def test_many_small_files_have_a_limit_together(boxed: Boxed, mark: str):
+    script = f"sleep {mark} & trap '' TERM; n=0; while n=$((n + 1)); do head -c 9000 /dev/zero >outputs/$n; done"
 
     verdict = boxed.run(script, limits=Limits(disk_bytes=2 << 20, grace_seconds=1000))
 
     assert (verdict.too_big, verdict.timed_out, verdict.cancelled) == (True, False, False)
     assert "It was ended: its folder held more than 2097152 bytes" in boxed.err
-    assert marked("1000.5") == []
+    assert marked(mark) == []
 
 
 def test_a_fork_bomb_is_held_and_others_are_not_disturbed(boxed: Boxed, work_dir: Path):

@@ -183,6 +183,22 @@ def words_of(moves: list[StatusTransition]) -> list[str]:
     return [move.reason if move.old_state is move.new_state else move.new_state.value for move in moves]
 
 
+def test_that_a_job_has_begun_is_told_once_whatever_is_said_between(people, gate):
+    """Nothing is said in the ledger when an attempt begins, so that only the note knows that it was told."""
+    people.submit(f"until [ -e {gate} ]; do sleep 0.05; done\n", name="N")
+    job = people.owner_job("N")
+    job.approve()
+    told: list[StatusTransition] = []
+    JobRunner(people.owner.config, announce=None, told=told.append).step()
+    until(lambda: job.state is JobState.RUNNING)
+    for _ in range(3):
+        JobRunner(people.owner.config, announce=None, told=told.append).step()
+    gate.touch()
+    until((people.owner.home.work(job.id, 1) / "verdict").exists)
+    JobRunner(people.owner.config, announce=None, told=told.append).step()
+    assert words_of(told) == ["running", "succeeded"]
+
+
 @pytest.mark.parametrize("who", ["owner", "submitter"])
 def test_that_a_job_was_stopped_while_it_ran_is_told_once(people, gate, who):
     people.submit(f"until [ -e {gate} ]; do sleep 0.05; done\n", name="N")
