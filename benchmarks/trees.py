@@ -22,12 +22,12 @@ import syft_job
 from syft_job import acts, folder, markers, spec
 from syft_job.client import JobClient, get_client
 from syft_job.filesystem import settling_seconds
-from syft_job.folder import Viewer
 from syft_job.home import Home
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
 from syft_job.seal import Key
 from syft_job.spec import FileEntry, JobSpec
+from syft_job.viewer import Viewer
 
 OWNER = "omar@example.org"
 SUBMITTERS = ("ada@example.org", "bea@example.org", "cem@example.org", "dia@example.org")

@@ -8,7 +8,6 @@ from typing import Any
 
 from . import acl, acts, disk, names, session, submission
 from .config import SyftJobConfig
-from .folder import Viewer
 from .home import Home
 from .job import JobInfo
 from .jobs import JobsList
@@ -17,6 +16,7 @@ from .place import JOBS, Place
 from .record import JobRecord
 from .spec import JobResources
 from .store import JobStore
+from .viewer import Viewer
 
 
 def get_client(syftbox_folder_path: str | Path, email: str, user_email: str | None = None, **options: Any) -> JobClient:

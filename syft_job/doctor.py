@@ -21,12 +21,12 @@ from . import acl, disk, keys, seal
 from .config import SyftJobConfig
 from .errors import PathMissing, SyftJobError
 from .filesystem import is_remote, kind_of
-from .folder import Viewer
 from .home import Home, paused_words
 from .lifecycle import JobState
 from .place import JOBS
 from .record import JobRecord
 from .store import JobStore
+from .viewer import Viewer
 
 EVENT_SECONDS = 2.0
 """How long an event may take before it counts as one that does not come."""

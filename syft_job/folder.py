@@ -10,110 +10,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from . import disk, keys, names, presence, spec, testimony
-from .errors import ConfigError, StoreError, UnreadableJob
-from .filesystem import settling_seconds
-from .home import Home
-from .keys import Chain
+from . import disk, names, presence, spec, testimony
+from .errors import StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
 from .markers import ATTEMPTS, WITHDRAWN, Marker
 from .place import Place
 from .record import JobRecord, Stamp
-from .seal import Key
-from .spec import CONFIG, JobSpec, Limits
+from .spec import CONFIG, JobSpec
 from .testimony import Checked, Testimony
+from .viewer import Viewer
 
 _SUBMITTED_AT = b'\n  "submitted_at": "'
-
-
-@dataclass(slots=True)
-class Viewer:
-    """Who looks: a person, with their home where this machine has it, and the limits they set."""
-
-    email: str
-    home: Home
-    limits: Limits = field(default_factory=Limits)
-    _chains: dict[str, Chain | None] = field(default_factory=dict)
-    _held: frozenset[str] | None = None
-    _settles: float | None = None
-
-    def owns(self, place: Place) -> bool:
-        """Whether the job at ``place`` lies in this person's own datasite."""
-        return place.owner == self.email
-
-    def owner_keys(self, place: Place, asked: JobSpec | None) -> frozenset[str]:
-        """The keys of which the owner's markers must be sealed with one; none where none is known.
-
-        That is the key which the job was submitted to. The owner believes it only where the home holds it. Where the
-        job names none, it is any that the owner did not give up: by the home for the owner, by `key.json` for others.
-        """
-        chain = self.chain_of(place.owner)
-        pinned = asked.owner_key if asked is not None else None
-        if not pinned:
-            return chain.accepted if chain is not None else frozenset()
-        if not self.owns(place) or pinned in self.held:
-            return frozenset({pinned})
-        return frozenset({chain.present}) if chain is not None else frozenset()
-
-    def answering_key(self, asked: JobSpec | None) -> Key:
-        """The key to seal the owner's word with: the one that the job was submitted to, else the present one.
-
-        Raises:
-            ConfigError: see `Home.key`.
-        """
-        present = self.home.key()
-        return self.home.key_for(asked.owner_key if asked is not None else None) or present
-
-    def doubt(self, place: Place, asked: JobSpec | None) -> str | None:
-        """Why its submitter cannot check, or should not rely on, the owner's word on this job; None where it may."""
-        pinned, chain = asked.owner_key if asked is not None else None, self.chain_of(place.owner)
-        if not pinned or chain is None:
-            return None
-        is_given_up = pinned in chain.given_up
-        if not self.owns(place):
-            given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
-            return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
-        if pinned not in self.held:
-            return "it was submitted to another key than yours: its submitter cannot check your answer"
-        given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
-        return f"{given_up}, and should submit it anew" if is_given_up else None
-
-    def chain_of(self, person: str) -> Chain | None:
-        """The keys of ``person``, one's own from the home and another's as published; None where none can be read."""
-        if person not in self._chains:
-            self._chains[person] = self._read_chain(person)
-        return self._chains[person]
-
-    def _read_chain(self, person: str) -> Chain | None:
-        if person == self.email:
-            return self.home.keyring.chain
-        try:
-            return keys.published(self.home.root, person)
-        except (ConfigError, OSError):
-            return None
-
-    @property
-    def held(self) -> frozenset[str]:
-        """One's own keys whose private half is in the home."""
-        if self._held is None:
-            self._held = self.home.keyring.held
-        return self._held
-
-    @property
-    def settles(self) -> float:
-        """After how many seconds without a change a directory's time vouches for it."""
-        if self._settles is None:
-            self._settles = settling_seconds(self.home.root)
-        return self._settles
-
-    def forget_keys(self) -> None:
-        """Ask for everybody's keys again at the next look: within one they are asked for once, not once a job."""
-        self._chains.clear()
-        self._held = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from typing import Any
 
 from . import acl, disk, markers, names
 from .errors import InvalidName, UnreadableJob
-from .folder import Look, Viewer
+from .folder import Look
 from .markers import LOGS, OUTPUTS, RULES
 from .spec import FileEntry, Limits
+from .viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True)

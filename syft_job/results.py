@@ -14,13 +14,14 @@ from typing import Any
 
 from . import disk, folder, spec
 from .errors import UnreadableJob
-from .folder import Look, Viewer
+from .folder import Look
 from .lifecycle import JobState
 from .markers import LOGS, OUTPUTS, RULES
 from .record import JobRecord
 from .review.pack import hashes_match
 from .spec import FileEntry
 from .testimony import MISSING
+from .viewer import Viewer
 
 _WORDS = {
     "approve": "approved",

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from . import disk, names
 from .errors import InvalidName, JobNotFoundError, StoreError, UnreadableJob
-from .folder import Viewer, glance
+from .folder import glance
 from .keys import Chain
 from .lifecycle import JobState, Standing
 from .place import JOBS, Place, checked
 from .presence import Trace, trace
 from .record import JobRecord, Stamp
 from .spec import job_id
+from .viewer import Viewer
 
 
 class _Shelf:

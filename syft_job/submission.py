@@ -19,11 +19,11 @@ from typing import Any
 from . import disk, names, presence, spec
 from .codec import canonical
 from .errors import InvalidName, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
-from .folder import Viewer
 from .keys import published
 from .markers import now
 from .place import JOBS, Place
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
+from .viewer import Viewer
 
 PYTHON_RUN = """\
 #!/bin/bash

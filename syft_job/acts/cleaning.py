@@ -6,9 +6,9 @@ import os
 
 from syft_job import disk, markers, release, spec
 from syft_job.errors import InvalidTransition
-from syft_job.folder import Viewer
 from syft_job.lifecycle import Event, state_of
 from syft_job.place import Place
+from syft_job.viewer import Viewer
 
 from .turns import turn
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from syft_job import disk, markers, release, spec
 from syft_job.errors import ChangedSinceSeen, InvalidTransition, UnreadableJob
-from syft_job.folder import Viewer
 from syft_job.lifecycle import Event, JobState, Who
 from syft_job.markers import LOGS, OUTPUTS, WITHDRAWN
 from syft_job.place import Place
 from syft_job.release import Grants
+from syft_job.viewer import Viewer
 
 from .laying import put, say, say_and_put, telling, tidy
 from .turns import turn

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from syft_job import disk, release
 from syft_job.errors import NotAllowed, PathMissing, UnreadableJob
-from syft_job.folder import Viewer
 from syft_job.lifecycle import Event, Who
 from syft_job.markers import LOGS, OUTPUTS
 from syft_job.place import Place
 from syft_job.release import Grants
+from syft_job.viewer import Viewer
 
 from .laying import Turn, are_forgotten, publish_deposit, telling
 from .putting_back import put_back

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from syft_job import disk, markers, release
 from syft_job.errors import StoreError
-from syft_job.folder import Look, Viewer
+from syft_job.folder import Look
 from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, Marker
+from syft_job.viewer import Viewer
 
 MARKER_OF_EVENT = {"approve": "approved", "reject": "rejected", "cancel": "cancelled", "permit": "attempt"}
 

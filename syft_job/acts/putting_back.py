@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from syft_job import disk, release, testimony
-from syft_job.folder import Look, Viewer
+from syft_job.folder import Look
 from syft_job.ledger import LedgerLine
 from syft_job.lifecycle import Fact, JobState
 from syft_job.markers import OUTPUTS
+from syft_job.viewer import Viewer
 
 from .laying import (
     MARKER_OF_EVENT,

@@ -6,10 +6,11 @@ from typing import Any
 
 from syft_job import markers
 from syft_job.errors import ChangedSinceSeen, JobNotFoundError, NotStarted
-from syft_job.folder import Look, Viewer
+from syft_job.folder import Look
 from syft_job.ledger import LedgerLine
 from syft_job.lifecycle import Event, JobState, Who
 from syft_job.place import Place
+from syft_job.viewer import Viewer
 
 from .laying import is_untidy, lacks, put, running_marker, tidy
 from .turns import restore, turn

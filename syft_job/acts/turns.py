@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from syft_job import disk, folder
 from syft_job.errors import JobNotFoundError, NotAllowed, PathMissing, StoreError
-from syft_job.folder import Viewer
 from syft_job.knocking import knock
 from syft_job.lifecycle import Event, Who, allowed
 from syft_job.place import Place, checked
+from syft_job.viewer import Viewer
 
 from .laying import Turn
 from .putting_back import put_back

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from syft_job import disk, folder, presence, seal, spec
 from syft_job.errors import UnreadableJob
-from syft_job.folder import Look, Viewer
+from syft_job.folder import Look
 from syft_job.place import Place
 from syft_job.record import JobRecord
 from syft_job.spec import CONFIG, FileEntry, JobSpec
+from syft_job.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from syft_job import acts, disk, names
 from syft_job.errors import NotAllowed
-from syft_job.folder import Viewer
 from syft_job.home import seen_name
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
 from syft_job.policies.retention import Kept, Kind
 from syft_job.store import JobStore
+from syft_job.viewer import Viewer
 
 _OVER = frozenset({"done", "cancelled", "rejected"})
 

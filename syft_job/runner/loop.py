@@ -20,17 +20,16 @@ from typing import Any
 from syft_job import acts, disk, names
 from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
-from syft_job.folder import Viewer
 from syft_job.home import Home
 from syft_job.lifecycle import Who
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
 from syft_job.release import Grants
 from syft_job.store import JobStore
+from syft_job.viewer import Viewer
 from syft_job.watch import Watch
 
-from . import attempt as attempts
-from . import telling
+from . import telling, workspace
 from .attempt import Attempt
 from .lookout import Lookout
 from .printed import Printed
@@ -336,7 +335,7 @@ class JobRunner:
         acts.require_home(self.viewer)
         with self.home.serving():
             self._serves = True
-            attempts.tidy(self.home)
+            workspace.tidy(self.home)
             if self.told is None:
                 telling.forget(self.home)
             else:

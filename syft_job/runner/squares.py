@@ -15,13 +15,14 @@ from syft_job import acts, folder, release
 from syft_job.backends.shell import Verdict
 from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, NotStarted, SyftJobError
-from syft_job.folder import Viewer
 from syft_job.lifecycle import Fact, JobState, Who
 from syft_job.place import Place
 from syft_job.record import JobRecord, StatusTransition
 from syft_job.results import MISHAPS
+from syft_job.viewer import Viewer
 
 from . import attempt as attempts
+from . import starting, workspace
 from .attempt import Attempt
 from .telling import ENDED, end_of
 from .terms import Terms
@@ -88,7 +89,7 @@ class Squares:
         if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
             return
         self._tried[record.id, record.attempt] = time.monotonic()
-        attempts.start(attempt, look, self.config, self.terms)
+        starting.start(attempt, look, self.config, self.terms)
         if self.viewer.home.aside(record.id) is not None:
             self.viewer.home.say_aside(record.id, None)
 
@@ -150,7 +151,7 @@ class Squares:
         before = self._tried.get(key)
         if before is None or time.monotonic() - before >= self._patience:
             self._tried[key] = time.monotonic()
-            attempts.start(attempt, look, self.config, self.terms)
+            starting.start(attempt, look, self.config, self.terms)
             if before is not None:
                 raise NotStarted(
                     "its supervisor ended without beginning it, and was started again. See whether"
@@ -193,7 +194,7 @@ class Squares:
         self.viewer.home.ledger.refresh()
         if not self.viewer.home.ledger.is_under_way(job, number):
             return []  # it was brought home while the folder held this thread up
-        left_out, told = attempts.collect(attempt, verdict), attempts.told_by(verdict)
+        left_out, told = workspace.collect(attempt, verdict), attempts.told_by(verdict)
         acts.say_over(
             self.viewer,
             place,
@@ -219,7 +220,7 @@ class Squares:
 
     def _sweep_out(self, attempt: Attempt) -> None:
         try:
-            attempts.sweep_out(attempt)
+            workspace.sweep_out(attempt)
         except (SyftJobError, OSError) as error:
             self._say(f"   its workspace stays until syft-job clean: {error}")
 

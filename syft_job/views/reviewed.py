@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from syft_job import review
 from syft_job.config import SyftJobConfig
-from syft_job.folder import Viewer, look
+from syft_job.folder import look
 from syft_job.place import Place
 from syft_job.review import Review
 from syft_job.runner.terms import terms_of
+from syft_job.viewer import Viewer
 
 from . import text
 

@@ -30,6 +30,7 @@ from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord
 from syft_job.runner import JobRunner
 from syft_job.runner import attempt as attempts
+from syft_job.runner import workspace as workspaces
 from syft_job.runner.attempt import Attempt
 from syft_job.testing import TwoPeople
 from tests.properties.oracle import BEGUN, NO, OVER, STOPPED, YES, Oracle
@@ -187,7 +188,7 @@ class Hands(RuleBasedStateMachine):
                 return False
             attempt = Attempt(viewer, place, record.id, record.attempt)
             acts.permit(viewer, look)
-            attempts.copy_in(attempt, look)
+            workspaces.copy_in(attempt, look)
             acts.start(viewer, place, record.id, record.digest, host=shell.this_host())
         except (SyftJobError, FileNotFoundError):
             return False

@@ -99,9 +99,9 @@ def killed_between_start_and_begin(people: TwoPeople, canary: Path, name: str = 
     job = approved(people, canary, name)
 
     def act() -> None:
-        from syft_job.runner import attempt as attempts
+        from syft_job.runner import starting
 
-        attempts.launch = lambda *_: os._exit(KILLED)  # in the child only: the process dies right here
+        starting.launch = lambda *_: os._exit(KILLED)  # in the child only: the process dies right here
         JobRunner(people.owner.config, announce=None).step()
 
     ended, _ = in_child(act, lambda *_: False)

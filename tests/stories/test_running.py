@@ -513,7 +513,7 @@ def test_what_another_machine_spawned_holds_nobody_up(people):
         (attempt.workspace / "handle.json").write_text(json.dumps(handle))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("syft_job.runner.attempt.launch", spawned_elsewhere)
+        patched.setattr("syft_job.runner.starting.launch", spawned_elsewhere)
         serving.step()
     assert events(people, foreign) == {"approve": 1, "start": 1}
     other = approved(people, name="Other")

@@ -12,7 +12,7 @@ from syft_job import folder
 from syft_job.backends.shell import Verdict
 from syft_job.errors import RunnerBusy, StoreError, SyftJobError
 from syft_job.lifecycle import JobState
-from syft_job.runner import JobRunner, SyftJobRunner
+from syft_job.runner import JobRunner, SyftJobRunner, workspace
 from syft_job.runner import attempt as attempts
 from syft_job.runner.attempt import Attempt
 from syft_job.testing import TwoPeople
@@ -68,7 +68,7 @@ def test_the_copy_is_exactly_what_is_listed(people):
     look, attempt = look_at(people), attempt_of(people)
     (people.location(NAME) / "code" / "lib" / "none").unlink()  # some tools drop empty files
     (people.location(NAME) / "code" / "extra.py").touch()
-    attempts.copy_in(attempt, look)
+    workspace.copy_in(attempt, look)
     copied = attempt.workspace / "job"
     names = {str(path.relative_to(copied)) for path in copied.rglob("*")}
     assert names == {"run.sh", "code", "code/main.py", "code/lib", "code/lib/x.txt", "code/lib/none", "outputs"}
@@ -81,7 +81,7 @@ def test_a_copy_that_fails_leaves_nothing(people):
     look, attempt = look_at(people), attempt_of(people)
     (location / "run.sh").write_text("evil")
     with pytest.raises(SyftJobError, match=r"run\.sh"):
-        attempts.copy_in(attempt, look)
+        workspace.copy_in(attempt, look)
     assert list(attempt.workspace.parent.iterdir()) == []
 
 

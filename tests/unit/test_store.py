@@ -11,11 +11,11 @@ import pytest
 
 from syft_job import seal
 from syft_job.errors import JobNotFoundError
-from syft_job.folder import Viewer
 from syft_job.keyring import Keyring
 from syft_job.lifecycle import JobState
 from syft_job.store import JobStore
 from syft_job.testing import TwoPeople
+from syft_job.viewer import Viewer
 
 
 @pytest.fixture

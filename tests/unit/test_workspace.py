@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import disk, folder
-from syft_job.runner import attempt as attempts
+from syft_job.runner import workspace
 from syft_job.runner.attempt import JOB, Attempt
 from syft_job.testing import TwoPeople
 
@@ -31,7 +31,7 @@ def copied(people: TwoPeople) -> Callable[[], Path]:
     attempt = Attempt(people.owner.viewer, job.record.place, job.id, 1)
 
     def copy_in() -> Path:
-        attempts.copy_in(attempt, look)
+        workspace.copy_in(attempt, look)
         return attempt.workspace / JOB
 
     return copy_in

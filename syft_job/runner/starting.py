@@ -1,0 +1,99 @@
+"""Starting an attempt: whether it may, its workspace, the line in the ledger, and at last its supervisor."""
+
+from __future__ import annotations
+
+import os
+
+from syft_job import acl, acts, disk, spec
+from syft_job.backends.base import Command, JobHandle
+from syft_job.backends.shell import ShellJob, this_host
+from syft_job.config import SyftJobConfig
+from syft_job.errors import NotStarted
+from syft_job.folder import Look
+from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
+from syft_job.sandboxes import Workspace, clean_env
+
+from . import workspace as workspaces
+from .attempt import HANDLE, JOB, VERDICT, Attempt
+from .terms import Terms, limits_for
+
+
+def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> None:
+    """Take an approved job to the point where its supervisor is running.
+
+    Raises:
+        NotStarted: it may not start, or not now.
+    """
+    asked = look.spec
+    acts.permit(attempt.viewer, look)
+    if asked is not None and asked.dependencies:
+        raise NotStarted(
+            f"it needs {', '.join(asked.dependencies)}, and this version builds no environments;"
+            " ask for it without dependencies, or answer it with a deposit"
+        )
+    if asked is not None and asked.datasets:
+        raise NotStarted(f"it needs the data {', '.join(asked.datasets)}, and this version provides none to jobs")
+    if config.require_sandbox and not terms.is_contained:
+        raise NotStarted("a sandbox is required and this host has none; see syft-job doctor")
+    _refuse_open_folder(attempt, config)
+    workspaces.copy_in(attempt, look)
+    digest = look.record.digest
+    try:
+        acts.start(attempt.viewer, attempt.place, attempt.job, digest, sandbox=terms.sandbox_name, host=this_host())
+    except BaseException:
+        if not attempt.viewer.home.ledger.is_under_way(attempt.job, attempt.number):
+            workspaces.sweep_out(attempt)  # prepared for nothing: it may never be allowed to start
+        raise
+    launch(attempt, look, config, terms)
+
+
+def launch(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> None:
+    """Spawn the supervisor; the attempt begins when it has made the claim."""
+    command, workspace = command_for(attempt, look, config, terms)
+    terms.sandbox.prepare(workspace)
+    handle = ShellJob().submit(command)
+    assert isinstance(handle, JobHandle)  # noqa: S101 - not a dry run
+    with disk.directory(attempt.workspace) as opened:
+        disk.put(opened, HANDLE, handle.model_dump_json().encode() + b"\n", mode=0o600, durable=False)
+
+
+def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> tuple[Command, Workspace]:
+    """What starts the attempt: its command in its sandbox, with its environment and limits."""
+    assert look.spec is not None  # noqa: S101 - it was copied before
+    workspace = Workspace(root=attempt.workspace / JOB, interpreter=terms.interpreter)
+    extra = {
+        "SYFTBOX_FOLDER": str(config.syftbox_folder),
+        "SYFTBOX_EMAIL": config.email,
+        "SYFT_IS_IN_JOB": "true",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    extra |= {name: os.environ[name] for name in config.pass_environment if name in os.environ}
+    if terms.interpreter is not None:
+        extra["SYFT_JOB_PYTHON"] = str(terms.interpreter)
+    bare = Command(
+        argv=("/bin/bash", spec.RUN),
+        cwd=workspace.root,
+        env=clean_env(extra, home=workspace.root),
+        stdout=attempt.log("stdout"),
+        stderr=attempt.log("stderr"),
+        limits=limits_for(config, look.spec),
+        claim=attempt.claim,
+        verdict=attempt.workspace / VERDICT,
+        results=workspace.root / OUTPUTS,
+        label=f"{attempt.job}.{attempt.number}",
+    )
+    return terms.sandbox(bare, workspace), workspace
+
+
+def _refuse_open_folder(attempt: Attempt, config: SyftJobConfig) -> None:
+    """In an enforced folder, refuse to start while the submitter could write what is the owner's."""
+    if config.folder != "enforced" or attempt.place.submitter == config.email:
+        return
+    location = attempt.place.under(config.syftbox_folder)
+    for name in (*OWNERS, f"{ATTEMPTS}/1.json", f"{OUTPUTS}/result", *LOGS.values(), RULES):
+        if acl.may_write(config.datasite, location / name, attempt.place.submitter):
+            raise NotStarted(
+                f"the folder's rules let {attempt.place.submitter} write {name!r}, which is the owner's; set the rules"
+                " with setup_ds_job_folder_as_do"
+            )

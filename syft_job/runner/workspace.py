@@ -1,0 +1,169 @@
+"""The workspace of an attempt: the approved bytes are copied in, what came of them is brought home, and it is removed.
+
+Each function is one step that may be killed anywhere and repeated.
+"""
+
+from __future__ import annotations
+
+import os
+
+from syft_job import disk, presence, release, spec
+from syft_job.backends.shell import Verdict
+from syft_job.errors import NotStarted, UnreadableJob
+from syft_job.folder import Look
+from syft_job.home import Home
+from syft_job.markers import LOGS, OUTPUTS
+from syft_job.spec import JobSpec
+
+from .attempt import JOB, STREAMS, Attempt
+
+
+def copy_in(attempt: Attempt, look: Look) -> None:
+    """Make the workspace: exactly the listed files, hashed while they are copied; in place once it is whole.
+
+    It need not survive a power cut, so one that was made before is hashed again and made anew where it is not whole.
+
+    Raises:
+        NotStarted: a file is missing or not as it was submitted; its name is told.
+    """
+    asked = look.spec
+    if asked is None:
+        raise NotStarted(look.record.problem or "it cannot be read")
+    base = attempt.workspace.parent
+    disk.make_directory(base, mode=0o711)
+    temporary = disk.temporary_name()
+    with disk.directory(base) as opened:
+        if disk.look(opened, attempt.workspace.name) is not None:
+            if _is_whole(attempt, asked):
+                return  # made by a runner that was stopped before it could start the attempt
+            disk.remove(opened, attempt.workspace.name)
+        disk.make_new_directory(opened, temporary, mode=0o711)
+        try:
+            with disk.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
+                _copy_listed(attempt, look, job)
+                disk.make_new_directory(job, OUTPUTS, mode=0o700)
+            disk.rename(opened, temporary, opened, attempt.workspace.name, durable=False)
+        except BaseException:
+            disk.discard(opened, temporary)
+            raise
+
+
+def collect(attempt: Attempt, verdict: Verdict | None) -> list[str]:
+    """Bring logs, outputs and the return code home, as a whole; returns what was left out and why."""
+    left_out: list[str] = []
+    if not attempt.workspace.is_dir() and attempt.held.exists():
+        return left_out  # brought home before, by a runner that was stopped before it could say so
+    base = attempt.held.parent
+    temporary = disk.temporary_name()
+    with disk.directory(base) as opened:
+        disk.make_new_directory(opened, temporary, mode=0o700)
+        try:
+            with disk.directory(opened, temporary) as held:
+                with disk.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
+                    _copy_logs(attempt, logs)
+                    if verdict is not None:
+                        disk.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
+                    disk.sync(logs)
+                with disk.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
+                    _copy_outputs(attempt, outputs, left_out)
+                if left_out:
+                    disk.create(held, "left_out.txt", "\n".join(left_out).encode() + b"\n", mode=0o600)
+                disk.sync(held)
+            disk.remove(opened, attempt.held.name)
+            disk.rename(opened, temporary, opened, attempt.held.name)
+        except BaseException:
+            disk.discard(opened, temporary)
+            raise
+    return left_out
+
+
+def sweep_out(attempt: Attempt) -> None:
+    """Remove the workspace; the results are home and the end is in the ledger."""
+    try:
+        with disk.directory(attempt.workspace.parent) as opened:
+            disk.remove(opened, attempt.workspace.name, durable=False)
+    except FileNotFoundError:
+        return
+
+
+def tidy(home: Home) -> None:
+    """Remove what those who were stopped left half done: unfinished copies, and workspaces of what does not run."""
+    with home.locked():  # so that nobody is in the middle of it
+        home.ledger.tidy()
+        for base in (home.path, home.path / "held", home.path / "seen", home.path / "aside", home.workspaces):
+            if base.is_dir():
+                with disk.directory(base) as opened:
+                    disk.remove_temporaries(opened)
+        if not home.workspaces.is_dir():
+            return
+        unfinished = {f"{job}.{number}" for job, number in home.ledger.unfinished()}
+        with disk.directory(home.workspaces) as opened:
+            for name in os.listdir(opened):
+                if name not in unfinished:
+                    disk.remove(opened, name)
+
+
+def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
+    """Whether a workspace that was made before holds exactly the listed files, byte for byte."""
+    try:
+        with disk.directory(attempt.workspace, JOB) as job:
+            lying = [entry for entry in disk.walk(job, most=2 * len(asked.files) + 64) if not entry.is_dir]
+            if {entry.path for entry in lying} != asked.files.keys() or disk.look(job, OUTPUTS) is None:
+                return False
+            for path, entry in asked.files.items():
+                *inside, name = path.split("/")
+                with disk.directory(job, *inside) as folder:
+                    if disk.hash_file(folder, name, most=entry.size) != (entry.size, entry.sha256):
+                        return False
+    except (FileNotFoundError, UnreadableJob):
+        return False
+    return True
+
+
+def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
+    assert look.spec is not None  # noqa: S101 - the caller looked
+    root = attempt.viewer.home.root
+    with disk.directory(root, *attempt.place.parts) as source:
+        if (
+            look.record.older
+            and spec.older_digest(presence.older_files(source, attempt.viewer.limits)) != look.record.digest
+        ):
+            raise NotStarted("its files changed since the yes; it waits until the bytes are back")
+        for path, entry in look.spec.files.items():
+            *inside, name = path.split("/")
+            try:
+                with (
+                    disk.directory(source, *inside) as reading,
+                    disk.directory(job, *inside, create=True, mode=0o700, durable=False) as to,
+                ):
+                    copied = disk.copy(reading, name, to, name, most=entry.size, mode=0o700 if not inside else 0o600)
+            except FileNotFoundError:
+                if entry.size:
+                    raise NotStarted(f"{path!r} is not here; it waits until the bytes are back") from None
+                with disk.directory(job, *inside, create=True, mode=0o700, durable=False) as to:
+                    disk.create(to, name, b"", mode=0o600, durable=False)
+                continue
+            except UnreadableJob as error:
+                raise NotStarted(f"{path!r} is not what was approved: {error}") from error
+            if copied != (entry.size, entry.sha256):
+                raise NotStarted(f"{path!r} is not what was approved; it waits until the bytes are back")
+
+
+def _copy_logs(attempt: Attempt, logs: int) -> None:
+    try:
+        with disk.directory(attempt.workspace) as workspace:
+            for stream in STREAMS:
+                if disk.look(workspace, stream) is not None:
+                    disk.copy(workspace, stream, logs, LOGS[stream], most=1 << 40, durable=True)
+    except FileNotFoundError:
+        return  # it never had a workspace: lost before anything was printed
+
+
+def _copy_outputs(attempt: Attempt, outputs: int, left_out: list[str]) -> None:
+    try:
+        with disk.directory(attempt.workspace, JOB, OUTPUTS) as source:
+            release.copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out)
+    except FileNotFoundError:
+        return  # the job removed its folder, or never had one
+    except UnreadableJob as error:
+        left_out.append(f"not all of the outputs could be kept: {error}")
