@@ -22,7 +22,7 @@ from .errors import RunnerBusy, StoreError, UnreadableJob
 from .keyring import Keyring
 from .keys import Chain
 from .ledger import Ledger
-from .place import Place
+from .place import JOBS, Place
 from .seal import Key
 
 FORMAT = 1
@@ -161,6 +161,8 @@ class Home:
     def tend_key(self) -> str | None:
         """Publish the present key again where it is gone or an earlier one was brought back; says what is wrong else.
 
+        Only beside a place for jobs: a datasite without one is away.
+
         Raises:
             StoreError: the folder cannot be written.
         """
@@ -169,7 +171,7 @@ class Home:
         with self.locked():
             trouble = self.keyring.trouble()
             if trouble is None:
-                self.keyring.publish()
+                self.keyring.publish(beside=JOBS[0])
         return trouble
 
     @contextmanager

@@ -99,10 +99,13 @@ class Keyring:
         self._settled = self.chain
         return key
 
-    def publish(self) -> None:
+    def publish(self, *, beside: str | None = None) -> None:
         """Publish the present key where nothing lies, or an earlier one that a transport brought back.
 
         Somebody else's is left where it is: it shows that somebody poses as this person. Call it under the home's lock.
+
+        Args:
+            beside: what lies in the datasite, too, unless it is away: an unmounted one leaves an empty folder.
 
         Raises:
             ConfigError: see `settle`.
@@ -110,9 +113,18 @@ class Keyring:
         chain, key = self._own_copy(), self._key_in("key")
         if chain is not None:
             key = self._present(chain)
-        if key is not None and not (self._root / self._email).is_dir():
+        try:
+            # Opened once: what is looked at is what is written into, whatever is mounted there meanwhile.
+            with disk.directory(self._root, self._email, create=key is None) as datasite:
+                if beside is None or disk.look(datasite, beside) is not None:
+                    self._publish_in(datasite, chain, key)
+        except FileNotFoundError:
+            if key is None:
+                raise
             return  # the datasite is away, with the folder perhaps: none is made in its stead
-        with disk.directory(self._root, self._email, *PUBLIC, create=True) as opened:
+
+    def _publish_in(self, datasite: int, chain: Chain | None, key: Key | None) -> None:
+        with disk.directory(datasite, *PUBLIC, create=True) as opened:
             try:
                 lying = disk.read(opened, KEY_FILE, limit=LIMIT)
                 theirs = None if lying is None else parse(lying, self._email)

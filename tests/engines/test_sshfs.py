@@ -89,13 +89,15 @@ def test_doctor_says_whether_events_of_others_arrive(people):
 def test_a_server_that_hangs_while_a_job_runs(people, mounts, tmp_path, monkeypatch, faults):
     monkeypatch.setattr(standby, "PATIENCE", 0.5)
     told, gate, canary = Told(), tmp_path / "gate", tmp_path / "canary"
-    with serving(people, told):
+    with serving(people, told) as runner:
         people.submit(f"echo ran >> {canary}; until [ -e {gate} ]; do sleep 0.02; done; echo 1 > outputs/o\n", "Tides")
         until(lambda: "Tides" in [job.name for job in people.owner.jobs], "the submission is seen")
         job = people.owner_job("Tides")
         job.approve(share_outputs=True)
         until(lambda: job.status == "running", "it runs")
         number, home = job.id, people.owner.home
+        until(lambda: any("is running" in line for line in told), "the folder was told")
+        until(lambda: runner._standby._busy_since is None, "the runner has nothing in hand")
         mounts.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
         gate.touch()

@@ -154,6 +154,21 @@ def test_a_runner_that_serves_takes_a_change_over(people: TwoPeople, canary: Pat
     assert sorted(canary.read_text().split()) == ["after", "before"]
 
 
+def test_a_key_is_published_again_but_not_into_an_empty_mount_point(people: TwoPeople):
+    """The place for jobs is looked for in the very directory that is written into, so nothing is unmounted between."""
+    home, datasite = people.owner.home, people.root / people.owner_email
+    key_file(people, people.owner_email).unlink()
+    kept = datasite.rename(datasite.with_name(".kept"))
+    datasite.mkdir()
+    assert home.tend_key() is None
+    assert list(datasite.iterdir()) == []
+    datasite.rmdir()
+    assert home.tend_key() is None
+    kept.rename(datasite)
+    assert home.tend_key() is None
+    assert key_file(people, people.owner_email).exists()
+
+
 def unpinned(people: TwoPeople, name: str) -> None:
     """A job that was submitted while its owner published no key."""
     away = key_file(people, people.owner_email)
