@@ -364,9 +364,10 @@ if [ "$early" ] || [ -e "$place/cancel" ]; then # cancelled before it began: wha
     set -- /bin/sh -c 'kill -TERM "$$"'
 fi
 
-# A shell starts what runs beside it with SIGINT and SIGQUIT ignored, and cannot undo it: env can (a sandbox's first
-# process does the same). It must not see the command, of which it would take a path with "=" for a variable.
-[ "$contained" = yes ] || set -- /usr/bin/env --default-signal=INT,QUIT /usr/bin/setsid -- "$@"
+# A shell starts what runs beside it with SIGINT and SIGQUIT ignored, nohup with SIGHUP; no shell can undo it, but env can
+# (a sandbox's first process does the same). It must not see the command, of which it would take a path with "=" for a
+# variable.
+[ "$contained" = yes ] || set -- /usr/bin/env --default-signal=HUP,INT,QUIT /usr/bin/setsid -- "$@"
 (
     read -r go <&7 || exit 1 # the supervisor is gone: without a watcher nothing begins
     PATH=$path

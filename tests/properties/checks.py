@@ -97,7 +97,8 @@ class Checks(Hands):
         markers are taken away or written over, and what arrives first is not for us to say. A submitter who removes
         what they submitted removes the owner's markers with it, and their own withdrawal, which is theirs to unsay; the
         withdrawal of an earlier submission of that name, when it comes back over the present one, unsays it, too.
-        An older marker that a tool lays over the owner's travels, too, before the runner has put that right.
+        An older marker that a tool lays over the owner's travels, too, before the runner has put that right. And where
+        a backup brought a marker before the tool did, the tool may write the beginning of it over the whole.
         """
         lying = self.transport.known[SUBMITTER].get(f"{record.name}/{WITHDRAWN}")
         is_unsaid = record.id in self.replaced or lying not in self.oracle.taken_back[record.id]

@@ -160,7 +160,10 @@ class Delivery(Checks):
         name, inside = path.split("/")[:2]
         kind = chance.randrange(6)
         if kind == 0 and letters:
-            self.transport.cut(chance.choice(letters), chance.randrange(100))
+            letter = chance.choice(letters)
+            if (letter.to, letter.path) in self.early:  # it came whole by another way, and is written over
+                self.overlaid.add(letter.path.split("/", maxsplit=1)[0])
+            self.transport.cut(letter, chance.randrange(100))
         elif kind == 1 and self.transport.delivered:
             self.transport.deliver_again(chance.choice(self.transport.delivered))
         elif kind == 2:
@@ -181,6 +184,7 @@ class Delivery(Checks):
 
     def back_comes(self, side: int, path: str, content: bytes) -> None:
         self.mixed.add(path.split("/", maxsplit=1)[0])
+        self.early.add((side, path))
         self.transport.bring_back(side, path, content)
 
 

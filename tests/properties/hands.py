@@ -77,6 +77,7 @@ class Hands(RuleBasedStateMachine):
         self.oracle = Oracle()
         self.replaced: set[str] = set()
         self.overlaid: set[str] = set()
+        self.early: set[tuple[int, str]] = set()
         self.mixed: set[str] = set()
         self.ends: dict[tuple[str, int], JobState] = {}
         self.heard = 0
