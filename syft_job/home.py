@@ -28,6 +28,8 @@ from .seal import Key
 FORMAT = 1
 _IDENTITY_LIMIT = 64 << 10
 _LOCK_SECONDS = 30.0
+_LOCK_LOOKS = 0.001
+"""How often somebody who waits for the lock looks: it is held for milliseconds, and a runner's start waits for it."""
 _GLANCE_SECONDS = 0.5
 """How long a runner waits for its lock: longer than somebody takes who only looks whether it is held."""
 
@@ -187,7 +189,7 @@ class Home:
         from filelock import FileLock, Timeout
 
         if self._lock is None or self._locks_process != os.getpid():  # a lock does not survive a fork
-            self._lock = FileLock(self.path / "home.lock", mode=0o600)
+            self._lock = FileLock(self.path / "home.lock", mode=0o600, poll_interval=_LOCK_LOOKS)
             self._locks_process = os.getpid()
         try:
             self._lock.acquire(timeout=patience)

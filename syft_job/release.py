@@ -150,7 +150,7 @@ def copy_tree(source: int, target: int, limits: Limits, *, left_out: list[str] |
             copied = disk.copy(reading, name, writing, name, most=left, mode=0o644, durable=True)
         files[entry.path] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
-    for inside in folders:  # a file whose name is not durable is lost with a power cut, too
+    for inside in folders if files or folders[1:] else ():  # a name that is not durable is lost with a power cut, too
         with disk.directory(target, *inside) as opened:
             disk.sync(opened)
     return files

@@ -15,14 +15,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 
 MOST_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
 _LOOKS_UP = 0.2
 """Seconds after which a wait sees that it is to stop."""
-_QUIET_KINDS = frozenset({"opened", "closed_no_write"})
+_MOVES = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+]
+"""What the kernel is asked for: that a file was opened or read is no news, and each event costs three threads work."""
 
 Matters = Callable[[str], bool] | None
 """Which names in a directory matter; None for all of them."""
@@ -42,7 +62,7 @@ class Watch:
     def __init__(self, poll_interval: float, *, growing: bool = False) -> None:
         self.poll_interval = poll_interval
         self.is_blind = False
-        self._growing = growing
+        self._kinds = [*_MOVES, FileModifiedEvent] if growing else _MOVES
         self._observer: Any = Observer()
         self._watches: dict[str, tuple[Any, int]] = {}
         self._matters: dict[str, Matters] = {}
@@ -84,7 +104,7 @@ class Watch:
             self.is_blind = True
             return False
         try:
-            watch = self._observer.schedule(_Told(self, growing=self._growing), path, recursive=False)
+            watch = self._observer.schedule(_Told(self), path, recursive=False, event_filter=self._kinds)
         except OSError:
             self.is_blind = self.is_blind or os.path.isdir(path)  # the system's limit is used up, or it went away
             return False
@@ -131,12 +151,15 @@ class Watch:
             moved, self._moved = self._moved, set()
         return moved
 
-    def wait(self, stop: threading.Event | None = None, *, at_most: float = float("inf")) -> None:
+    def wait(self, stop: threading.Event | None = None, *, at_most: float = float("inf")) -> bool:
         """Return when something moved, a sweep is due, ``stop`` is set (seen within 0.2 s), or the time is up.
 
         Args:
             stop: another reason to return.
             at_most: seconds to wait.
+
+        Returns:
+            Whether something moved.
         """
         until = min(self._swept + self.poll_interval, time.monotonic() + at_most)
         with self._bell:
@@ -144,6 +167,7 @@ class Watch:
                 not self._moved and not (stop is not None and stop.is_set()) and (left := until - time.monotonic()) > 0
             ):
                 self._bell.wait(min(left, _LOOKS_UP))
+            return bool(self._moved)
 
     def tell(self, path: Path) -> None:
         """Take note that something moved at ``path``, if it matters."""
@@ -163,15 +187,10 @@ def _inode(path: str) -> int | None:
 
 
 class _Told(FileSystemEventHandler):
-    def __init__(self, watch: Watch, *, growing: bool) -> None:
+    def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._growing = growing
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _QUIET_KINDS:
-            return
-        if event.event_type == "modified" and (event.is_directory or not self._growing):
-            return  # of a directory it is said with each move in it, of a file again when it is whole
         for path in (event.src_path, event.dest_path):
             if path:
                 self._watch.tell(Path(os.fsdecode(path)))

@@ -9,7 +9,7 @@ from .cleaning import clean
 from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, rerun, withdraw
 from .giving import carry_out_release, deposit, may_share, promise, share
 from .putting_back import is_out_of_order
-from .running import finish, permit, publish_running, say_over, start
+from .running import finish, permit, say_over, start
 from .turns import require_home, restore, roles_of, turn
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "may_share",
     "permit",
     "promise",
-    "publish_running",
     "reject",
     "require_home",
     "rerun",

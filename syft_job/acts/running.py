@@ -8,11 +8,11 @@ from syft_job import markers
 from syft_job.errors import ChangedSinceSeen, JobNotFoundError, NotStarted
 from syft_job.folder import Look
 from syft_job.ledger import LedgerLine
-from syft_job.lifecycle import Event, JobState, Who
+from syft_job.lifecycle import Event, Who
 from syft_job.place import Place
 from syft_job.viewer import Viewer
 
-from .laying import is_untidy, lacks, put, running_marker, tidy
+from .laying import is_untidy, tidy
 from .turns import restore, turn
 
 _AT_HOME_SECONDS = 5.0
@@ -62,14 +62,6 @@ def start(viewer: Viewer, place: Place, expected: str, digest: str, **said: Any)
         if not any(line.event == "start" and line.attempt == record.attempt for line in lines):
             viewer.home.ledger.say(record.id, record.attempt, "start", place=list(place), **said)
         return record.attempt
-
-
-def publish_running(viewer: Viewer, place: Place) -> None:
-    """Put `running` for an attempt that has begun."""
-    with turn(viewer, place, None) as now:
-        record = now.look.record
-        if record.state is JobState.RUNNING and lacks(now, "running", record.attempt):
-            put(now.job, running_marker(viewer, now))
 
 
 def finish(viewer: Viewer, place: Place, job: str, attempt: int, outcome: str, **said: Any) -> None:

@@ -6,8 +6,9 @@
 #   supervise.sh CLAIM VERDICT STDOUT STDERR RESULTS WALL GRACE BLOCKS CONTAINED DISK COMMAND [ARGUMENT...]
 #
 #   CLAIM      created exclusively as the first act: "<pid> <start, in clock ticks after boot> <boot id>"
-#   VERDICT    written last: one line of JSON, which counts once it ends. Its time is that of the end. A file `cancel`
-#              beside it ends the command
+#   VERDICT    written last: one line of JSON, which counts once it ends. Its time is that of the end. CLAIM is opened for
+#              writing after it, so that who watches the directory of claims hears of each end. A file `cancel` beside it
+#              ends the command
 #   STDOUT, STDERR   files for what is printed (the same one for both, if they are equal); "-" is the caller's
 #   RESULTS    a directory that survives a power cut if the verdict does ("-": none), as what was printed does
 #   WALL, GRACE      hundredths of a second: how long it may run ("-": for ever), and from SIGTERM to SIGKILL
@@ -66,10 +67,11 @@ members() {
     grep -lE -- "\) [^ZX] -?[0-9]+ -?[0-9]+ $session " ${*:-/proc/[0-9]*/stat} 2>/dev/null
 }
 
-# younger: the same of the job's session, found by looking only at processes that began after the job. A session is
+# younger: sets `found` to the same of the job's session, looking only at processes that began after the job. A session is
 # inherited and cannot be joined, so no other can be in it; and numbers are given out in turn, all around only in more
 # than a second.
 younger() {
+    found=''
     read -r rest rest rest rest last </proc/loadavg
     set --
     for process in /proc/[0-9]*; do
@@ -79,14 +81,19 @@ younger() {
         [ "$number" = "$watcher" ] || set -- "$@" "$process/stat"
     done
     if [ "$#" -gt 16 ]; then
-        members "$job" "$@"
+        found=$(members "$job" "$@")
         return
     fi
     for file in "$@"; do
         { read -r stat <"$file"; } 2>/dev/null || continue
         set -- ${stat##*) }
-        case $1 in [!ZX]) [ "$4" != "$job" ] || echo "$file" ;; esac
+        case $1 in [!ZX]) [ "$4" != "$job" ] || found=$file ;; esac
     done
+}
+
+# look_for_rest: sets `found` to living processes of the job's session.
+look_for_rest() {
+    if [ "$took" -lt 100 ]; then younger; else found=$(members "$job"); fi
 }
 
 # tell SIGNAL: to all that the job has started and that can be found.
@@ -248,8 +255,10 @@ sweep() {
     [ "$contained" != yes ] || return 0
     kill -KILL -- "-$job" 2>/dev/null
     tries=0
-    [ "$took" -lt 100 ] && find=younger || find="members $job"
-    while [ -n "$($find)" ]; do
+    while
+        look_for_rest
+        [ -n "$found" ]
+    do
         tell KILL
         tries=$((tries + 1))
         if [ "$tries" -gt 40 ]; then
@@ -300,6 +309,11 @@ say_verdict() {
         "$code" "$timed_out" "$cancelled" "$too_big" \
         "\"log_cut\": $log_cut, \"left_behind\": $left_behind, \"seconds\": $took" >"$verdict"
 }
+
+# knock: whoever watches the claims hears that the verdict is there.
+knock() {
+    [ ! -e "$claim" ] || : >>"$claim"
+} 2>/dev/null
 
 # keep_verdict: the verdict survives a power cut, and the names on the way to it. Nobody need wait for it: who has read
 # the verdict makes the copies durable that count from then on, and may have removed this.
@@ -420,6 +434,7 @@ until say_verdict 2>/dev/null; do
     [ -d "$place" ] || break # a full disk has room again some day; a folder that was removed does not come back
     sleep 1
 done
+knock
 until keep_verdict 2>/dev/null; do
     [ -e "$verdict" ] || break
     sleep 1

@@ -1,7 +1,8 @@
 """Where something can move a job now: which directories the runner watches.
 
-It is told of each job that is looked at and of each attempt that starts or ends, so that what one job costs does not
-depend on how many others wait.
+News of the owner's hand and of every attempt comes through the home: the ledger grows, and a supervisor writes to its
+claim when it begins and when it is over. A job's own directory is watched only while what others do in it matters, so
+that what one job costs does not depend on how many others wait.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from syft_job.markers import OWNERS_NAMES
 from syft_job.place import JOBS, Place
 from syft_job.spec import CODE
 from syft_job.watch import Watch
-
-from .attempt import VERDICT, Attempt
 
 _HOMES_OWN_NEWS = frozenset({"ledger.jsonl", "paused"})
 
@@ -44,24 +43,16 @@ class Lookout:
         for submitter in submitters:
             self._watch.add(self._jobs / submitter, _is_no_litter)
 
-    def watch_job(self, place: Place) -> None:
-        """Watch a job from now on; what is done after this is not missed."""
+    def watch_job(self, place: Place) -> bool:
+        """Watch a job from now on; returns whether it was not watched before: then it must be looked at once more."""
         self._watch.add(self._jobs / place.submitter, _is_no_litter)
-        for directory in self._directories(place):
-            self._watch.add(directory, _is_theirs)
+        is_new = [self._watch.add(directory, _is_theirs) for directory in self._directories(place)]
+        return any(is_new)
 
     def leave_job(self, place: Place) -> None:
         """Watch a job no more: it is over, or went away."""
         for directory in self._directories(place):
             self._watch.drop(directory)
-
-    def watch_attempt(self, attempt: Attempt) -> None:
-        """Watch for the end of an attempt; what ended before this must be looked at afterwards."""
-        self._watch.add(attempt.workspace, VERDICT.__eq__)
-
-    def leave_attempt(self, attempt: Attempt) -> None:
-        """Watch for the end of an attempt no more."""
-        self._watch.drop(attempt.workspace)
 
     def places(self) -> set[Place]:
         """Which jobs moved since the last call, as far as events tell. The home's own news name no job."""

@@ -43,6 +43,7 @@ from .troubles import Troubles, errno_of
 POLL_SECONDS = 5.0
 _AT_ONCE = 0.002
 _LONGEST_PAUSE = 0.05
+_A_MOMENT = 0.1
 _TELLING_SECONDS = 10.0
 """How long the end of a run waits for what is still being told."""
 
@@ -144,7 +145,6 @@ class JobRunner:
             while not stop.is_set():
                 self._standby.busy()
                 moves, is_done = [], False
-                self._round.has_started = False
                 is_sweep = watch.is_sweep_due()
                 try:
                     moves = self._step(None if is_sweep else self._round.hints(lookout))
@@ -162,7 +162,11 @@ class JobRunner:
                     if self._round.is_settled(waiting & first if once else waiting):
                         return
                 self._standby.idle()
-                if not moves and not self._round.has_started:  # what has started is watched from the next step on
+                if moves or watch.wait(stop, at_most=_A_MOMENT):
+                    continue  # what is over in a moment is not worth a watch of its own
+                self._standby.busy()
+                if not self._round.keep_watch(lookout):
+                    self._standby.idle()
                     watch.wait(stop)
             self._standby.busy()
             if stop_jobs:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 
 from syft_job import disk, names
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
+from syft_job.folder import Look
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
@@ -28,7 +29,7 @@ from .standby import Standby
 from .troubles import Troubles
 
 _A_MOMENT = 0.5
-_CHECKED_A_SWEEP = 5
+CHECKED_A_SWEEP = 5
 """How many finished jobs are checked in full at each sweep, in turn: about 0.2 % of a core."""
 _STATTED_A_SWEEP = 1000
 """At how many finished jobs a sweep glances, in turn: one `stat` each, together about 0.1 % of a core."""
@@ -64,8 +65,6 @@ class Round:
         self.lookout: Lookout | None = None
         self.running: Counter[str] = Counter()
         """How many attempts of each submitter run."""
-        self.has_started = False
-        """Whether something was started since somebody set this to False."""
         self.was_there = False
         """Whether the place for jobs was there at the last sweep."""
         self._owner = owner
@@ -77,6 +76,8 @@ class Round:
         self._unfinished: dict[Place, JobState] = {}
         self._to_check: deque[Place] = deque()
         self._again: dict[Place, None] = {}
+        self._to_look_at: set[Place] = set()
+        self._seen_running: set[Place] = set()
         self._mark = 0
 
     def go(self, hints: Iterable[Place] | None, moves: list[StatusTransition], *, at_most: int) -> None:
@@ -92,15 +93,17 @@ class Round:
         """
         self._tend_all(moves)
         self._release_all()
+        looks: dict[Place, Look] = {}
         for place in self._look(hints):
             self._standby.busy()
             self._again[place] = None
-            if self.lookout is not None:
-                self.lookout.watch_job(place)  # first watch, then look: nothing falls between
             with self.aside.in_the_way(place, "it is not looked after"):
-                self._note(self.squares.put_right(place))
+                look = self.squares.put_right(place)
+                self._note(look.record)
                 del self._again[place]
-        self._start_next(at_most)
+                if place in self.line:
+                    looks[place] = look
+        self._start_next(at_most, looks)
 
     def bring_home(self, moves: list[StatusTransition]) -> bool:
         """Bring home what is over, without touching the folder; returns whether something still runs."""
@@ -117,18 +120,18 @@ class Round:
             still = still or attempts.supervisor_lives(attempt)
         return still
 
-    def start(self, place: Place) -> None:
-        """Start one job now, whoever else waits."""
+    def start(self, place: Place, look: Look | None = None) -> None:
+        """Start one job now, whoever else waits; ``look`` is how it was a moment ago, for who looked."""
         self.line.leave(place)
         with self.aside.in_the_way(place, "it is not started"):
-            self.squares.start(place)
-            self.has_started = True
+            self.squares.start(place, look)
             self.running[place.submitter] += 1
             self.aside.forget(place)
 
     def hints(self, lookout: Lookout) -> set[Place]:
         """Where file events point, and of which jobs somebody else said something in the ledger."""
-        hints = lookout.places()
+        hints = lookout.places() | self._to_look_at
+        self._to_look_at = set()
         ledger = self._home.ledger
         ledger.refresh()
         end = ledger.end  # what is said from here on is heard the next time
@@ -141,6 +144,19 @@ class Round:
             with suppress(JobNotFoundError):  # its line was cut off again
                 hints.add(ledger.place_of(job))
         return {place for place in hints if names.is_address(place.submitter) and not names.is_litter(place.name)}
+
+    def keep_watch(self, lookout: Lookout) -> bool:
+        """Watch the jobs in whose directories something can happen now: those that run, and those with a hindrance.
+
+        Returns:
+            Whether the next round has to look at one of them, because it runs or is watched only from now on.
+        """
+        ledger = self._home.ledger
+        runs = dict.fromkeys(ledger.place_of(job) for job, _ in ledger.unfinished())
+        new = {place for place in [*runs, *self.aside.reasons] if lookout.watch_job(place)}
+        self._to_look_at = new | (runs.keys() - self._seen_running)
+        self._seen_running = set(runs)
+        return bool(self._to_look_at)
 
     def waiting(self) -> set[Place]:
         """The jobs that may move by themselves."""
@@ -167,8 +183,6 @@ class Round:
             place = ledger.place_of(job)
             attempt = Attempt(self._viewer, place, job, number)
             self._standby.busy()
-            if self.lookout is not None:
-                self.lookout.watch_attempt(attempt)
             with self.aside.now_and_then(place, f"attempt {number} is not looked after") as is_time:
                 if is_time:
                     moves += self.squares.tend(attempt)
@@ -179,8 +193,6 @@ class Round:
 
     def _leave_alone(self, attempt: Attempt) -> None:
         """An attempt is over: who says something of its job makes us look at it again."""
-        if self.lookout is not None:
-            self.lookout.leave_attempt(attempt)
         self.aside.forget(attempt.place)
         self._forget(attempt.place)
 
@@ -211,6 +223,7 @@ class Round:
         self._look_for_room()
         self._require_folder()
         self._tend_key()
+        self._mark = self._home.ledger.end  # what was said until now, the sweep hears
         moved = self._store.sweep(self._owner, _STATTED_A_SWEEP)
         self._troubles.only(
             "submitter",
@@ -225,7 +238,7 @@ class Round:
                 self.line.join(place)  # what was in its way may be over
         if not self._to_check:
             self._to_check.extend(record.place for record in self._store.finished(self._owner))
-        in_turn = [self._to_check.popleft() for _ in range(min(_CHECKED_A_SWEEP, len(self._to_check)))]
+        in_turn = [self._to_check.popleft() for _ in range(min(CHECKED_A_SWEEP, len(self._to_check)))]
         return list(dict.fromkeys([*moved, *in_turn, *self._again, *self.aside.reasons, *untold]))
 
     def _look_for_room(self) -> None:
@@ -277,13 +290,13 @@ class Round:
         else:
             self.line.leave(place)
 
-    def _start_next(self, at_most: int) -> None:
+    def _start_next(self, at_most: int, looks: Mapping[Place, Look]) -> None:
         paused = self._home.paused() if at_most else ()
         while self.running.total() < at_most:
             place = self.line.next(self.running, paused)
             if place is None:
                 return
-            self.start(place)
+            self.start(place, looks.get(place))
 
 
 def may_move(state: JobState) -> bool:

@@ -15,9 +15,10 @@ from syft_job import acts, folder, release
 from syft_job.backends.shell import Verdict
 from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, NotStarted, SyftJobError
+from syft_job.folder import Look
 from syft_job.lifecycle import Fact, JobState, Who
 from syft_job.place import Place
-from syft_job.record import JobRecord, StatusTransition
+from syft_job.record import StatusTransition
 from syft_job.results import MISHAPS
 from syft_job.viewer import Viewer
 
@@ -53,12 +54,15 @@ class Squares:
         self._say = say
         self._patience = patience
         self._announced: set[tuple[str, int]] = set()
+        self._shown: set[tuple[str, int]] = set()
         self._tried: dict[tuple[str, int], float] = {}
         self._untold: dict[Place, None] = {}
         self._at_home = threading.Lock()
 
-    def put_right(self, place: Place) -> JobRecord:
-        """Look at a job in full; put back the owner's markers that it lacks and end what its submitter took back.
+    def put_right(self, place: Place) -> Look:
+        """Look at a job in full; lay the owner's markers that it lacks and end what its submitter took back.
+
+        An attempt that has begun gets its `running` here, which one that is over in a moment never needs.
 
         What is ended is told when it is dead, as every end is.
 
@@ -72,18 +76,23 @@ class Squares:
         record = look.record
         if acts.is_out_of_order(self.viewer, look):
             for name in acts.restore(self.viewer, place):
-                self._say(f"'{place.name}': put '{name}' back, which was missing from the folder.")
+                if name != "running" or not self._is_news((record.id, record.attempt)):
+                    self._say(f"'{place.name}': put '{name}' back, which was missing from the folder.")
         if record.state is JobState.RUNNING and record.standing.withdrawn:
             acts.cancel(self.viewer, place, "withdrawn by its submitter", Who.RUNNER)
-        return record
+        return look
 
-    def start(self, place: Place) -> None:
+    def start(self, place: Place, look: Look | None = None) -> None:
         """Take an approved job to the point where its supervisor is spawned; harmless if it is not approved any more.
+
+        Args:
+            place: the job.
+            look: how it was a moment ago, for who looked; what it says is held against the ledger and the folder again.
 
         Raises:
             NotStarted: it may not start, or not now; the message says why.
         """
-        look = folder.look(self.viewer.home.root, place, self.viewer)
+        look = look or folder.look(self.viewer.home.root, place, self.viewer)
         record = look.record
         attempt = Attempt(self.viewer, place, record.id, record.attempt)
         if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
@@ -165,22 +174,23 @@ class Squares:
         if is_cancelled and not (attempt.workspace / acts.CANCEL_REQUEST).exists():
             acts.ask_to_stop(self.viewer, attempt.job, attempt.number)
 
-    def _announce_start(self, attempt: Attempt, *, is_over: bool = False) -> list[StatusTransition]:
+    def _is_news(self, key: tuple[str, int]) -> bool:
+        """Whether `running` of this attempt was never laid by this runner before now."""
+        is_news = key not in self._shown
+        self._shown.add(key)
+        return is_news
+
+    def _announce_start(self, attempt: Attempt) -> list[StatusTransition]:
         key = (attempt.job, attempt.number)
         if key in self._announced:
             return []
         self._announced.add(key)
-        if not is_over:
-            with self._telling(attempt.place):
-                acts.publish_running(self.viewer, attempt.place)
-        if key not in self._announced:
-            return []  # it ended meanwhile, which was told
         self._say(f"🔄 '{attempt.place.name}' from {attempt.place.submitter} is running.")
         now = time.time()
         return [StatusTransition(attempt.job, JobState.QUEUED, JobState.RUNNING, now, "begun", attempt.place)]
 
     def _finish(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> list[StatusTransition]:
-        moves = self._announce_start(attempt, is_over=True) if verdict is not None else []
+        moves = self._announce_start(attempt) if verdict is not None else []
         with self._at_home:
             moves += self._bring_home(attempt, outcome, verdict)
         with self._telling(attempt.place):
@@ -207,6 +217,7 @@ class Squares:
             **told,
         )
         self._announced.discard((job, number))
+        self._shown.discard((job, number))
         self._tried.pop((job, number), None)
         state = end_of(self.viewer.home, job, number, outcome)
         emoji = "🎉" if state is JobState.SUCCEEDED else "💥"

@@ -136,7 +136,9 @@ def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
                     disk.directory(source, *inside) as reading,
                     disk.directory(job, *inside, create=True, mode=0o700, durable=False) as to,
                 ):
-                    copied = disk.copy(reading, name, to, name, most=entry.size, mode=0o700 if not inside else 0o600)
+                    copied = disk.copy(
+                        reading, name, to, name, most=entry.size, mode=0o700 if not inside else 0o600, private=True
+                    )
             except FileNotFoundError:
                 if entry.size:
                     raise NotStarted(f"{path!r} is not here; it waits until the bytes are back") from None

@@ -198,7 +198,7 @@ def test_the_power_goes_before_a_claim_is_durable_and_after_running_was_told(fol
         acts.start(people.owner.viewer, people.place(life.name), job.id, job.digest)
         claim = people.owner.home.begun(job.id, 1)
         claim.touch()
-        acts.publish_running(people.owner.viewer, people.place(life.name))
+        acts.restore(people.owner.viewer, people.place(life.name))
         assert (people.location(life.name) / "running").exists()
         claim.unlink()
     with booted(folder) as people:

@@ -8,13 +8,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from syft_job import folder
 from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
+from syft_job.place import Place
 from syft_job.runner import JobRunner
+from syft_job.runner.lookout import Lookout
+from syft_job.runner.round import CHECKED_A_SWEEP
 from syft_job.testing import TwoPeople
+from syft_job.viewer import Viewer
 from tests.reliability import Faults
 from tests.serving import serving, until
 
@@ -88,6 +94,55 @@ def test_a_withdrawal_reaches_what_runs(people):
         people.submitters_job(NAME).withdraw()
         until((job.location / "cancelled").exists)
         until(lambda: people.owner.home.ledger.unfinished() == [])  # the loop must be there until it is dead
+
+
+def test_a_withdrawal_just_before_the_watch_is_not_missed(people, monkeypatch):
+    job = submit(people, "sleep 1000\n")
+    job.approve()
+    watch_job = Lookout.watch_job
+
+    def watch_late(lookout: Lookout, place: Place) -> bool:
+        if not job.location.joinpath("withdrawn").exists():
+            people.submitters_job(NAME).withdraw()
+        return watch_job(lookout, place)
+
+    monkeypatch.setattr(Lookout, "watch_job", watch_late)
+    with running(people):
+        until((job.location / "cancelled").exists)
+        until(lambda: people.owner.home.ledger.unfinished() == [])
+
+
+def test_jobs_that_wait_take_no_watch_from_one_that_runs(people, monkeypatch):
+    monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 8)
+    for number in range(12):
+        people.submit("true\n", f"waits {number:02d}")
+    job = submit(people)
+    with running(people):
+        job.approve()
+        until(lambda: job.status == "done")
+
+
+def test_a_job_costs_no_look_at_the_others(people, monkeypatch):
+    """What the ledger said before the runner came is nothing new."""
+    others = [submit(people, name=f"before {number:02d}") for number in range(12)]
+    for other in others:
+        other.approve()
+    with running(people):
+        until(lambda: all(other.status == "done" for other in others))
+    seen: list[Place] = []
+
+    def look(root: Path, place: Place, viewer: Viewer) -> folder.Look:
+        seen.append(place)
+        return folder.look(root, place, viewer)
+
+    with running(people) as serving:
+        until(lambda: serving.store.submitters(people.owner.email))
+        monkeypatch.setattr("syft_job.runner.squares.folder", SimpleNamespace(look=look))
+        job = submit(people)
+        job.approve()
+        until(lambda: job.status == "done")
+    assert people.place(NAME) in seen
+    assert len(set(seen)) <= 1 + CHECKED_A_SWEEP
 
 
 @pytest.mark.parametrize("approved_before", [True, False], ids=["approved before", "approved while it runs"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import resource
 import stat
@@ -187,17 +188,48 @@ def test_create_never_replaces(tmp_path: Path, place: int):
     assert os.access(tmp_path / "file", os.X_OK)
 
 
-def test_copy_hashes_what_it_wrote(tmp_path: Path, place: int):
-    content = os.urandom(3 << 20)
+@pytest.mark.parametrize("size", [0, 1, 3 << 20, (37 << 20) + 5])
+@pytest.mark.parametrize("private", [False, True])
+def test_copy_hashes_what_it_wrote(tmp_path: Path, place: int, size: int, private: bool):
+    content = os.urandom(size)
     (tmp_path / "file").write_bytes(content)
-    import hashlib
+    copied = disk.copy(place, "file", place, "copy", most=size, private=private)
+    assert copied == (size, hashlib.sha256(content).hexdigest())
+    assert (tmp_path / "copy").read_bytes() == content
+    assert disk.hash_file(place, "copy", most=size) == copied
+    with pytest.raises((StoreError, FileExistsError)):
+        disk.copy(place, "file", place, "copy", most=size, private=private)
 
-    copied = disk.copy(place, "file", place, "copy", most=4 << 20)
+
+@pytest.mark.parametrize("copied_before", [0, 2])
+def test_copy_does_itself_what_the_kernel_does_not(tmp_path: Path, place: int, monkeypatch, copied_before: int):
+    content = os.urandom(37 << 20)
+    (tmp_path / "file").write_bytes(content)
+    by_kernel, calls = os.copy_file_range, []
+
+    def copy_file_range(*arguments: int) -> int:
+        calls.append(arguments)
+        if len(calls) > copied_before:
+            raise OSError(errno.EXDEV, "not between these two")
+        return by_kernel(*arguments)
+
+    monkeypatch.setattr(os, "copy_file_range", copy_file_range)
+    copied = disk.copy(place, "file", place, "copy", most=len(content), private=True)
     assert copied == (len(content), hashlib.sha256(content).hexdigest())
     assert (tmp_path / "copy").read_bytes() == content
-    assert disk.hash_file(place, "copy", most=4 << 20) == copied
-    with pytest.raises((StoreError, FileExistsError)):
-        disk.copy(place, "file", place, "copy", most=4 << 20)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_copy_ends_where_the_disk_does(tmp_path: Path, place: int, monkeypatch, private: bool):
+    (tmp_path / "file").write_bytes(bytes(9 << 20))
+
+    def no_room(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(os, "copy_file_range", no_room)
+    monkeypatch.setattr(os, "write", no_room)
+    with pytest.raises(StoreError, match="full"):
+        disk.copy(place, "file", place, "copy", most=9 << 20, private=private)
 
 
 def test_remove_takes_away_whatever_it_is_and_follows_nothing(tmp_path: Path, place: int):
