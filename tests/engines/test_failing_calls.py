@@ -6,7 +6,6 @@ said twice.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -20,6 +19,7 @@ from syft_job import acts
 from syft_job.errors import JobNotFoundError
 from syft_job.lifecycle import JobState
 from syft_job.testing import TwoPeople
+from tests.engines import strace
 from tests.reliability import Faults
 
 CALLS = {
@@ -32,15 +32,8 @@ CALLS = {
 IN_MAKE_TEST = ("fsync", "rename")
 
 
-def why_not() -> str | None:
-    strace = shutil.which("strace")
-    if strace is None:
-        return "strace is not installed"
-    tried = subprocess.run([strace, "-f", "-qq", "-o", "/dev/null", "/bin/true"], capture_output=True, check=False)
-    return None if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.decode(errors='replace')}"
-
-
-pytestmark = [pytest.mark.engine, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+WHY_NOT = strace.why_not("-f")
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from syft_job.backends import shell
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
+from tests.engines import strace
 from tests.killing import KILLED, Toll, approved, events, in_child, is_alive, litter, settle, starts
 from tests.reliability import Faults
 from tests.serving import until
@@ -35,15 +35,8 @@ exec /bin/sh "$@"
 """
 
 
-def why_not() -> str | None:
-    strace = shutil.which("strace")
-    if strace is None:
-        return "strace is not installed"
-    tried = subprocess.run([strace, "-DDD", "-qq", "-o", "/dev/null", "/bin/true"], capture_output=True, check=False)
-    return None if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.decode(errors='replace')}"
-
-
-pytestmark = [pytest.mark.engine, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+WHY_NOT = strace.why_not("-DDD")
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
 
 
 @pytest.fixture
