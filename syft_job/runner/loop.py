@@ -43,7 +43,8 @@ from .troubles import Troubles, errno_of
 POLL_SECONDS = 5.0
 _AT_ONCE = 0.002
 _LONGEST_PAUSE = 0.05
-_A_MOMENT = 0.1
+_BRIEFLY = 0.1
+"""A job that is over in so many seconds gets neither a watch of its own nor its `running`."""
 _TELLING_SECONDS = 10.0
 """How long the end of a run waits for what is still being told."""
 
@@ -162,8 +163,8 @@ class JobRunner:
                     if self._round.is_settled(waiting & first if once else waiting):
                         return
                 self._standby.idle()
-                if moves or watch.wait(stop, at_most=_A_MOMENT):
-                    continue  # what is over in a moment is not worth a watch of its own
+                if moves or watch.wait(stop, at_most=_BRIEFLY):
+                    continue
                 self._standby.busy()
                 if not self._round.keep_watch(lookout):
                     self._standby.idle()
