@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from syft_job.backends.base import Command, JobDryRun, JobHandle, JobStatus
 from syft_job.backends.shell import ShellJob, Verdict, is_alive, read_claim, read_verdict, this_boot, this_host
 from syft_job.errors import JobValidationError, StoreError
 from syft_job.limits import Limits
+from syft_job.watch import Watch
 from tests.serving import until
 
 PATIENCE = 60.0
@@ -523,6 +525,29 @@ def test_a_supervisor_whose_place_was_removed_ends(attempt: Attempt):
     until(is_removed)
     until(lambda: not is_alive(int(handle.job_id)))
     assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
+
+
+def test_who_watches_the_claim_hears_of_the_end(attempt: Attempt):
+    """The verdict is there when the claim is written to, and the claim says what it said."""
+    gate = attempt.place / "gate"
+    claim = attempt.place / "begun"
+    with Watch(600.0) as watch:
+        attempt.start("/bin/sh", "-c", 'echo here; until [ -e "$0" ]; do sleep 0.02; done', str(gate))
+        attempt.wait_for_a_line()
+        said = claim.read_bytes()
+        watch.is_sweep_due()
+        watch.add(attempt.place, claim.name.__eq__)
+        gate.touch()
+        while not watch.moved():
+            watch.wait(threading.Event())
+        assert read_verdict(attempt.place / "verdict") is not None
+    assert claim.read_bytes() == said
+
+
+def test_a_claim_that_was_taken_away_is_not_made_again(attempt: Attempt):
+    assert attempt.run("/bin/rm", str(attempt.place / "begun")).succeeded
+    until(lambda: attempt.handle and ShellJob().status(attempt.handle).status.is_finished)
+    assert not (attempt.place / "begun").exists()
 
 
 def test_the_log_and_the_verdict_are_private(attempt: Attempt):
