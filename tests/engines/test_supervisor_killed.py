@@ -122,7 +122,7 @@ def test_a_supervisor_that_has_not_said_who_it_is_yet_is_not_lost(people, monkey
     wrapper = tmp_path / "sh"
     wrapper.write_text(
         f"#!/bin/sh\nexec {shutil.which('strace')} -DDD -qq -o /dev/null -P {claim}"
-        ' -e trace=openat -e inject=openat:signal=SIGSTOP /bin/sh "$@"\n'
+        ' -e trace=openat -e inject=openat:signal=SIGSTOP:when=1 /bin/sh "$@"\n'
     )
     wrapper.chmod(0o755)
 
@@ -152,3 +152,4 @@ def test_a_supervisor_that_has_not_said_who_it_is_yet_is_not_lost(people, monkey
     assert job.state is JobState.SUCCEEDED
     assert starts(canary, name) == 1
     assert events(people, job)["over"] == 1
+    until(lambda: shell.supervisor_of(claim) is None, "it is gone, too")
