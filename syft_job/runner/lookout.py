@@ -37,11 +37,10 @@ class Lookout:
         watch.add(home.path, _HOMES_OWN_NEWS.__contains__)
         watch.add(home.path / "begun")
 
-    def sweep(self, submitters: Iterable[str]) -> None:
-        """Watch the submitters' folders, which may have come or come back."""
+    def sweep(self, submitters: Iterable[str]) -> list[Place]:
+        """Watch the submitters' folders, which may have come or come back; returns what lies in those that are new."""
         self._watch.add(self._jobs, names.is_address)
-        for submitter in submitters:
-            self._watch.add(self._jobs / submitter, _is_no_litter)
+        return [place for submitter in submitters for place in self._watch_folder(submitter)]
 
     def watch_job(self, place: Place) -> bool:
         """Watch a job from now on; returns whether it was not watched before: then it must be looked at once more."""
@@ -59,12 +58,17 @@ class Lookout:
         found = set()
         for path in self._watch.moved():
             parts = path.relative_to(self._jobs).parts if path.is_relative_to(self._jobs) else ()
-            if len(parts) == 1:  # a submitter's folder that is new here
-                self._watch.add(path, _is_no_litter)
-                found |= {Place(self._owner, parts[0], name) for name in _listed(path)}
+            if len(parts) == 1:
+                found |= set(self._watch_folder(parts[0], is_new=True))
             elif parts:
                 found.add(Place(self._owner, parts[0], parts[1]))
         return found
+
+    def _watch_folder(self, submitter: str, *, is_new: bool = False) -> list[Place]:
+        """Watch a submitter's folder; returns what lies in it, if it was not watched before or is said to be new."""
+        path = self._jobs / submitter
+        is_new = self._watch.add(path, _is_no_litter) or is_new
+        return [Place(self._owner, submitter, name) for name in _listed(path) if _is_no_litter(name)] if is_new else []
 
     def _directories(self, place: Place) -> tuple[Path, Path]:
         location = place.under(self._root)

@@ -147,14 +147,9 @@ class JobRunner:
                 self._standby.busy()
                 moves, is_done = [], False
                 is_sweep = watch.is_sweep_due()
-                try:
+                with self._waiting_out():
                     moves = self._step(None if is_sweep else self._round.hints(lookout))
                     is_done = True
-                except (StoreError, OSError) as error:
-                    if errno_of(error) is None:
-                        raise  # not the disk's word of the moment, but a finding about what lies there
-                    said = error if isinstance(error, SyftJobError) else disk.trouble(f"use {error.filename!r}", error)
-                    self._troubles.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
                 if is_sweep and is_done:
                     self._troubles.end("disk")
                 if (once or drain) and "disk" not in self._troubles:
@@ -166,8 +161,11 @@ class JobRunner:
                 if moves or watch.wait(stop, at_most=_BRIEFLY):
                     continue
                 self._standby.busy()
-                if not self._round.keep_watch(lookout):
-                    self._standby.idle()
+                is_news = False
+                with self._waiting_out():
+                    is_news = self._round.keep_watch(lookout)
+                self._standby.idle()
+                if not is_news:
                     watch.wait(stop)
             self._standby.busy()
             if stop_jobs:
@@ -295,6 +293,17 @@ class JobRunner:
         finally:  # whatever is in the way of the rest
             self._tell(moves)
         return moves
+
+    @contextmanager
+    def _waiting_out(self) -> Iterator[None]:
+        """Say what the disk refuses inside, and go on: the next round tries again."""
+        try:
+            yield
+        except (StoreError, OSError) as error:
+            if errno_of(error) is None:
+                raise  # not the disk's word of the moment, but a finding about what lies there
+            said = error if isinstance(error, SyftJobError) else disk.trouble(f"use {error.filename!r}", error)
+            self._troubles.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
 
     def _tell(self, moves: Iterable[StatusTransition]) -> None:
         if self._teller is not None:

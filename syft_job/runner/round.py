@@ -7,6 +7,7 @@ next and what was said already.
 from __future__ import annotations
 
 import errno
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -31,6 +32,8 @@ from .troubles import Troubles
 _A_MOMENT = 0.5
 CHECKED_A_SWEEP = 5
 """How many finished jobs are checked in full at each sweep, in turn: about 0.2 % of a core."""
+_LATE_AT_MOST = 100
+"""At how many directories a sweep looks that came while it looked; the next one meets the rest."""
 _STATTED_A_SWEEP = 1000
 """At how many finished jobs a sweep glances, in turn: one `stat` each, together about 0.1 % of a core."""
 
@@ -146,14 +149,15 @@ class Round:
         return {place for place in hints if names.is_address(place.submitter) and not names.is_litter(place.name)}
 
     def keep_watch(self, lookout: Lookout) -> bool:
-        """Watch the jobs in whose directories something can happen now: those that run, and those with a hindrance.
+        """Watch the jobs in whose directories something can happen: those that run, have a hindrance or still arrive.
 
         Returns:
             Whether the next round has to look at one of them, because it runs or is watched only from now on.
         """
         ledger = self._home.ledger
         runs = dict.fromkeys(ledger.place_of(job) for job, _ in ledger.unfinished())
-        new = {place for place in [*runs, *self.aside.reasons] if lookout.watch_job(place)}
+        arriving = [place for place, state in self._unfinished.items() if state is JobState.CREATED]
+        new = {place for place in [*runs, *self.aside.reasons, *arriving] if lookout.watch_job(place)}
         self._to_look_at = new | (runs.keys() - self._seen_running)
         self._seen_running = set(runs)
         return bool(self._to_look_at)
@@ -203,7 +207,10 @@ class Round:
             self.lookout.leave_job(place)
 
     def _gone(self, place: Place) -> None:
-        self._forget(place)
+        if os.path.isdir(place.under(self._store.root)):
+            self._unfinished[place] = JobState.CREATED  # nothing of it has arrived yet but its directory
+        else:
+            self._forget(place)
         self._again.pop(place, None)
         self.line.leave(place)
 
@@ -230,7 +237,9 @@ class Round:
             {who: f"The jobs of {who} cannot be looked at: {why}" for (_, who), why in self._store.unread.items()},
         )
         if self.lookout is not None:
-            self.lookout.sweep(self._store.submitters(self._owner))
+            lying = self.lookout.sweep(self._store.submitters(self._owner))
+            late = [place for place in lying if not self._store.knows(place)]  # it came before the watch was set
+            moved += late[:_LATE_AT_MOST]
         for place, state in list(self._unfinished.items()):
             if not self._store.knows(place):
                 self._forget(place)
@@ -285,6 +294,8 @@ class Round:
             self._forget(place)
         else:
             self._unfinished[place] = record.state
+        if record.state is JobState.SUBMITTED and self.lookout is not None:
+            self.lookout.leave_job(place)  # a yes to it is heard from the ledger
         if record.state is JobState.QUEUED and not self._home.ledger.is_under_way(record.id, record.attempt):
             self.line.join(place)
         else:

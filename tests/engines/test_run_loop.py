@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import time
@@ -112,6 +113,29 @@ def test_a_withdrawal_just_before_the_watch_is_not_missed(people, monkeypatch):
         until(lambda: people.owner.home.ledger.unfinished() == [])
 
 
+def test_a_disk_that_fails_while_watches_are_set_is_waited_out(people, monkeypatch):
+    job = submit(people, "sleep 1000\n")
+    job.approve()
+    watch_job = Lookout.watch_job
+    failed: list[Place] = []
+
+    def watch_badly(lookout: Lookout, place: Place) -> bool:
+        if not failed:
+            failed.append(place)
+            raise OSError(errno.EIO, "it failed", str(job.location))
+        return watch_job(lookout, place)
+
+    monkeypatch.setattr(Lookout, "watch_job", watch_badly)
+    told: list[str] = []
+    with running(people, poll_interval=0.2) as serving:
+        serving.announce = told.append
+        until(lambda: failed)
+        job.cancel()
+        until(lambda: people.owner.home.ledger.unfinished() == [])
+        until(lambda: any(line.startswith("✓") for line in told))
+    assert any(line.startswith("⚠") and "tried again" in line for line in told)
+
+
 def test_jobs_that_wait_take_no_watch_from_one_that_runs(people, monkeypatch):
     monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 8)
     for number in range(12):
@@ -174,6 +198,25 @@ def test_a_folder_that_is_taken_away_and_delivered_late(people, tmp_path, faults
         back = time.monotonic()
         until((job.location / "done").exists)
     saw(faults, "the job's directory is taken away and delivered late", canary, since=back)
+
+
+def test_an_approved_job_that_comes_back_piece_by_piece_starts_with_the_last_one(people, tmp_path):
+    people.submit_code({"main.py": "print(1)\n"}, NAME)
+    job = people.owner_job(NAME)
+    job.approve()
+    kept = tmp_path / "kept"
+    job.location.rename(kept)
+    with running(people) as serving:
+        until(lambda: serving.store.submitters(people.owner.email) and serving._standby._busy_since is None)
+        for piece in ("", "code", "code/main.py", "config.yaml", "run.sh"):
+            there, here = job.location / piece, kept / piece
+            if here.is_dir():
+                there.mkdir()
+            else:
+                shutil.copy(here, there)
+            time.sleep(0.25)  # so that the runner has looked and come to rest
+        until((job.location / "done").exists)
+    assert job.state is JobState.SUCCEEDED
 
 
 def test_stop_leaves_a_running_job_and_the_next_runner_collects_it(people, tmp_path, faults):
