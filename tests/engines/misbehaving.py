@@ -182,8 +182,9 @@ class NoInodes(Trouble):
 
     def begin(self) -> None:
         self._ballast.mkdir()
-        for number in range(os.statvfs(self._ballast).f_ffree - self._room):
-            (self._ballast / str(number)).touch()
+        with suppress(OSError):  # somebody may have written meanwhile: it is full
+            for number in range(os.statvfs(self._ballast).f_ffree - self._room):
+                (self._ballast / str(number)).touch()
 
     def end(self) -> None:
         shutil.rmtree(self._ballast)
@@ -456,8 +457,10 @@ def go_through(
     """Take a job through each case; returns how many, what was lost, what began twice, and the longest wait."""
     lost = twice = 0
     longest = 0.0
-    with serving(people, told):
+    with serving(people, told) as runner:
         for number, (trouble, moment) in enumerate(cases):
+            # One that begins before the last one is over is not said again.
+            until(lambda: not {"room", "disk"} & runner._troubles._now.keys(), "what was before is over")
             story = Story(people, aside, f"job-{number}", told)
             try:
                 longest = max(longest, story.through(trouble, moment))
