@@ -15,18 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
+from watchdog import events
 from watchdog.observers import Observer
 
 MOST_WATCHES = 256
@@ -34,13 +23,13 @@ MOST_WATCHES = 256
 _LOOKS_UP = 0.2
 """Seconds after which a wait sees that it is to stop."""
 _MOVES = [
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
+    events.DirCreatedEvent,
+    events.DirDeletedEvent,
+    events.DirMovedEvent,
+    events.FileClosedEvent,
+    events.FileCreatedEvent,
+    events.FileDeletedEvent,
+    events.FileMovedEvent,
 ]
 """What the kernel is asked for: that a file was opened or read is no news, and each event costs three threads work."""
 
@@ -62,7 +51,7 @@ class Watch:
     def __init__(self, poll_interval: float, *, growing: bool = False) -> None:
         self.poll_interval = poll_interval
         self.is_blind = False
-        self._kinds = [*_MOVES, FileModifiedEvent] if growing else _MOVES
+        self._kinds = [*_MOVES, events.FileModifiedEvent] if growing else _MOVES
         self._observer: Any = Observer()
         self._watches: dict[str, tuple[Any, int]] = {}
         self._matters: dict[str, Matters] = {}
@@ -186,11 +175,11 @@ def _inode(path: str) -> int | None:
         return None
 
 
-class _Told(FileSystemEventHandler):
+class _Told(events.FileSystemEventHandler):
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
         for path in (event.src_path, event.dest_path):
             if path:
                 self._watch.tell(Path(os.fsdecode(path)))

@@ -143,12 +143,13 @@ class JobRunner:
         self._standby.busy()
         with self._serving(), self._watching() as (watch, lookout):
             first: set[Place] | None = None
+            news: set[Place] = set()
             while not stop.is_set():
                 self._standby.busy()
                 moves, is_done = [], False
                 is_sweep = watch.is_sweep_due()
                 with self._waiting_out():
-                    moves = self._step(None if is_sweep else self._round.hints(lookout))
+                    moves = self._step(None if is_sweep else news | self._round.hints(lookout))
                     is_done = True
                 if is_sweep and is_done:
                     self._troubles.end("disk")
@@ -157,15 +158,15 @@ class JobRunner:
                     first = waiting if first is None else first
                     if self._round.is_settled(waiting & first if once else waiting):
                         return
+                news = set()
                 self._standby.idle()
                 if moves or watch.wait(stop, at_most=_BRIEFLY):
                     continue
                 self._standby.busy()
-                is_news = False
                 with self._waiting_out():
-                    is_news = self._round.keep_watch(lookout)
+                    news = self._round.keep_watch(lookout)
                 self._standby.idle()
-                if not is_news:
+                if not news:
                     watch.wait(stop)
             self._standby.busy()
             if stop_jobs:

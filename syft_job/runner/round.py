@@ -11,6 +11,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from itertools import chain, islice
 
 from syft_job import disk, names
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
@@ -19,6 +20,7 @@ from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
 from syft_job.store import JobStore
+from syft_job.watch import MOST_WATCHES
 
 from . import attempt as attempts
 from .aside import Aside
@@ -79,8 +81,6 @@ class Round:
         self._unfinished: dict[Place, JobState] = {}
         self._to_check: deque[Place] = deque()
         self._again: dict[Place, None] = {}
-        self._to_look_at: set[Place] = set()
-        self._seen_running: set[Place] = set()
         self._mark = 0
 
     def go(self, hints: Iterable[Place] | None, moves: list[StatusTransition], *, at_most: int) -> None:
@@ -130,11 +130,12 @@ class Round:
             self.squares.start(place, look)
             self.running[place.submitter] += 1
             self.aside.forget(place)
+            if self.lookout is not None:
+                self.lookout.leave_job(place)  # so that it is watched anew, and looked at, once it has run for a moment
 
     def hints(self, lookout: Lookout) -> set[Place]:
         """Where file events point, and of which jobs somebody else said something in the ledger."""
-        hints = lookout.places() | self._to_look_at
-        self._to_look_at = set()
+        hints = lookout.places()
         ledger = self._home.ledger
         ledger.refresh()
         end = ledger.end  # what is said from here on is heard the next time
@@ -148,19 +149,17 @@ class Round:
                 hints.add(ledger.place_of(job))
         return {place for place in hints if names.is_address(place.submitter) and not names.is_litter(place.name)}
 
-    def keep_watch(self, lookout: Lookout) -> bool:
+    def keep_watch(self, lookout: Lookout) -> set[Place]:
         """Watch the jobs in whose directories something can happen: those that run, have a hindrance or still arrive.
 
         Returns:
-            Whether the next round has to look at one of them, because it runs or is watched only from now on.
+            Those that are watched only from now on, so that the next round has to look at them once more.
         """
         ledger = self._home.ledger
-        runs = dict.fromkeys(ledger.place_of(job) for job, _ in ledger.unfinished())
-        arriving = [place for place, state in self._unfinished.items() if state is JobState.CREATED]
-        new = {place for place in [*runs, *self.aside.reasons, *arriving] if lookout.watch_job(place)}
-        self._to_look_at = new | (runs.keys() - self._seen_running)
-        self._seen_running = set(runs)
-        return bool(self._to_look_at)
+        runs = (ledger.place_of(job) for job, _ in ledger.unfinished())
+        arriving = (place for place, state in self._unfinished.items() if state is JobState.CREATED)
+        wanted = islice(chain(runs, self.aside.reasons, arriving), MOST_WATCHES)  # there may be any number of them
+        return {place for place in wanted if lookout.watch_job(place)}
 
     def waiting(self) -> set[Place]:
         """The jobs that may move by themselves."""

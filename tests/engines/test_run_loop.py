@@ -20,6 +20,7 @@ from syft_job.place import Place
 from syft_job.runner import JobRunner
 from syft_job.runner.lookout import Lookout
 from syft_job.runner.round import CHECKED_A_SWEEP
+from syft_job.runner.squares import Squares
 from syft_job.testing import TwoPeople
 from syft_job.viewer import Viewer
 from tests.reliability import Faults
@@ -185,6 +186,25 @@ def test_bytes_that_come_back_wake_it(people, path, approved_before):
         until(lambda: people.place(NAME) in serving.set_aside)
         (job.location / path).write_bytes(good)
         until(lambda: job.status == "done")
+
+
+def test_a_job_with_a_hindrance_does_not_keep_the_runner_busy(people, monkeypatch):
+    job = submit(people)
+    script = job.location / "run.sh"
+    script.write_bytes(script.read_bytes()[::-1])
+    job.approve()
+    looked: list[Place] = []
+    put_right = Squares.put_right
+
+    def count(squares: Squares, place: Place) -> folder.Look:
+        looked.append(place)
+        return put_right(squares, place)
+
+    monkeypatch.setattr(Squares, "put_right", count)
+    with running(people) as serving:
+        until(lambda: people.place(NAME) in serving.set_aside)
+        time.sleep(1)
+    assert len(looked) <= 4
 
 
 def test_a_folder_that_is_taken_away_and_delivered_late(people, tmp_path, faults):
