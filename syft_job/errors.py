@@ -7,6 +7,8 @@ message is given, the first line of the class's docstring is the message.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class SyftJobError(Exception):
     """Something could not be done."""
@@ -59,8 +61,30 @@ class UnreadableJob(SyftJobError, ValueError):
     """The job's directory cannot be read as a job."""
 
 
+class BlockedCategory(StrEnum):
+    """Why an approved job cannot start, as far as its submitter may know; a closed list that releases add to."""
+
+    SANDBOX = "sandbox"
+    """The host offers less containment than the approval was given for."""
+    INTERPRETER = "interpreter"
+    """No usable interpreter for the job's type."""
+    FILES = "files"
+    """The submitted files are missing or differ from what was approved."""
+    APPROVAL = "approval"
+    """This home has no valid approval: it was restored, adopted or never recorded one."""
+    STORAGE = "storage"
+    """A disk is full, read-only or fails."""
+    OTHER = "other"
+
+
 class NotStarted(SyftJobError):
-    """An approved job is not started now."""
+    """An approved job is not started now; ``category`` says why in one word."""
+
+    def __init__(
+        self, message: str = "", /, *, category: BlockedCategory = BlockedCategory.OTHER, **context: object
+    ) -> None:
+        super().__init__(message, **context)
+        self.category = category
 
 
 class ChangedSinceSeen(SyftJobError):
