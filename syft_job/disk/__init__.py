@@ -10,7 +10,7 @@ from .copying import Copied, copy, hash_file
 from .counting import count_writes
 from .looking import CHUNK, is_full, kind_of, look, read
 from .modes import PASSABLE
-from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe, user_words
+from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
 from .walking import Entry, walk
@@ -53,7 +53,6 @@ __all__ = [
     "sync",
     "temporary_name",
     "trouble",
-    "user_words",
     "walk",
     "whole_lines",
 ]

@@ -122,16 +122,6 @@ def find_unsafe_file(descriptor: int, path: Path) -> UnsafePath | None:
     return _unsafe_directory(descriptor, str(path), os.fstat(descriptor), os.geteuid())
 
 
-def user_words(uid: int) -> str:
-    """The name of a user, or its number where it has no name."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
 def _join(directory: str, name: str) -> str:
     if name == "..":
         return os.path.dirname(directory)
@@ -172,7 +162,7 @@ def _unsafe_directory(descriptor: int, here: str, found: os.stat_result, user: i
 
 
 def _foreign(here: str, owner: int, user: int, where: str = "") -> UnsafePath:
-    own, theirs = user_words(user), user_words(owner)
+    own, theirs = _user_words(user), _user_words(owner)
     reason = f"belongs to {theirs}{where}, and this process runs as {own}"
     if user == _ROOT_UID:
         return UnsafePath(here, reason, f"Run it as {theirs}")
@@ -209,6 +199,16 @@ def _is_private_group(gid: int, uid: int) -> bool:
     if group.gr_name != user.pw_name or user.pw_gid != gid or set(group.gr_mem) - {user.pw_name}:
         return False
     return all(entry.pw_uid == uid for entry in pwd.getpwall() if entry.pw_gid == gid)
+
+
+def _user_words(uid: int) -> str:
+    """The name of a user, or its number where it has no name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _group_words(gid: int) -> str:
