@@ -93,7 +93,7 @@ def find_unsafe(path: Path) -> UnsafePath | None:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except FileNotFoundError:
                 return None
-            if is_shared and (unsafe := _unsafe_below_sticky(here, inner, status, user)):
+            if is_shared and name != ".." and (unsafe := _unsafe_below_sticky(here, inner, status, user)):
                 return unsafe
             if stat.S_ISLNK(status.st_mode):
                 links += 1

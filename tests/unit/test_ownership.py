@@ -135,6 +135,7 @@ def test_below_a_sticky_directory_only_the_users_own_passes(tmp_path: Path, owne
     found = disk.find_unsafe(sticky / "own" / "home")
     assert (found is None) == (owner == 0)
     assert disk.find_unsafe(sticky / "not-there-yet") is None
+    assert disk.find_unsafe(sticky / ".." / "own" / "home") is None
     os.chown(sticky, 4321, 4321)  # sticky, but its owner may rename what others have there
     found = disk.find_unsafe(sticky / "own" / "home")
     assert found is not None
