@@ -287,11 +287,12 @@ keep_results() {
     [ "$err" = - ] || [ "$err" = "$out" ] || [ ! -s "$err" ] || set -- "$@" "$err"
     [ "$#" -eq 0 ] || sync -- "$@"
     [ "$results" = - ] && return
+    [ ! -L "$results" ] || return # the job put a link there, which may lead anywhere
     for entry in "$results"/* "$results"/.[!.]* "$results"/..?*; do
         if [ -e "$entry" ] || [ -L "$entry" ]; then
             # Neither links nor what a reader could block on: the job laid all of it.
             find "$results" \( -type f -o -type d \) -exec sync -- {} +
-            sync -- "$results/.."
+            sync -- "${results%/*}"
             return
         fi
     done
