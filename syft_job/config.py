@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from . import names
+from . import disk, names
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
 from .spec import Limits
 
@@ -161,15 +161,25 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
     """Read ``[profiles.NAME]`` from the configuration file; None where there is no such file or profile.
 
     Raises:
-        ConfigError: the file is no TOML, or a value in it is wrong; it names profile and key.
+        ConfigError: the file belongs to another user or can be written by others, it is no TOML, or a value in it is
+            wrong; it names profile and key.
     """
     import tomllib
 
     file = path or config_path()
     try:
-        said = tomllib.loads(file.read_text("utf-8"))
+        with file.open("rb") as opened:
+            unsafe = disk.find_unsafe_file(opened.fileno(), file)
+            if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
+                raise ConfigError(
+                    f"The configuration file is not used, because other users can change it: {unsafe}, or choose"
+                    " another file with SYFT_JOB_CONFIG."
+                )
+            said = tomllib.loads(opened.read().decode("utf-8"))
     except FileNotFoundError:
         return None
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
     profiles = said.get("profiles", {})

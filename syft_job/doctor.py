@@ -33,6 +33,7 @@ EVENT_SECONDS = 2.0
 
 SKEW_SECONDS = 5.0
 ENOUGH_BYTES = 1 << 30
+_NEEDS_HOME = frozenset({"home", "key", "disk space", "runner", "jobs"})
 _OLD_FOLDERS = ("inbox", "approved", "done", "rejected")
 
 
@@ -60,6 +61,7 @@ def examine(config: SyftJobConfig) -> list[Check]:
         ("folder", lambda: _folder(config)),
         ("file events", lambda: _events(config)),
         ("datasite", lambda: _datasite(config)),
+        ("permissions", lambda: _permissions(home)),
         ("home", lambda: _home(home)),
         ("key", lambda: _key(config, home)),
         ("sandbox", lambda: _sandbox(config)),
@@ -67,6 +69,8 @@ def examine(config: SyftJobConfig) -> list[Check]:
         ("runner", lambda: _runner(config, home, records())),
         ("jobs", lambda: _jobs(store, records(), config, home)),
     ):
+        if name in _NEEDS_HOME and any(one.name == "permissions" and one.ok is False for one in found):
+            continue  # it would only say the same again: a home that is not safe is not used
         found += _guarded(name, check)
     return found
 
@@ -92,10 +96,9 @@ def _guarded(name: str, check: Callable[[], list[Check]]) -> list[Check]:
 
 
 def _folder(config: SyftJobConfig) -> list[Check]:
-    place = _own(config)
     before = time.time()
-    with _written(place) as path:
-        written = path.stat().st_mtime
+    with _written(config) as written:
+        pass
     after = time.time()
     skew = max(before - written, written - after, 0.0)
     clock = Check("clock", ok=True, told="the folder's clock and this machine's agree")
@@ -112,12 +115,12 @@ def _folder(config: SyftJobConfig) -> list[Check]:
 def _events(config: SyftJobConfig) -> list[Check]:
     from .watch import Watch
 
-    place = _own(config)
-    with ExitStack() as afterwards, Watch(EVENT_SECONDS) as watch:
+    place = config.syftbox_folder.joinpath(*_own(config))
+    with ExitStack() as afterwards, Watch(EVENT_SECONDS, root=config.syftbox_folder) as watch:
         watch.is_sweep_due()  # the wait counts from here
         watch.only({place: None})
         began = time.monotonic()
-        afterwards.enter_context(_written(place))
+        afterwards.enter_context(_written(config))
         watch.wait(threading.Event())
         took = time.monotonic() - began
         arrived = bool(watch.moved())
@@ -139,17 +142,18 @@ def _events(config: SyftJobConfig) -> list[Check]:
 def _datasite(config: SyftJobConfig) -> list[Check]:
     jobs = config.datasite.joinpath(*JOBS)
     advice = "syft-job init makes folder, key and rules"
-    if not jobs.is_dir():
+    root, owner = config.syftbox_folder, config.email
+    if not disk.is_directory(root, owner, *JOBS):
         told = f"{config.email} has no place for jobs in this folder yet"
         return [Check("datasite", ok=None, told=told, advice=advice)]
     found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
-    with disk.directory(jobs) as opened:
+    with disk.directory(root, owner, *JOBS) as opened:
         rules = disk.read(opened, acl.FILE_NAME, limit=acl.FILE_BYTES)
     if rules != acl.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
         found = [Check("datasite", ok=False if is_wrong else None, told=f"{jobs}: {told}", advice=advice)]
-    old = [name for name in _OLD_FOLDERS if (jobs / name).is_dir()]
+    old = [name for name in _OLD_FOLDERS if disk.is_directory(root, owner, *JOBS, name)]
     if old:
         found.append(
             Check(
@@ -160,6 +164,21 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
             )
         )
     return found
+
+
+def _permissions(home: Home) -> list[Check]:
+    """Whether other users of this machine could replace home, checkpoints or workspaces, or a directory above them."""
+    found = []
+    for name, path, setting in home.private_folders():
+        unsafe = disk.find_unsafe(path)
+        if unsafe is not None:
+            told = f"{name} {path} is not safe from other users: {unsafe.path!r} {unsafe.reason}"
+            advice = f"{unsafe.remedy}, or choose another directory with {setting}"
+            found.append(Check("permissions", ok=False, told=told, advice=advice))
+    if found:
+        return found
+    told = "no other user can write to home, checkpoints and workspaces, or on the way to them"
+    return [Check("permissions", ok=True, told=told)]
 
 
 def _home(home: Home) -> list[Check]:
@@ -305,19 +324,20 @@ def _aside(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Itera
                 yield record, reason
 
 
-def _own(config: SyftJobConfig) -> Path:
-    """The folder to try things in: one's own datasite, or the root while there is none."""
-    return config.datasite if config.datasite.is_dir() else config.syftbox_folder
+def _own(config: SyftJobConfig) -> tuple[str, ...]:
+    """The folder to try things in, below the shared folder: one's own datasite, or the shared folder itself."""
+    return (config.email,) if disk.is_directory(config.syftbox_folder, config.email) else ()
 
 
 @contextmanager
-def _written(place: Path) -> Iterator[Path]:
-    """A small file in ``place`` that nobody takes for anything, removed again."""
+def _written(config: SyftJobConfig) -> Iterator[float]:
+    """Write a small temporary file that no reader takes for anything; yields its time, and removes it again."""
     name = disk.temporary_name()
-    with disk.directory(place) as opened:
+    with disk.directory(config.syftbox_folder, *_own(config)) as opened:
         disk.put(opened, name, b"syft-job doctor was here\n")
         try:
-            yield place / name
+            found = disk.look(opened, name)
+            yield time.time() if found is None else found.st_mtime
         finally:
             disk.remove(opened, name)
 

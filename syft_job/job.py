@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import acts, folder, release, results
+from . import acts, disk, folder, release, results
 from .errors import InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
@@ -139,10 +139,10 @@ class JobInfo:
     @property
     def returncode(self) -> int | None:
         """The exit code: to the owner when the job is done, to others when its logs are shared with them."""
-        path = self._results().log("returncode")
-        if path is None:
+        file = self._results().open_log("returncode")
+        if file is None:
             return None
-        with path.open("rb") as file:
+        with file:
             said = _RETURN_CODE.fullmatch(file.read(16))
         return int(said[1]) if said else None
 
@@ -294,10 +294,11 @@ class JobInfo:
     @property
     def files(self) -> list[Path]:
         """Files and folders directly in the job's directory; empty when it is gone."""
-        try:
-            return sorted(self.location.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        if self._place is None or self._root is None:
+            names = disk.list_names(self.location.parent, self.location.name)
+        else:
+            names = disk.list_names(self._root, *self._place.parts)
+        return [self.location / name for name in sorted(names or ())]
 
     @property
     def stdout(self) -> StdoutViewer:
@@ -333,7 +334,7 @@ class JobInfo:
         from .watch import Watch
 
         until = float("inf") if timeout is None else time.monotonic() + timeout
-        with Watch(_SWEEP_SECONDS) as watch:
+        with Watch(_SWEEP_SECONDS, root=self._root) as watch:
             while True:
                 is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
@@ -402,10 +403,12 @@ class JobInfo:
     def _results(self) -> results.Results:
         return results.Results(self.client.viewer, self.record)
 
-    def _log(self, stream: str) -> tuple[Path | None, str]:
+    def _log(self, stream: str) -> tuple[Path | None, str, Path | None]:
         if self._place is None or not self._refresh().state.is_terminal or self.status != "done":
-            return None, f"No {stream} available - job not completed yet"
-        return self._results().log(stream), f"No {stream} file found"
+            return None, f"No {stream} available - job not completed yet", None
+        found = self._results()
+        path = found.log(stream)
+        return path, f"No {stream} file found", None if path is None else found.base_of(path)
 
     def _people(self, who: bool | Iterable[str]) -> tuple[str, ...]:
         if isinstance(who, bool):

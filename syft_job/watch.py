@@ -18,6 +18,9 @@ from typing import Any, Self
 from watchdog import events
 from watchdog.observers import Observer
 
+from . import disk
+from .errors import SyftJobError
+
 MOST_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
 _LOOKS_UP = 0.2
@@ -46,11 +49,13 @@ class Watch:
     Args:
         poll_interval: seconds after which a sweep is due, whatever the events say.
         growing: whether a file that is being written has moved already, or only when it is whole.
+        root: the shared folder; what is below it is watched only where no symbolic link leads there.
     """
 
-    def __init__(self, poll_interval: float, *, growing: bool = False) -> None:
+    def __init__(self, poll_interval: float, *, growing: bool = False, root: Path | None = None) -> None:
         self.poll_interval = poll_interval
         self.is_blind = False
+        self._root = root
         self._kinds = [*_MOVES, events.FileModifiedEvent] if growing else _MOVES
         self._observer: Any = Observer()
         self._watches: dict[str, tuple[Any, int]] = {}
@@ -80,12 +85,12 @@ class Watch:
             Whether it was not watched before, so that the caller must look at it once more.
         """
         path = str(directory)
-        inode = _inode(path)
         if path in self._watches:
-            if self._watches[path][1] == inode:
+            if self._watches[path][1] == _inode_of_name(path):
                 self._matters[path] = matters
                 return False
             self.drop(directory)  # another directory lies there by now
+        inode = self._inode(directory)
         self._matters[path] = matters
         if inode is None:
             return False
@@ -95,7 +100,11 @@ class Watch:
         try:
             watch = self._observer.schedule(_Told(self), path, recursive=False, event_filter=self._kinds)
         except OSError:
-            self.is_blind = self.is_blind or os.path.isdir(path)  # the system's limit is used up, or it went away
+            # The system's limit is used up, or it went away.
+            self.is_blind = self.is_blind or self._inode(directory) is not None
+            return False
+        if self._inode(directory) != inode:  # a link or another directory took its place while it was watched
+            self._observer.unschedule(watch)
             return False
         self._watches[path] = (watch, inode)
         return True
@@ -158,6 +167,17 @@ class Watch:
                 self._bell.wait(min(left, _LOOKS_UP))
             return bool(self._moved)
 
+    def _inode(self, directory: Path) -> int | None:
+        """The inode of a directory; None where there is none, or where a link below the shared folder leads there."""
+        root = self._root
+        try:
+            if root is None or not directory.is_relative_to(root):
+                return os.stat(directory).st_ino
+            with disk.directory(root, *directory.relative_to(root).parts) as opened:
+                return os.fstat(opened).st_ino
+        except (OSError, SyftJobError):
+            return None
+
     def tell(self, path: Path) -> None:
         """Take note that something moved at ``path``, if it matters."""
         matters = self._matters.get(str(path.parent))
@@ -168,7 +188,8 @@ class Watch:
             self._bell.notify_all()
 
 
-def _inode(path: str) -> int | None:
+def _inode_of_name(path: str) -> int | None:
+    """One system call for what is watched already; whether a link leads there was found out before."""
     try:
         return os.stat(path).st_ino
     except OSError:

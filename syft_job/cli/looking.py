@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from syft_job import disk
 from syft_job.errors import InvalidTransition, NotAllowed, SyftJobError
 from syft_job.lifecycle import Event, JobState, allowed
 from syft_job.visible import decoded, visible, visible_line, with_colours, without_colours
@@ -98,7 +99,8 @@ def logs(
         return
     if path is None:
         raise SyftJobError(str(found.stderr if err else found.stdout) + _where_logs_are(client, found))
-    data = path.read_bytes()
+    with open_log(client, path) as log:
+        data = log.read()
     if frame.json:
         told = visible(without_colours(decoded(data)))
         frame.answer({"job": job_json(client, found.record), "stream": stream, "text": told, "bytes": len(data)})
@@ -142,7 +144,7 @@ def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     record = job.record
     if client.viewer.owns(record.place) and record.state is JobState.RUNNING:
         live = client.home.work(record.id, record.attempt) / stream
-        if live.is_file():
+        if live.is_file():  # in the workspace's own directory, where the job cannot write
             return live
     if client.viewer.owns(record.place) and not record.state.is_finished:
         held = client.home.held(record.id, record.attempt) / "logs" / f"{stream}.txt"
@@ -150,11 +152,21 @@ def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     return (job.stderr if stream == "stderr" else job.stdout).path
 
 
+def open_log(client: JobClient, path: Path) -> BinaryIO:
+    """Open a log that `log_path` found; no link is followed below the shared folder.
+
+    Raises:
+        FileNotFoundError: it went away.
+        UnreadableJob: something of another kind was placed there meanwhile.
+    """
+    return disk.open_plain(path, below=client.root if path.is_relative_to(client.root) else path.parent)
+
+
 def _follow(client: JobClient, job: JobInfo, stream: str) -> None:
     """Print whole lines as they come, and the rest at the end; the live log and the held one are the same bytes."""
     from syft_job.watch import Watch
 
-    with Watch(_SWEEP_SECONDS, growing=True) as watch:
+    with Watch(_SWEEP_SECONDS, growing=True, root=client.root) as watch:
         _print_while_it_runs(client, job, stream, watch)
 
 
@@ -170,7 +182,7 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
         path = log_path(client, job, stream)
         if path is not None and record.attempt == attempt:
             try:
-                with path.open("rb") as log:
+                with open_log(client, path) as log:
                     log.seek(shown)
                     while new := log.read(_CHUNK):
                         shown += len(new)

@@ -15,7 +15,7 @@ from .words import astray, path_words, trouble
 CHUNK = 1 << 20
 _A_LITTLE = 16 << 10
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def look(place: int, name: str) -> os.stat_result | None:
@@ -45,7 +45,7 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         UnreadableJob: it is a link, a FIFO, a device or a directory, or longer than ``limit`` bytes.
     """
     try:  # spelled out, because a listing does this once a job
-        descriptor = os.open(name, _READ, dir_fd=place)
+        descriptor = os.open(name, READ, dir_fd=place)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -82,7 +82,7 @@ def is_full(path: Path) -> bool:
 def plain_file(place: int, name: str, most: int) -> Iterator[int]:
     """Open a plain file of at most ``most`` bytes for reading, without following a link and without blocking."""
     try:
-        descriptor = os.open(name, _READ, dir_fd=place)
+        descriptor = os.open(name, READ, dir_fd=place)
     except FileNotFoundError:
         raise
     except OSError as error:

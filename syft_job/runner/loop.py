@@ -225,9 +225,11 @@ class JobRunner:
                     acts.cancel(self.viewer, record.place, "all jobs were reset", Who.RUNNER)
             while self._step((), starts=False) or self._round.running.total():
                 time.sleep(_LONGEST_PAUSE)
-            jobs = self.config.datasite.joinpath(*JOBS)
-            for submitter in sorted(path.name for path in jobs.iterdir() if path.is_dir()) if jobs.is_dir() else ():
-                with disk.directory(jobs, submitter) as opened:
+            root, owner = self.config.syftbox_folder, self.config.email
+            for submitter in sorted(disk.list_names(root, owner, *JOBS) or ()):
+                if not disk.is_directory(root, owner, *JOBS, submitter):
+                    continue
+                with disk.directory(root, owner, *JOBS, submitter) as opened:
                     for name in sorted(os.listdir(opened)):
                         found = disk.look(opened, name)
                         if found is not None and disk.kind_of(found) == "a directory":
@@ -365,7 +367,7 @@ class JobRunner:
     @contextmanager
     def _watching(self) -> Iterator[tuple[Watch, Lookout]]:
         """Be woken by file events, and by a sweep each poll interval."""
-        with Watch(self.poll_interval) as watch:
+        with Watch(self.poll_interval, root=self.config.syftbox_folder) as watch:
             self._round.lookout = lookout = Lookout(watch, self.home)
             try:
                 yield watch, lookout

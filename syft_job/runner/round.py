@@ -7,7 +7,6 @@ next and what was said already.
 from __future__ import annotations
 
 import errno
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -206,7 +205,7 @@ class Round:
             self.lookout.leave_job(place)
 
     def _gone(self, place: Place) -> None:
-        if os.path.isdir(place.under(self._store.root)):
+        if disk.is_directory(self._store.root, *place.parts):
             self._unfinished[place] = JobState.CREATED  # nothing of it has arrived yet but its directory
         else:
             self._forget(place)
@@ -268,7 +267,7 @@ class Round:
         """
         jobs = self._store.root.joinpath(self._owner, *JOBS)
         with disk.in_words(f"read {str(jobs)!r}"):
-            is_there = jobs.is_dir()
+            is_there = disk.is_directory(self._store.root, self._owner, *JOBS)
         if not is_there and (self.was_there or next(self._home.ledger.jobs(), None) is not None):
             raise StoreError(
                 f"The folder is away: there is no {'/'.join((self._owner, *JOBS))} in {str(self._store.root)!r}."

@@ -30,14 +30,16 @@ def copy_in(attempt: Attempt, look: Look) -> None:
     if asked is None:
         raise NotStarted(look.record.problem or "it cannot be read")
     base = attempt.workspace.parent
-    disk.make_directory(base, mode=0o711)
+    mode = attempt.viewer.home.workspace_mode
+    disk.make_directory(base, mode=mode)
+    attempt.viewer.home.require_safe_workspaces()  # a cleaner of /tmp may have removed it, and another user replaced it
     temporary = disk.temporary_name()
     with disk.directory(base) as opened:
         if disk.look(opened, attempt.workspace.name) is not None:
             if _is_whole(attempt, asked):
                 return  # made by a runner that was stopped before it could start the attempt
             disk.remove(opened, attempt.workspace.name)
-        disk.make_new_directory(opened, temporary, mode=0o711)
+        disk.make_new_directory(opened, temporary, mode=mode)
         try:
             with disk.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
                 _copy_listed(attempt, look, job)
@@ -164,7 +166,7 @@ def _copy_logs(attempt: Attempt, logs: int) -> None:
 def _copy_outputs(attempt: Attempt, outputs: int, left_out: list[str]) -> None:
     try:
         with disk.directory(attempt.workspace, JOB, OUTPUTS) as source:
-            release.copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out)
+            release.copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, private=True)
     except FileNotFoundError:
         return  # the job removed its folder, or never had one
     except UnreadableJob as error:
