@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import acl, acts, disk, names, session, submission
+from . import acts, datasite, disk, names, session, submission
 from .config import SyftJobConfig
 from .home import Home
 from .job import JobInfo
@@ -151,8 +151,7 @@ class JobClient:
             The folder in which the submitters' folders lie.
         """
         with disk.directory(self.root, self.email, *JOBS, create=True) as jobs:
-            if disk.read(jobs, acl.FILE_NAME, limit=acl.FILE_BYTES) != acl.datasite_rules():
-                disk.put(jobs, acl.FILE_NAME, acl.datasite_rules())
+            datasite.publish_rules(jobs)
         self.home.key()
         return self.root.joinpath(self.email, *JOBS)
 

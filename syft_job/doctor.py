@@ -33,6 +33,7 @@ EVENT_SECONDS = 2.0
 
 SKEW_SECONDS = 5.0
 ENOUGH_BYTES = 1 << 30
+_BLOCKED_SHOWN = 20
 _OLD_FOLDERS = ("inbox", "approved", "done", "rejected")
 
 
@@ -148,6 +149,8 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
     if rules != acl.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
+        if rules is not None and acl.is_earlier_datasite_rules(rules):
+            told, is_wrong = "its rules are those of an earlier release, which the runner replaces", False
         found = [Check("datasite", ok=False if is_wrong else None, told=f"{jobs}: {told}", advice=advice)]
     old = [name for name in _OLD_FOLDERS if (jobs / name).is_dir()]
     if old:
@@ -263,7 +266,9 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     if pid is not None:
         return [Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}"), *found]
     own = [record for record in records if record.owner == config.email]
-    waiting = sum(r.state is JobState.QUEUED and not {"*", r.submitter} & paused for r in own)
+    waiting = sum(
+        r.state is JobState.QUEUED and r.blocked is None and not {"*", r.submitter} & paused for r in own
+    )
     home.ledger.refresh()
     started = len(home.ledger.unfinished())
     told = "none serves this datasite now"
@@ -282,8 +287,7 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     if unreadable:
         first = unreadable[0]
         found = [Check("jobs", ok=None, told=f"{found[0].told}: {first.place}: {first.problem}")]
-    for record, reason in _aside(records, config, home):
-        found.append(Check("set aside", ok=None, told=f"{record.place} is not started: {reason}"))
+    found += _blocked(records, config, home)
     older = sum(record.older for record in records)
     if older:
         told = f"{older} jobs are of the older layout: they carry no seals, so what they say is not proven"
@@ -297,12 +301,18 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     return found
 
 
-def _aside(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[tuple[JobRecord, str]]:
-    for record in records:
-        if record.owner == config.email and record.state is JobState.QUEUED and home.exists:
-            reason = home.aside(record.id)
-            if reason is not None:
-                yield record, reason
+def _blocked(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[Check]:
+    """One check for each approved job that cannot start, with the reason that the runner recorded."""
+    own = [r for r in records if r.owner == config.email and r.blocked is not None and r.state is JobState.QUEUED]
+    for record in own[:_BLOCKED_SHOWN]:
+        known = home.blocked(record.id)
+        if known is not None:
+            told = f"{record.place} is approved and cannot start ({known.category}): {known.reason}"
+            advice = f"The runner tries again; to give it up: syft-job reject '{record.place}' --reason TEXT"
+            yield Check("blocked", ok=None, told=told, advice=advice)
+    if len(own) > _BLOCKED_SHOWN:
+        told = f"{len(own) - _BLOCKED_SHOWN} more approved jobs cannot start"
+        yield Check("blocked", ok=None, told=told, advice="syft-job list shows them; syft-job show JOB says why")
 
 
 def _own(config: SyftJobConfig) -> Path:

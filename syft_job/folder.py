@@ -15,9 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from . import disk, names, presence, spec, testimony
-from .errors import StoreError, UnreadableJob
+from .blocked import WORDS, category_from
+from .errors import BlockedCategory, StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
-from .markers import ATTEMPTS, WITHDRAWN, Marker
+from .markers import ATTEMPTS, BLOCKED, WITHDRAWN, Marker
 from .place import Place
 from .record import JobRecord, Stamp
 from .spec import CONFIG, JobSpec
@@ -214,8 +215,9 @@ def _read(
     findings += _warnings(viewer, place, asked, config, full=full)
     if ledger is not None:
         findings += testimony.missing(opened, viewer.home, job, said, standing, present)
-        if standing.state is JobState.QUEUED and (aside := viewer.home.aside(job)):
-            findings.append(f"approved, but not started: {aside}")
+    blocked = None
+    if digest and (standing.state is JobState.QUEUED or (full and BLOCKED in present)):
+        blocked = _blocked(opened, viewer, place, asked, job, digest, standing, present, heard, findings)
     is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
     claim = asked.submitted_at if asked is not None else None
     record = JobRecord(
@@ -230,10 +232,48 @@ def _read(
         total=total,
         findings=tuple(dict.fromkeys(findings)),
         forged_yes=heard.has_forged_yes,
+        blocked=blocked,
         said=said,
         stamp=stamp if is_settled else None,
     )
     return Look(record, asked, config or b"", present, tuple(heard.checked))
+
+
+def _blocked(
+    opened: int,
+    viewer: Viewer,
+    place: Place,
+    asked: JobSpec | None,
+    job: str,
+    digest: str,
+    standing: Standing,
+    present: frozenset[str],
+    heard: Testimony,
+    findings: list[str],
+) -> BlockedCategory | None:
+    """Why an approved job cannot start: by the home for the owner, by the marker `blocked` for everybody else.
+
+    What was found is added to ``heard`` and ``findings``; a marker that does not count changes nothing else.
+    """
+    is_queued = standing.state is JobState.QUEUED
+    category = None
+    if BLOCKED in present:
+        keys = viewer.owner_keys(place, asked)
+        checked = testimony.check_blocked(opened, place, digest, keys, viewer.limits, standing.attempt)
+        heard.checked.append(checked)
+        if checked.ignored is not None:
+            findings.append(checked.ignored)
+        elif is_queued:
+            category = category_from(checked.marker.body.get("category"))
+    if not viewer.owns(place):
+        if category is not None:
+            findings.append(f"blocked ({category}): it is approved and cannot start: {WORDS[category]}")
+        return category
+    known = viewer.home.blocked(job) if is_queued else None
+    if known is None:
+        return None
+    findings.append(f"approved, but not started: {known.reason}")
+    return known.category
 
 
 def _hear(
@@ -310,6 +350,9 @@ def _read_older(
     standing = state_of(facts)
     if viewer.owns(place):
         findings += testimony.missing(opened, viewer.home, job, said, standing, present)
+    blocked = None
+    if standing.state is JobState.QUEUED or BLOCKED in present:
+        blocked = _blocked(opened, viewer, place, asked, job, digest, standing, present, heard, findings)
     is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
     record = JobRecord(
         place=place,
@@ -324,6 +367,7 @@ def _read_older(
         findings=tuple(dict.fromkeys(findings)),
         forged_yes="approved" in is_bare and not said,
         older=True,
+        blocked=blocked,
         said=said,
         stamp=stamp if is_settled else None,
     )

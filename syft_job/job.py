@@ -341,7 +341,10 @@ class JobInfo:
                     return record.state
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise JobTimeoutError(f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on.")
+                    raise JobTimeoutError(
+                        f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on."
+                        f" Now {text.waits_for(record)}."
+                    )
                 if not is_new_there:
                     watch.wait(at_most=left)
                     watch.moved()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .errors import BlockedCategory
 from .lifecycle import UNREADABLE, WORDS, Fact, JobState, Standing
 from .place import Place
 
@@ -38,6 +39,7 @@ class JobRecord:
         findings: what a person should know about it, one sentence each.
         forged_yes: an `approved` lies there that does not count.
         older: the directory is of the earlier marker layout.
+        blocked: why an approved job cannot start now; None where it can, or where that is not known.
         said: the facts of the ledger that the state was derived from; the owner's only.
         stamp: the directory's, when everything that decides was read; None when it must be looked at again.
     """
@@ -54,6 +56,7 @@ class JobRecord:
     findings: tuple[str, ...] = ()
     forged_yes: bool = False
     older: bool = False
+    blocked: BlockedCategory | None = None
     said: tuple[Fact, ...] = ()
     stamp: Stamp | None = None
 

@@ -44,7 +44,7 @@ MISHAPS = {
 }
 """What the ledger's line about an end may tell besides, in words."""
 
-_ORDER = ("approved", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
+_ORDER = ("approved", "blocked", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
 """In which order the hands speak within one attempt; the times of `done` are too coarse to tell."""
 
 
@@ -269,7 +269,7 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
     outcome = line.get("outcome") or mark.get("outcome")
     if outcome:
         parts.append(JobState(outcome).value.replace("_", " "))
-    for key in ("by", "method", "reason", "sandbox", "returncode"):
+    for key in ("by", "method", "reason", "category", "sandbox", "returncode"):
         value = line.get(key, mark.get(key))
         if value not in (None, ""):
             parts.append(f"{key} {value}")

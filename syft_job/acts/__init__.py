@@ -5,6 +5,7 @@ marker. Whoever acts, a person or the runner, does it here. Every act may be kil
 ledger decides, and `restore` puts back whatever the folder lacks.
 """
 
+from .blocking import publish_blocked
 from .cleaning import clean
 from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, rerun, withdraw
 from .giving import carry_out_release, deposit, may_share, promise, share
@@ -25,6 +26,7 @@ __all__ = [
     "may_share",
     "permit",
     "promise",
+    "publish_blocked",
     "reject",
     "require_home",
     "rerun",

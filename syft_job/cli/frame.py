@@ -329,6 +329,7 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
         "submitted_at": record.submitted_at,
         "location": str(record.location(client.root)),
         "problem": record.problem or None,
+        "blocked": record.blocked.value if record.blocked is not None else None,
         "arrived": [record.have, record.total],
         "findings": list(record.findings),
     }

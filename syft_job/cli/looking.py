@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from syft_job.blocked import WORDS
 from syft_job.errors import InvalidTransition, NotAllowed, SyftJobError
 from syft_job.lifecycle import Event, JobState, allowed
 from syft_job.visible import decoded, visible, visible_line, with_colours, without_colours
@@ -67,6 +68,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("digest", record.digest),
         ("folder", visible_line(str(found.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
+        ("blocked", _blocked_words(record)),
         ("waits", visible_line(aside or "")),
         ("findings", "\n".join(text.findings(record))),
         ("you may", ", ".join(may)),
@@ -221,6 +223,10 @@ def _may(client: JobClient, record: JobRecord) -> list[str]:
             continue
         found.append(word)
     return found
+
+
+def _blocked_words(record: JobRecord) -> str:
+    return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
 
 
 def _aside(client: JobClient, record: JobRecord) -> str | None:

@@ -131,6 +131,8 @@ def drawn(what: RenderableType, *, colours: bool) -> str:
 
 
 def _status(record: JobRecord) -> str:
+    if record.blocked is not None:
+        return f"{record.status}, blocked"
     if record.status == "done":
         return record.state.value.replace("_", " ")
     if record.status == "arriving" and record.total:
