@@ -266,9 +266,7 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     if pid is not None:
         return [Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}"), *found]
     own = [record for record in records if record.owner == config.email]
-    waiting = sum(
-        r.state is JobState.QUEUED and r.blocked is None and not {"*", r.submitter} & paused for r in own
-    )
+    waiting = sum(r.state is JobState.QUEUED and r.blocked is None and not {"*", r.submitter} & paused for r in own)
     home.ledger.refresh()
     started = len(home.ledger.unfinished())
     told = "none serves this datasite now"

@@ -25,6 +25,7 @@ from .spec import CONFIG, JobSpec
 from .testimony import Checked, Testimony
 from .viewer import Viewer
 
+_REASON_CHARACTERS = 200
 _SUBMITTED_AT = b'\n  "submitted_at": "'
 
 
@@ -42,6 +43,11 @@ class Look:
         """The counting marker of ``kind`` that belongs to the present attempt or is not bound to one."""
         counting = [found.marker for found in self.markers if found.ignored is None and found.marker.kind == kind]
         return max(counting, key=lambda marker: marker.attempt, default=None)
+
+    @property
+    def reason(self) -> str:
+        """Why the job was rejected, cancelled or withdrawn, in full; empty where no reason was given."""
+        return _reason(self.markers, self.record.standing)
 
 
 def look(root: Path, place: Place, viewer: Viewer) -> Look:
@@ -233,6 +239,7 @@ def _read(
         findings=tuple(dict.fromkeys(findings)),
         forged_yes=heard.has_forged_yes,
         blocked=blocked,
+        reason=_shortened(_reason(heard.checked, standing)),
         said=said,
         stamp=stamp if is_settled else None,
     )
@@ -274,6 +281,24 @@ def _blocked(
         return None
     findings.append(f"approved, but not started: {known.reason}")
     return known.category
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _REASON_CHARACTERS else reason[: _REASON_CHARACTERS - 1] + "…"
+
+
+def _reason(checked: Sequence[Checked], standing: Standing) -> str:
+    """The reason in the marker that ended the job without a result; empty where none was given."""
+    if standing.state not in (JobState.REJECTED, JobState.CANCELLED):
+        return ""
+    kinds = ("rejected",) if standing.state is JobState.REJECTED else (WITHDRAWN, "cancelled")
+    for kind in kinds:
+        for marker, ignored in checked:
+            is_present = kind == WITHDRAWN or marker.attempt == standing.attempt
+            reason = marker.body.get("reason")
+            if ignored is None and marker.kind == kind and is_present and isinstance(reason, str) and reason:
+                return reason
+    return ""
 
 
 def _hear(
@@ -368,6 +393,7 @@ def _read_older(
         forged_yes="approved" in is_bare and not said,
         older=True,
         blocked=blocked,
+        reason=_shortened(_reason(heard.checked, standing)),
         said=said,
         stamp=stamp if is_settled else None,
     )

@@ -305,9 +305,7 @@ class Home:
         except FileNotFoundError:
             return None
 
-    def say_aside(
-        self, job: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER
-    ) -> None:
+    def say_aside(self, job: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER) -> None:
         """Remember, or with None forget, why a submission is not started."""
         disk.make_directory(self.path / "aside", mode=0o700)
         with disk.directory(self.path / "aside") as opened:

@@ -137,6 +137,14 @@ class JobInfo:
         return (*(() if not record.problem else (record.problem,)), *record.findings)
 
     @property
+    def reason(self) -> str:
+        """Why the job was rejected, cancelled or withdrawn; empty where it was not, or where no reason was given."""
+        record = self.record
+        if record.reason.endswith("…"):  # a record holds the beginning only
+            return self._look().reason
+        return results.reason_of(self.client.viewer, record)
+
+    @property
     def returncode(self) -> int | None:
         """The exit code: to the owner when the job is done, to others when its logs are shared with them."""
         path = self._results().log("returncode")

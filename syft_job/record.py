@@ -40,6 +40,7 @@ class JobRecord:
         forged_yes: an `approved` lies there that does not count.
         older: the directory is of the earlier marker layout.
         blocked: why an approved job cannot start now; None where it can, or where that is not known.
+        reason: why it was rejected, cancelled or withdrawn, cut to 200 characters; empty where a marker was not read.
         said: the facts of the ledger that the state was derived from; the owner's only.
         stamp: the directory's, when everything that decides was read; None when it must be looked at again.
     """
@@ -57,6 +58,7 @@ class JobRecord:
     forged_yes: bool = False
     older: bool = False
     blocked: BlockedCategory | None = None
+    reason: str = ""
     said: tuple[Fact, ...] = ()
     stamp: Stamp | None = None
 

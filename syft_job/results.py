@@ -195,6 +195,19 @@ class Results:
         return entry.size in (-1, found.st_size)
 
 
+def reason_of(viewer: Viewer, record: JobRecord) -> str:
+    """Why a job was rejected, cancelled or withdrawn, in the words of the one who did it; empty where none were given.
+
+    The owner's own words are read from the ledger, because a listing does not open the markers that it vouches for.
+    """
+    event = {JobState.REJECTED: "reject", JobState.CANCELLED: "cancel"}.get(record.state)
+    if event is None or record.standing.withdrawn or not viewer.owns(record.place):
+        return record.reason
+    lines = [line for line in viewer.home.ledger.lines(record.id) if line.event == event]
+    reason = lines[-1].said.get("mark", {}).get("reason") if lines else None
+    return reason if isinstance(reason, str) else ""
+
+
 def history(viewer: Viewer, look: Look) -> list[Said]:
     """What was said of a submission, oldest first: from the ledger for its owner, from the markers for others."""
     record = look.record

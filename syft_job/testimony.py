@@ -154,9 +154,7 @@ def hear_withdrawal(job: int, place: Place, config: bytes, limits: Limits) -> Ch
     return Checked(marker, marker.counts(place, spec.digest_of(config), () if key is None else (key,)))
 
 
-def check_blocked(
-    job: int, place: Place, digest: str, keys: Collection[str], limits: Limits, attempt: int
-) -> Checked:
+def check_blocked(job: int, place: Place, digest: str, keys: Collection[str], limits: Limits, attempt: int) -> Checked:
     """Read and check the owner's `blocked`: it counts for the present attempt only."""
     try:
         data = disk.read(job, BLOCKED, limit=limits.marker_bytes)

@@ -317,6 +317,8 @@ def _is_name(text: str) -> bool:
 
 def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
     """What a program is told of a job."""
+    from syft_job.results import reason_of
+
     return {
         "id": record.id,
         "owner": record.owner,
@@ -329,6 +331,7 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
         "submitted_at": record.submitted_at,
         "location": str(record.location(client.root)),
         "problem": record.problem or None,
+        "reason": reason_of(client.viewer, record) or None,
         "blocked": record.blocked.value if record.blocked is not None else None,
         "arrived": [record.have, record.total],
         "findings": list(record.findings),

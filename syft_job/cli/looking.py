@@ -53,6 +53,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
     client = frame.client()
     found = find(client, job)
     record = found.record
+    reason = found.reason
     outputs, may, aside = found.output_paths, _may(client, record), _aside(client, record)
     appearance = look.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
@@ -64,6 +65,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("to", record.owner),
         ("submitted", visible_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
+        ("reason", visible_line(reason)),
         ("return code", "" if found.returncode is None else str(found.returncode)),
         ("digest", record.digest),
         ("folder", visible_line(str(found.location))),
@@ -74,6 +76,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("you may", ", ".join(may)),
     ]
     document = job_json(client, record) | {
+        "reason": reason or None,
         "returncode": found.returncode,
         "outputs": [str(path) for path in outputs],
         "may": may,

@@ -51,8 +51,6 @@ class BlockedReports:
     def _report_at_home(self, attempt: Attempt, found: Blocked) -> None:
         known = attempt.viewer.home.blocked(attempt.job)
         # A failing disk words the same failure differently from try to try.
-        is_known = known == found or (
-            known is not None and known.category is found.category is BlockedCategory.STORAGE
-        )
+        is_known = known == found or (known is not None and known.category is found.category is BlockedCategory.STORAGE)
         if not is_known:
             attempt.viewer.home.say_aside(attempt.job, found.reason, found.category)

@@ -5,6 +5,8 @@ Threats 23, 25 and 31 are named where they apply.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import acl, doctor, markers
+from syft_job.cli import main
 from syft_job.errors import BlockedCategory, JobTimeoutError
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
@@ -265,3 +268,54 @@ def test_an_enforced_folder_with_rules_of_an_earlier_release_goes_on(tmp_path: P
         rules_of(people).write_bytes(earlier_rules())
         runner(people).run(drain=True)
         assert people.owner_job(NAME).state is JobState.SUCCEEDED
+
+
+# Reasons
+
+
+def cli(people: TwoPeople, who: str, *words: str) -> tuple[int, str, str]:
+    """Call the command line in this process as a program would; returns exit code, stdout, stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(["--root", str(people.root), "--as", who, *words])
+    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("who", [OMAR, ADA])
+@pytest.mark.parametrize("verb", ["rejected", "cancelled", "withdrawn"])
+def test_a_reason_is_in_show_list_and_json_of_both_sides(people, who: str, verb: str):
+    reason = f"too broad \x1b[31m{verb}"
+    people.submit("echo hello\n", NAME)
+    if verb == "rejected":
+        people.owner_job(NAME).reject(reason)
+    elif verb == "cancelled":
+        people.owner_job(NAME).approve()
+        people.owner_job(NAME).cancel(reason)
+    else:
+        people.submitters_job(NAME).withdraw(reason)
+        runner(people).step()
+    for words in (("show", NAME), ("list",)):
+        code, out, _ = cli(people, who, *words)
+        assert code == 0
+        assert f"too broad <U+001B>[31m{verb}" in out
+    assert json.loads(cli(people, who, "show", NAME, "--json")[1])["job"]["reason"] == reason
+    assert json.loads(cli(people, who, "list", "--json")[1])["jobs"][0]["reason"] == reason
+
+
+@pytest.mark.parametrize("who", [OMAR, ADA])
+def test_a_long_reason_is_cut_in_a_list_and_whole_in_show(people, who: str):
+    people.submit("echo hello\n", NAME)
+    people.owner_job(NAME).reject("long " * 1000)
+    listed = cli(people, who, "list")[1]
+    assert len(listed) < 500
+    assert json.loads(cli(people, who, "show", NAME, "--json")[1])["job"]["reason"] == "long " * 1000
+    assert all(len(record.reason) <= 200 for record in people.submitter.store.records())
+
+
+def test_a_list_shows_the_category_of_a_blocked_job(people):
+    blocked_job(people)
+    runner(people).step()
+    for who in (OMAR, ADA):
+        assert "blocked: files" in cli(people, who, "list")[1]
+        assert json.loads(cli(people, who, "list", "--json")[1])["jobs"][0]["blocked"] == "files"
+        assert "files: submitted files are missing" in cli(people, who, "show", NAME)[1]
