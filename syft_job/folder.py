@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from . import disk, names, presence, spec, testimony
+from . import arrival, disk, names, presence, spec, testimony
 from .blocked import WORDS, category_from
 from .errors import BlockedCategory, StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
@@ -25,6 +25,7 @@ from .spec import CONFIG, JobSpec
 from .testimony import Checked, Testimony
 from .viewer import Viewer
 
+EMPTY_CONFIG = "config.yaml is here without its content, which has not arrived yet"
 _REASON_CHARACTERS = 200
 _SUBMITTED_AT = b'\n  "submitted_at": "'
 
@@ -101,6 +102,8 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
             config, problem = b"", str(error)
         else:
             problem = ""
+            if config is not None and not config.strip(b"\0"):
+                config = None  # its name came first, or it is a placeholder; its content is still on its way
         if config and not full and viewer.email == place.owner and config.startswith(b"{"):
             vouched = _vouched(opened, place, viewer, config, present, stamp, looked)
             if vouched is not None:
@@ -193,11 +196,11 @@ def _read(
         else:
             if asked.format == 0:
                 return _read_older(opened, place, viewer, asked, config, present, said, stamp)
-    elif config is not None and not problem:
-        problem = "config.yaml is empty"
     digest = spec.digest_of(config) if config else ""
     heard = _hear(opened, place, viewer, asked, job, digest, present, full=full)
-    findings = ["config.yaml has not arrived yet"] if config is None else []
+    findings = []
+    if config is None:
+        findings = [EMPTY_CONFIG if CONFIG in present else "config.yaml has not arrived yet"]
     findings += heard.findings
     facts = [*said, *_as_claimed(heard.facts, viewer, place, job, said)]
     if ledger is None:
@@ -208,12 +211,13 @@ def _read(
         heard.checked.append(taken_back)
         findings += [taken_back.ignored] if taken_back.ignored else []
         facts += [Fact("withdrawn")] if taken_back.ignored is None else []
+    absent: tuple[str, ...] = ()
     have = sum(not names.is_litter(name) for name in present) if config is None else 0
     total, standing = 0, state_of(facts)
     if asked is not None and (full or standing.state is JobState.CREATED):
         total = len(asked.files)
         try:
-            have = presence.arrived(opened, asked.files)
+            have, absent = arrival.check(opened, asked.files)
         except UnreadableJob as error:
             problem = problem or str(error)
         if have == total and not problem:
@@ -236,6 +240,7 @@ def _read(
         problem=problem,
         have=have,
         total=total,
+        missing=absent,
         findings=tuple(dict.fromkeys(findings)),
         forged_yes=heard.has_forged_yes,
         blocked=blocked,

@@ -134,7 +134,7 @@ class JobInfo:
     def findings(self) -> tuple[str, ...]:
         """What one should know about this job, one sentence each."""
         record = self.record
-        return (*(() if not record.problem else (record.problem,)), *record.findings)
+        return (*(() if not record.problem else (record.problem,)), *record.missing, *record.findings)
 
     @property
     def reason(self) -> str:

@@ -36,6 +36,7 @@ class JobRecord:
         when: the claim in seconds since 1970, never later than the look; minus infinity where there is none.
         problem: why the directory cannot be read as a job; empty for a readable one.
         have, total: how many of the listed files are here, while they arrive.
+        missing: a clause about each of the first listed files that are not here, and how many more there are.
         findings: what a person should know about it, one sentence each.
         forged_yes: an `approved` lies there that does not count.
         older: the directory is of the earlier marker layout.
@@ -54,6 +55,7 @@ class JobRecord:
     problem: str = ""
     have: int = 0
     total: int = 0
+    missing: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     forged_yes: bool = False
     older: bool = False

@@ -11,14 +11,16 @@ from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, reru
 from .giving import carry_out_release, deposit, may_share, promise, share
 from .putting_back import is_out_of_order
 from .running import finish, permit, say_over, start
-from .turns import require_home, restore, roles_of, turn
+from .turns import allowed_events, check_allowed, require_home, restore, roles_of, turn
 
 __all__ = [
     "CANCEL_REQUEST",
+    "allowed_events",
     "approve",
     "ask_to_stop",
     "cancel",
     "carry_out_release",
+    "check_allowed",
     "clean",
     "deposit",
     "finish",

@@ -262,6 +262,8 @@ def _note_of(client: JobClient, record: JobRecord) -> str:
 
     if record.blocked is not None:
         return f"blocked: {record.blocked}"
+    if record.state is JobState.CREATED and record.missing:
+        return _shortened(record.missing[0])
     if record.state in (JobState.REJECTED, JobState.CANCELLED):
         return _shortened(reason_of(client.viewer, record))
     return ""

@@ -334,6 +334,7 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
         "reason": reason_of(client.viewer, record) or None,
         "blocked": record.blocked.value if record.blocked is not None else None,
         "arrived": [record.have, record.total],
+        "missing": list(record.missing),
         "findings": list(record.findings),
     }
 

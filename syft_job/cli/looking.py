@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syft_job.blocked import WORDS
-from syft_job.errors import InvalidTransition, NotAllowed, SyftJobError
-from syft_job.lifecycle import Event, JobState, allowed
+from syft_job.errors import SyftJobError
+from syft_job.lifecycle import JobState
 from syft_job.visible import decoded, visible, visible_line, with_colours, without_colours
 
 from .frame import REFUSED, JobName, busy, find, frame_of, has_colours, is_terminal, job_json, verb
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 _SWEEP_SECONDS = 0.5
 """How often it is looked where no file events arrive."""
 _CHUNK = 1 << 16
-_NEXT = {
-    Event.APPROVE: "approve",
-    Event.REJECT: "reject",
-    Event.DEPOSIT: "deposit",
-    Event.WITHDRAW: "withdraw",
-    Event.CANCEL: "cancel",
-    Event.SHARE: "share",
-    Event.RERUN: "rerun",
-    Event.CLEAN: "clean",
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -207,25 +197,10 @@ def _where_logs_are(client: JobClient, job: JobInfo) -> str:
 
 
 def _may(client: JobClient, record: JobRecord) -> list[str]:
-    from syft_job.acts import roles_of
+    """The commands that this person may use on this job now; each event of a person has the command of its name."""
+    from syft_job import acts
 
-    said = client.home.ledger.events(record.id) if client.home.exists else frozenset()
-    found = []
-    for event, word in _NEXT.items():
-        try:
-            allowed(
-                record.standing,
-                event,
-                roles_of(client.viewer, record.place),
-                name=record.name,
-                unreadable=bool(record.problem) and not record.state.is_terminal,
-                deposited="deposit" in said,
-                cleaned="clean" in said,
-            )
-        except (InvalidTransition, NotAllowed):
-            continue
-        found.append(word)
-    return found
+    return [event.value for event in acts.allowed_events(client.viewer, record)]
 
 
 def _blocked_words(record: JobRecord) -> str:

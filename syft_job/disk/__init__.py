@@ -7,7 +7,7 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
-from .looking import CHUNK, is_full, kind_of, look, read
+from .looking import CHUNK, is_full, is_hole, kind_of, look, read
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
 from .walking import Entry, walk
@@ -28,6 +28,7 @@ __all__ = [
     "hold",
     "in_words",
     "is_full",
+    "is_hole",
     "is_temporary",
     "kind_of",
     "look",

@@ -59,7 +59,8 @@ def findings(record: JobRecord) -> list[str]:
     if record.problem:
         lines.insert(0, f"⛔ cannot be read as a job: {visible_line(record.problem)}")
     if record.total and record.have < record.total:
-        lines.insert(0, f"⏳ arriving: {record.have} of {record.total} files are here")
+        absent = [f"   {visible_line(clause)}" for clause in record.missing]
+        lines[:0] = [f"⏳ arriving: {record.have} of {record.total} files are here", *absent]
     return lines
 
 

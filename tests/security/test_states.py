@@ -9,14 +9,16 @@ import contextlib
 import io
 import json
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from syft_job import acl, doctor, markers
+from syft_job import acl, acts, arrival, doctor, markers
 from syft_job.cli import main
-from syft_job.errors import BlockedCategory, JobTimeoutError
+from syft_job.errors import BlockedCategory, InvalidTransition, JobTimeoutError, PathMissing
+from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
@@ -218,10 +220,10 @@ def test_doctor_says_blocked_and_why_instead_of_advising_to_run(people):
 
 def test_a_wait_says_what_it_waits_for(people):
     people.submit("echo hello\n", "Asked")
-    with pytest.raises(JobTimeoutError, match="waits for the approval of omar@example.org"):
+    with pytest.raises(JobTimeoutError, match="waits for the approval of omar"):
         people.submitters_job("Asked").wait(timeout=0.01)
     people.owner_job("Asked").approve()
-    with pytest.raises(JobTimeoutError, match="waits for the runner of omar@example.org"):
+    with pytest.raises(JobTimeoutError, match="waits for the runner of omar"):
         people.submitters_job("Asked").wait(timeout=0.01)
     blocked_job(people)
     runner(people).step((people.place(NAME),))
@@ -319,3 +321,149 @@ def test_a_list_shows_the_category_of_a_blocked_job(people):
         assert "blocked: files" in cli(people, who, "list")[1]
         assert json.loads(cli(people, who, "list", "--json")[1])["jobs"][0]["blocked"] == "files"
         assert "files: submitted files are missing" in cli(people, who, "show", NAME)[1]
+
+
+# Arrival
+
+
+def submit_code(people: TwoPeople, **files: bytes) -> Path:
+    return people.submit_code({"main.py": "print(1)\n"} | {k.replace("_", "."): v for k, v in files.items()}, NAME)
+
+
+def sparse(path: Path) -> None:
+    """Make a file a placeholder: as long as before, and nothing of it on the disk."""
+    size = path.stat().st_size
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+def both(people: TwoPeople) -> list[JobInfo]:
+    return [people.owner_job(NAME), people.submitters_job(NAME)]
+
+
+def test_missing_files_are_named(people):
+    """Threat 25: "arriving" says which files have not arrived."""
+    location = submit_code(people, **{f"data{n}_csv": b"1\n" for n in range(6)})
+    (location / "code" / "data1.csv").unlink()
+    for job in both(people):
+        assert job.status == "arriving"
+        assert "'code/data1.csv' is not here" in job.findings
+    assert "'code/data1.csv' is not here" in cli(people, OMAR, "show", NAME)[1]
+    assert json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["missing"] == [
+        "'code/data1.csv' is not here"
+    ]
+    for n in range(6):
+        (location / "code" / f"data{n}.csv").unlink(missing_ok=True)
+    for job in both(people):
+        assert len([finding for finding in job.findings if "is not here" in finding]) == 3
+        assert "3 more are not here" in job.findings
+
+
+def test_a_file_under_the_other_unicode_form_is_named_as_the_twin(people):
+    location = submit_code(people, größe_csv=b"1\n")
+    there = location / "code" / "größe.csv"
+    there.rename(there.with_name(unicodedata.normalize("NFD", there.name)))
+    for job in both(people):
+        (finding,) = [finding for finding in job.findings if "twin" in finding]
+        assert "'gro\\u0308\\xdfe.csv'" in finding
+        assert "'gr\\xf6\\xdfe.csv'" in finding
+
+
+@pytest.mark.parametrize("what", ["hole", "empty", "icloud", "half"])
+def test_a_placeholder_is_arriving_and_cannot_be_approved(people, what: str):
+    """Threat 25: a cloud client's placeholder, or a file that appears before its content, has not arrived."""
+    location = submit_code(people, data_csv=b"1,2,3\n" * 2000)
+    path = location / "code" / "data.csv"
+    if what == "hole":
+        sparse(path)
+    elif what == "empty":
+        path.write_bytes(b"")
+    elif what == "icloud":
+        path.rename(path.with_name(".data.csv.icloud"))
+    else:
+        path.write_bytes(b"1,2,3\n")
+    words = {
+        "hole": "not downloaded yet",
+        "icloud": "not downloaded yet",
+        "empty": "empty so far",
+        "half": "6 of 12000",
+    }
+    for job in both(people):
+        assert job.status == "arriving"
+        assert any(words[what] in finding for finding in job.findings), job.findings
+    with pytest.raises(InvalidTransition, match=words[what]):
+        people.owner_job(NAME).approve()
+    assert "approve" not in json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["may"]
+
+
+def test_a_small_placeholder_is_one_too_and_is_noticed_when_it_is_downloaded(people):
+    location = submit_code(people, data_csv=b"1")
+    sparse(location / "code" / "data.csv")
+    listing = people.owner.store
+    assert [record.status for record in listing.records()] == ["arriving"]
+    (location / "code" / "data.csv").write_bytes(b"1")
+    assert [record.status for record in listing.records()] == ["inbox"]
+
+
+def test_a_file_of_zeros_that_a_sync_tool_wrote_as_a_hole_has_arrived(people):
+    location = submit_code(people, zeros_bin=bytes(10_000))
+    sparse(location / "code" / "zeros.bin")
+    assert [job.status for job in both(people)] == ["inbox", "inbox"]
+    people.owner_job(NAME).approve()
+
+
+def test_sparse_files_cost_a_bounded_amount_of_hashing(people, monkeypatch: pytest.MonkeyPatch):
+    """Threat 33: the comparison with zeros is bounded for each job."""
+    location = submit_code(people, **{f"z{n}_bin": bytes(1000 + n) for n in range(40)})
+    for n in range(40):
+        sparse(location / "code" / f"z{n}.bin")
+    asked: list[int] = []
+    real = arrival._hash_of_zeros.__wrapped__
+    monkeypatch.setattr(arrival, "_hash_of_zeros", lambda size: asked.append(size) or real(size))
+    assert people.owner_job(NAME).status == "arriving"
+    assert 0 < len(asked) <= 2 * arrival.MAX_ZERO_CHECKS
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 5000])
+def test_an_empty_manifest_is_arriving_and_not_unreadable(people, content: bytes):
+    """Threat 15, 25: a file appears empty first in several sync tools."""
+    location = people.submit("echo hello\n", NAME)
+    whole = (location / "config.yaml").read_bytes()
+    (location / "config.yaml").write_bytes(content)
+    for job in both(people):
+        assert job.status == "arriving"
+        assert any("has not arrived yet" in finding for finding in job.findings)
+    runner(people).step()
+    (location / "config.yaml").write_bytes(whole)
+    assert [job.status for job in both(people)] == ["inbox", "inbox"]
+
+
+# What is offered
+
+
+def test_show_offers_exactly_what_is_allowed(people, tmp_path: Path):
+    """Every offered command succeeds, every other one is refused, for both people in several states."""
+
+    def offered(who: str) -> set[str]:
+        return set(json.loads(cli(people, who, "show", NAME, "--json")[1])["job"]["may"])
+
+    people.submit("echo hello > outputs/x\n", NAME)
+    assert (offered(OMAR), offered(ADA)) == ({"approve", "reject", "deposit"}, {"withdraw"})
+    people.owner_job(NAME).approve()
+    assert (offered(OMAR), offered(ADA)) == ({"reject", "deposit", "cancel"}, {"withdraw"})
+    runner(people).run(drain=True)
+    assert (offered(OMAR), offered(ADA)) == ({"rerun", "share", "clean"}, set())
+    assert cli(people, OMAR, "clean", NAME, "--what", "results")[0] == 0
+    assert offered(OMAR) == {"rerun", "clean"}
+    with pytest.raises(PathMissing):
+        people.owner_job(NAME).share_outputs(ADA)
+
+
+def test_show_does_not_offer_to_reject_what_starts_just_now(people):
+    people.submit("echo hello\n", NAME)
+    people.owner_job(NAME).approve()
+    record = people.owner_job(NAME).record
+    acts.start(people.owner.viewer, record.place, record.id, record.digest, sandbox="bare", host="here")
+    may = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["may"]
+    assert may == ["cancel"]
