@@ -77,6 +77,8 @@ class JobClient:
             f"… and the jobs of {submitter} to {owner}, which cannot be read now: {reason}"
             for (owner, submitter), reason in sorted(self.store.unread.items())
         ]
+        if (warning := self.viewer.home_warning) and any(record.owner == self.email for record in records):
+            notes.insert(0, f"⚠ {warning}")
         return JobsList.of_records(records, self.config.email, self.job_of, notes)
 
     def job_of(self, record: JobRecord) -> JobInfo:

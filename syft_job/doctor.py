@@ -61,7 +61,7 @@ def examine(config: SyftJobConfig) -> list[Check]:
         ("folder", lambda: _folder(config)),
         ("file events", lambda: _events(config)),
         ("datasite", lambda: _datasite(config)),
-        ("home", lambda: _home(home)),
+        ("home", lambda: _home(store.viewer)),
         ("key", lambda: _key(config, home)),
         ("sandbox", lambda: _sandbox(config)),
         ("disk space", lambda: _space(config, home)),
@@ -165,7 +165,14 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
     return found
 
 
-def _home(home: Home) -> list[Check]:
+def _home(viewer: Viewer) -> list[Check]:
+    home = viewer.home
+    if warning := viewer.home_warning:
+        advice = (
+            "Work on the machine that has it; or set SYFT_JOB_HOME to the folder where it is; or bring it back:"
+            " docs/how-to/recover-a-home.md"
+        )
+        return [Check("home", ok=False, told=warning, advice=advice)]
     if not home.exists:
         others = [str(path) for path in sorted(home.path.parent.glob(f"{glob.escape(home.email)}-*")) if path.is_dir()]
         told, advice = f"none yet ({home.path})", "syft-job init makes it"

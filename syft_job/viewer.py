@@ -41,6 +41,8 @@ class Viewer:
             return chain.accepted if chain is not None else frozenset()
         if not self.owns(place) or pinned in self.held:
             return frozenset({pinned})
+        if self.is_home_elsewhere:
+            return chain.accepted if chain is not None else frozenset()
         return frozenset({chain.present}) if chain is not None else frozenset()
 
     def answering_key(self, asked: JobSpec | None) -> Key:
@@ -61,6 +63,8 @@ class Viewer:
         if not self.owns(place):
             given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
             return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
+        if self.is_home_elsewhere:
+            return None  # this machine answers nothing, whatever key it was submitted to
         if pinned not in self.held:
             return "it was submitted to another key than yours: its submitter cannot check your answer"
         given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
@@ -72,9 +76,26 @@ class Viewer:
             self._chains[person] = self._read_chain(person)
         return self._chains[person]
 
+    @property
+    def is_home_elsewhere(self) -> bool:
+        """Whether this person's keys are on another machine: a key is published for them, and this home has none."""
+        return self.home.keyring.chain is None and self.chain_of(self.email) is not None
+
+    @property
+    def home_warning(self) -> str | None:
+        """What to know where this person's home is not on this machine; None where it is, or where there is none."""
+        if not self.is_home_elsewhere:
+            return None
+        return (
+            f"The home of {self.email} is not on this machine ({self.home.path} has no key): states are read from the"
+            " markers in the folder alone, held results are not here, and nothing can be decided here."
+        )
+
     def _read_chain(self, person: str) -> Chain | None:
-        if person == self.email:
-            return self.home.keyring.chain
+        if person == self.email and (chain := self.home.keyring.chain) is not None:
+            return chain
+        # Of a person whose home is elsewhere only the published keys are known. Nothing can be decided here then, and
+        # what is shown is said to rest on the markers alone.
         try:
             return keys.published(self.home.root, person)
         except (ConfigError, OSError):

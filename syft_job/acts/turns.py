@@ -94,6 +94,8 @@ def check_allowed(viewer: Viewer, record: JobRecord, event: Event, *roles: Who) 
 
 def allowed_events(viewer: Viewer, record: JobRecord) -> list[Event]:
     """The events that this participant may cause in this state, in the order of the table."""
+    if viewer.owns(record.place) and viewer.is_home_elsewhere:
+        return []  # this machine has no key to sign a decision with
     events = dict.fromkeys(
         row.event for row in TABLE if row.event is not Event.SUBMIT and {Who.OWNER, Who.SUBMITTER} & {*row.who}
     )

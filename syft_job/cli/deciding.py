@@ -63,6 +63,8 @@ def list_(
     client = frame.client()
     records = client.store.records()
     notes = [*(client.jobs.notes if client.store.left_out() or client.store.unread else ()), *_pauses(client)]
+    if (warning := client.viewer.home_warning) and any(record.owner == client.email for record in records):
+        notes.insert(0, f"⚠ {warning}")
     if status:
         _refuse_unknown(status)
         records = [record for record in records if record.status in status]

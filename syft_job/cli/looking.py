@@ -44,6 +44,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
     found = find(client, job)
     record = found.record
     reason = found.reason
+    warning = (client.viewer.home_warning if client.viewer.owns(record.place) else None) or ""
     outputs, may, aside = found.output_paths, _may(client, record), _aside(client, record)
     appearance = look.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
@@ -63,6 +64,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("blocked", _blocked_words(record)),
         ("waits", visible_line(aside or "")),
         ("findings", "\n".join(text.findings(record))),
+        ("warning", visible_line(warning)),
         ("you may", ", ".join(may)),
     ]
     document = job_json(client, record) | {
@@ -70,6 +72,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         "returncode": found.returncode,
         "outputs": [str(path) for path in outputs],
         "may": may,
+        "warning": warning or None,
         "aside": aside,
     }
     frame.answer({"job": document}, tables.pairs(rows))

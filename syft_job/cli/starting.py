@@ -38,7 +38,7 @@ def init(
 ) -> None:
     """Make your datasite in the shared folder, your key and your rules; doing it again changes nothing."""
     frame = frame_of(ctx)
-    client = _newcomer(frame).client() if save else frame.client()
+    client = (_newcomer(frame) if save else frame).client(newcomer=True)
     others = [names.address(person) for person in people or ()]
     client.open_datasite()
     for person in others:

@@ -34,20 +34,23 @@ def plain(rows: Iterable[Sequence[str]]) -> str:
 
 
 def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]) -> str:
-    """id, status, state, owner, submitter, time of submission, name and note of each job; a note may be empty."""
-    return plain(
-        (
-            record.id,
-            record.status,
-            record.state.value,
-            record.owner,
-            record.submitter,
-            record.submitted_at or "-",
-            record.name,
-            note_of(record),
+    """id, status, state, owner, submitter, time of submission and name of each job; after it a note where there is one."""
+    rows = []
+    for record in records:
+        note = note_of(record)
+        rows.append(
+            (
+                record.id,
+                record.status,
+                record.state.value,
+                record.owner,
+                record.submitter,
+                record.submitted_at or "-",
+                record.name,
+                *([note] if note else []),
+            )
         )
-        for record in records
-    )
+    return plain(rows)
 
 
 def jobs(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acl, acts, arrival, doctor, markers
+from syft_job import acl, acts, arrival, doctor, get_client, markers
 from syft_job.cli import main
 from syft_job.errors import BlockedCategory, InvalidTransition, JobTimeoutError, PathMissing
 from syft_job.job import JobInfo
@@ -467,3 +467,106 @@ def test_show_does_not_offer_to_reject_what_starts_just_now(people):
     acts.start(people.owner.viewer, record.place, record.id, record.digest, sandbox="bare", host="here")
     may = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["may"]
     assert may == ["cancel"]
+
+
+# Whose folder, whose home
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("show", NAME),
+        ("review", NAME),
+        ("approve", NAME, "--yes"),
+        ("reject", NAME, "--reason", "x"),
+        ("run", "--once"),
+        ("run", "--print-unit"),
+        ("pause",),
+        ("clean", NAME),
+        ("keys",),
+        ("doctor",),
+        ("doctor", "--adopt-home"),
+        ("submit", OMAR, "main.sh"),
+    ],
+)
+def test_a_mistyped_address_makes_nothing_and_the_meant_one_is_named(
+    people, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    people.submit("echo hello\n", NAME)
+    monkeypatch.chdir(tmp_path)
+    Path("main.sh").write_text("echo hello\n")
+    homes = tmp_path / "homes"
+    before = sorted([*people.root.rglob("*"), *homes.rglob("*")])
+    code, _, err = cli(people, "omer@example.org", *words)
+    assert code == 1
+    assert "There is no datasite for omer@example.org" in err
+    assert "Did you mean omar@example.org?" in err
+    assert "init --save" in err
+    assert sorted([*people.root.rglob("*"), *homes.rglob("*")]) == before
+
+
+def test_an_address_unlike_all_others_is_told_which_ones_there_are(people):
+    err = cli(people, "someone@elsewhere.net", "list")[2]
+    assert f"Known here: {ADA}, {OMAR}." in err
+
+
+def test_init_makes_a_newcomer(people):
+    assert cli(people, "eve@example.org", "init")[0] == 0
+    assert cli(people, "eve@example.org", "list")[0] == 0
+
+
+def test_the_python_interface_needs_no_init(people):
+    newcomer = get_client(people.root, "eve@example.org")
+    newcomer.announce = None
+    newcomer.submit_bash_job(OMAR, "echo hello\n", "From Eve")
+    assert people.owner_job("From Eve").status == "inbox"
+
+
+def test_unconfigured_commands_name_the_remedy(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["list"])
+    assert "syft-job --root DIR --as EMAIL init --save" in capsys.readouterr().err
+
+
+def test_an_owner_without_their_home_is_warned_and_sees_what_the_markers_say(
+    people, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    people.submit("echo hello > outputs/x\n", NAME)
+    people.owner_job(NAME).approve(share_outputs=True)
+    runner(people).run(drain=True)
+    monkeypatch.setenv("SYFT_JOB_HOME", str(tmp_path / "elsewhere"))
+    code, out, err = cli(people, OMAR, "list")
+    assert code == 0
+    assert "\tdone\tsucceeded\t" in out
+    assert "is not on this machine" in err
+    assert "is not on this machine" in json.loads(cli(people, OMAR, "list", "--json")[1])["notes"][0]
+    told = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]
+    assert (told["status"], told["may"]) == ("done", [])
+    assert "is not on this machine" in told["warning"]
+    checks = json.loads(cli(people, OMAR, "doctor", "--json")[1])["checks"]
+    (home,) = [check for check in checks if check["name"] == "home"]
+    assert home["ok"] is False
+    assert "SYFT_JOB_HOME" in home["advice"]
+    assert not cli(people, ADA, "list")[2]
+
+
+def test_an_owner_without_their_home_is_shown_no_state_that_only_the_submitter_vouches_for(
+    people, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Threat 1: a submitter names a key of their own as the owner's and signs `approved` and `done` with it."""
+    key = people.submitter.home.key()
+    location = people.submit("echo hello\n", NAME)
+    manifest = json.loads((location / "config.yaml").read_text())
+    manifest["owner_key"] = key.public
+    manifest.pop("seal")
+    place = people.place(NAME)
+    manifest["seal"] = key.seal("config", place, manifest)
+    (location / "config.yaml").write_text(json.dumps(manifest))
+    digest = people.submitters_job(NAME).digest
+    for kind, more in (("approved", {"by": OMAR}), ("done", {"outcome": "succeeded"})):
+        forged = markers.make(kind, place, key, digest=digest, attempt=1, **more)
+        (location / kind).write_bytes(markers.to_bytes(forged))
+    monkeypatch.setenv("SYFT_JOB_HOME", str(tmp_path / "elsewhere"))
+    told = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]
+    assert told["state"] == "submitted"
