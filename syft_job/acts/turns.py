@@ -99,7 +99,7 @@ def allowed_events(viewer: Viewer, record: JobRecord) -> list[Event]:
     events = dict.fromkeys(
         row.event for row in TABLE if row.event is not Event.SUBMIT and {Who.OWNER, Who.SUBMITTER} & {*row.who}
     )
-    found = []
+    found: list[Event] = []
     for event in events:
         if event is Event.SHARE and are_forgotten(viewer, record.id, record.attempt):
             continue  # there is nothing left to share

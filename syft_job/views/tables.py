@@ -34,7 +34,7 @@ def plain(rows: Iterable[Sequence[str]]) -> str:
 
 
 def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]) -> str:
-    """id, status, state, owner, submitter, time of submission and name of each job; after it a note where there is one."""
+    """id, status, state, owner, submitter, time of submission and name of each job; a note where there is one."""
     rows = []
     for record in records:
         note = note_of(record)

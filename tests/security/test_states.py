@@ -420,7 +420,12 @@ def test_sparse_files_cost_a_bounded_amount_of_hashing(people, monkeypatch: pyte
         sparse(location / "code" / f"z{n}.bin")
     asked: list[int] = []
     real = arrival._hash_of_zeros.__wrapped__
-    monkeypatch.setattr(arrival, "_hash_of_zeros", lambda size: asked.append(size) or real(size))
+
+    def counted(size: int) -> str:
+        asked.append(size)
+        return real(size)
+
+    monkeypatch.setattr(arrival, "_hash_of_zeros", counted)
     assert people.owner_job(NAME).status == "arriving"
     assert 0 < len(asked) <= 2 * arrival.MAX_ZERO_CHECKS
 
