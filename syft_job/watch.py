@@ -20,6 +20,8 @@ from watchdog.observers import Observer
 
 MOST_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
+MAX_BLIND_INTERVAL_S = 5.0
+"""How often a sweep is due at least where some change may not be reported by file events."""
 _LOOKS_UP = 0.2
 """Seconds after which a wait sees that it is to stop."""
 _MOVES = [
@@ -46,11 +48,15 @@ class Watch:
     Args:
         poll_interval: seconds after which a sweep is due, whatever the events say.
         growing: whether a file that is being written has moved already, or only when it is whole.
+        remote: the directories are on a network file system, which reports no change of other machines.
     """
 
-    def __init__(self, poll_interval: float, *, growing: bool = False) -> None:
+    def __init__(self, poll_interval: float, *, growing: bool = False, remote: bool = False) -> None:
         self.poll_interval = poll_interval
         self.is_blind = False
+        self.refusal: OSError | None = None
+        """Why the system refused to watch a directory that is there, at the last refusal."""
+        self._is_remote = remote
         self._kinds = [*_MOVES, events.FileModifiedEvent] if growing else _MOVES
         self._observer: Any = Observer()
         self._watches: dict[str, tuple[Any, int]] = {}
@@ -94,8 +100,9 @@ class Watch:
             return False
         try:
             watch = self._observer.schedule(_Told(self), path, recursive=False, event_filter=self._kinds)
-        except OSError:
-            self.is_blind = self.is_blind or os.path.isdir(path)  # the system's limit is used up, or it went away
+        except OSError as error:
+            if os.path.isdir(path):  # else it went away
+                self.is_blind, self.refusal = True, error
             return False
         self._watches[path] = (watch, inode)
         return True
@@ -124,10 +131,16 @@ class Watch:
         is_new = [self.add(directory, matters) for directory, matters in directories.items()]
         return any(is_new)
 
+    @property
+    def interval(self) -> float:
+        """Seconds between two sweeps: the poll interval, or less where not every change is reported."""
+        is_deaf = self.is_blind or self._is_remote
+        return min(self.poll_interval, MAX_BLIND_INTERVAL_S) if is_deaf else self.poll_interval
+
     def is_sweep_due(self) -> bool:
-        """Whether the poll interval is over; if so, it begins anew and what moved is forgotten."""
+        """Whether the interval is over; if so, it begins anew and what moved is forgotten."""
         now = time.monotonic()
-        if now - self._swept < self.poll_interval:
+        if now - self._swept < self.interval:
             return False
         self._swept = now
         with self._bell:
@@ -150,7 +163,7 @@ class Watch:
         Returns:
             Whether something moved.
         """
-        until = min(self._swept + self.poll_interval, time.monotonic() + at_most)
+        until = min(self._swept + self.interval, time.monotonic() + at_most)
         with self._bell:
             while (
                 not self._moved and not (stop is not None and stop.is_set()) and (left := until - time.monotonic()) > 0

@@ -6,11 +6,14 @@ Threats 23, 25 and 31 are named where they apply.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import shutil
+import threading
+import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
+from syft_job.watch import Watch
 
 NAME = "Mean wait"
 OMAR, ADA = "omar@example.org", "ada@example.org"
@@ -575,3 +579,49 @@ def test_an_owner_without_their_home_is_shown_no_state_that_only_the_submitter_v
     monkeypatch.setenv("SYFT_JOB_HOME", str(tmp_path / "elsewhere"))
     told = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]
     assert told["state"] == "submitted"
+
+
+# File events that do not come
+
+
+def test_refused_watches_are_reported_once_and_the_poll_is_capped(people, lines, monkeypatch: pytest.MonkeyPatch):
+    """Threat 27: without file events a job is found by a sweep, however long `--poll` is."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr("watchdog.observers.inotify.InotifyObserver.schedule", refuse)
+    monkeypatch.setattr("syft_job.watch.MAX_BLIND_INTERVAL_S", 0.05)
+    serving = JobRunner(people.owner.config, poll_interval=600, announce=lines.append)
+    stop = threading.Event()
+    thread = threading.Thread(target=serving.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: any("inotify instance limit reached" in line for line in lines))
+        people.submit("echo hello\n", NAME)
+        people.owner_job(NAME).approve()
+        people.submitters_job(NAME).wait(timeout=60)
+    finally:
+        stop.set()
+        thread.join()
+    assert sum("inotify" in line for line in lines) == 1
+
+
+def test_a_network_file_system_is_reported_and_the_poll_is_capped(people, lines, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("syft_job.filesystem.kind_of", lambda _: "nfs4")
+    monkeypatch.setattr("syft_job.runner.loop.kind_of", lambda _: "nfs4")
+    JobRunner(people.owner.config, poll_interval=600, announce=lines.append).run(once=True)
+    assert [line for line in lines if "nfs4" in line and "every 5 s" in line]
+    with Watch(600, remote=True) as watch:
+        assert watch.interval == 5
+    with Watch(2, remote=True) as watch:
+        assert watch.interval == 2
+    with Watch(600) as watch:
+        assert watch.interval == 600
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.02)
