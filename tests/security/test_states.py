@@ -625,3 +625,16 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+# The time limit
+
+
+def test_a_review_shows_the_default_time_limit_of_a_day(tmp_path: Path):
+    """Threat 11: a job that asks for no time limit has one, and the reviewer sees it."""
+    with TwoPeople(tmp_path, sandbox="bare") as people:
+        people.submit("echo hello\n", NAME)
+        assert "It is ended after 1d." in str(people.owner_job(NAME).review())
+    with TwoPeople(tmp_path / "more", sandbox="bare", time_limit="none") as people:
+        people.submit("echo hello\n", NAME)
+        assert "It may run for any length of time." in str(people.owner_job(NAME).review())
