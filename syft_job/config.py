@@ -6,6 +6,7 @@ It validates and says which key of which profile is wrong. It starts nothing and
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -78,6 +79,7 @@ class SyftJobConfig:
         if not isinstance(self.syftbox_folder, str | os.PathLike):
             raise ConfigTypeError(f"syftbox_folder: {self.syftbox_folder!r} is no path")
         set_once(self, "syftbox_folder", Path(self.syftbox_folder).expanduser().absolute())
+        _check_encodable(self.syftbox_folder)
         for key, choices in _CHOICES.items():
             if getattr(self, key) not in choices:
                 raise ConfigError(f"{key}: {getattr(self, key)!r} is none of {', '.join(choices)}")
@@ -107,6 +109,7 @@ class SyftJobConfig:
             ConfigError: it is a file, the address is none, or an option is wrong.
         """
         folder = Path(syftbox_folder).expanduser().absolute()
+        _check_encodable(folder)
         if not folder.exists():
             raise PathMissing(f"The folder {folder} does not exist. Make it, or name the one that you share.")
         if not folder.is_dir():
@@ -179,6 +182,21 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
         raise ConfigTypeError(f"{file}, profile {name!r}: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{file}, profile {name!r}: {error}") from error
+
+
+def _check_encodable(folder: Path) -> None:
+    """Refuse a folder whose name cannot be a path under the locale of this process.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        os.fsencode(folder)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"syftbox_folder: {str(folder)!a} cannot be a path under this locale, whose encoding is"
+            f" {sys.getfilesystemencoding()}. Use a UTF-8 locale (LC_ALL=C.UTF-8), or start Python with -X utf8."
+        ) from error
 
 
 def _amount(key: str, value: object) -> float | None:

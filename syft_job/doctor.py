@@ -7,8 +7,10 @@ person asks for; what is written for a check is removed again.
 from __future__ import annotations
 
 import glob
+import locale
 import shutil
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +61,7 @@ def examine(config: SyftJobConfig) -> list[Check]:
     records = cache(store.records)  # looked at once, by the first check that asks
     for name, check in (
         ("folder", lambda: _folder(config)),
+        ("locale", lambda: _locale(config, home)),
         ("file events", lambda: _events(config)),
         ("datasite", lambda: _datasite(config)),
         ("home", lambda: _home(store.viewer)),
@@ -318,6 +321,23 @@ def _blocked(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Ite
     if len(own) > _BLOCKED_SHOWN:
         told = f"{len(own) - _BLOCKED_SHOWN} more approved jobs cannot start"
         yield Check("blocked", ok=None, told=told, advice="syft-job list shows them; syft-job show JOB says why")
+
+
+def _locale(config: SyftJobConfig, home: Home) -> list[Check]:
+    """A finding where the locale is not UTF-8 and names need it."""
+    encoding, names = locale.getencoding(), sys.getfilesystemencoding()
+    is_utf8 = encoding.lower().replace("-", "") == "utf8" and names.lower() == "utf-8"
+    needs = [str(path) for path in (config.syftbox_folder, home.path) if not str(path).isascii()]
+    if is_utf8 or (not needs and names.lower() == "utf-8"):
+        return []
+    told = f"the locale's encoding is {encoding}"
+    if names.lower() == "utf-8":
+        told += "; names on disk are read as UTF-8 all the same, and what a terminal lacks is written in ASCII"
+        return [Check("locale", ok=None, told=told, advice="A UTF-8 locale shows everything: LC_ALL=C.UTF-8")]
+    if needs:
+        told += f", and {needs[0]} needs UTF-8"
+    advice = "Use a UTF-8 locale (LC_ALL=C.UTF-8), or start Python with -X utf8, as the command line does by itself."
+    return [Check("locale", ok=None if not needs else False, told=told, advice=advice)]
 
 
 def _own(config: SyftJobConfig) -> Path:

@@ -113,7 +113,7 @@ class Home:
             return "it was made on another machine"
         if said.get("inode") != self.path.stat().st_ino:
             return "it is a copy, or was restored from one"
-        if said.get("root") != str(self.root.resolve()):
+        if said.get("root") != _path_text(self.root.resolve()):
             return f"it serves the folder {said.get('root')}"
         return self.ledger.why_older()
 
@@ -343,11 +343,16 @@ class Home:
             "epoch": secrets.token_hex(16),
             "machine": _machine(),
             "inode": self.path.stat().st_ino,
-            "root": str(self.root.resolve()),
+            "root": _path_text(self.root.resolve()),
             "owner": self.email,
         }
         with disk.directory(self.path) as opened:
             disk.put(opened, "home.json", dump(said), mode=0o600)
+
+
+def _path_text(path: Path) -> str:
+    """The path as text that does not depend on the locale: its bytes read as UTF-8, others written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 _homes: dict[tuple[Path, Path], Home] = {}

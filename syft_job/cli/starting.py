@@ -175,6 +175,11 @@ def _save(frame: Frame, client: JobClient) -> Path:
         before = path.read_bytes()
     except FileNotFoundError:
         before = b""
+    if not _is_utf8(client.root):
+        raise ConfigError(
+            f"{client.root} cannot be saved in {path}, because its name is not UTF-8. Rename the folder, or give --root"
+            " each time."
+        )
     text = (
         f"[profiles.{_toml(name)}]\nemail = {_toml(client.email)}\nsyftbox_folder = {_toml(str(client.root))}\n"
     ).encode()
@@ -185,6 +190,14 @@ def _save(frame: Frame, client: JobClient) -> Path:
     if load_profile(name, path) is None:
         raise PathMissing(f"{path} could not be read back.")
     return path
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _toml(text: str) -> str:

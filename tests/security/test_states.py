@@ -9,7 +9,10 @@ import contextlib
 import errno
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import unicodedata
@@ -638,3 +641,59 @@ def test_a_review_shows_the_default_time_limit_of_a_day(tmp_path: Path):
     with TwoPeople(tmp_path / "more", sandbox="bare", time_limit="none") as people:
         people.submit("echo hello\n", NAME)
         assert "It may run for any length of time." in str(people.owner_job(NAME).review())
+
+
+# Locales that are not UTF-8
+
+ASCII_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def command(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
+    argv = [sys.executable, "-m", "syft_job", *words]
+    return subprocess.run(argv, env=os.environ | env, cwd=cwd, capture_output=True, timeout=90, check=False)
+
+
+def test_a_path_with_umlauts_works_under_a_locale_that_lacks_them(tmp_path: Path):
+    root = tmp_path / "Büro"
+    for person in (OMAR, ADA):
+        (root / person).mkdir(parents=True)
+    words = ("--root", str(root), "--as")
+    assert command(*words, OMAR, "init", "--save", cwd=tmp_path, LC_ALL="C.UTF-8").returncode == 0
+    (tmp_path / "go.sh").write_text("echo ‘hello’ | cat ─ │\n")
+    submitted = command(*words, ADA, "submit", OMAR, "go.sh", "--name", "Größe", cwd=tmp_path, **ASCII_LOCALE)
+    assert submitted.returncode == 0, submitted
+    listed = command("list", cwd=tmp_path, **ASCII_LOCALE)  # the profile is UTF-8, the locale is not
+    assert listed.returncode == 0, listed
+    assert b"Gr<U+00F6><U+00DF>e" in listed.stdout
+    assert listed.stdout.isascii()
+    doctor_ran = command("doctor", "--json", cwd=tmp_path, **ASCII_LOCALE)
+    checks = {check["name"]: check for check in json.loads(doctor_ran.stdout)["checks"]}
+    assert checks["home"]["ok"] is True
+    assert checks["locale"]["ok"] is None
+    shown = command("review", "Größe", cwd=tmp_path, **ASCII_LOCALE).stdout
+    assert b"1 | echo <U+2018>hello<U+2019> | cat <U+2500> <U+2502>\n" in shown  # nothing looks like another sign
+    assert len(list(Path(os.environ["SYFT_JOB_HOME"]).glob("omar*"))) == 1
+
+
+def test_a_folder_that_cannot_be_named_under_the_locale_is_an_error_with_a_remedy(tmp_path: Path):
+    (tmp_path / "Büro" / OMAR).mkdir(parents=True)
+    program = (
+        "import sys\nfrom syft_job import get_client\nfrom syft_job.errors import ConfigError\n"
+        "try: get_client(sys.argv[1].encode().decode('unicode_escape'), 'omar@example.org')\n"
+        "except ConfigError as error: print(error)\n"
+    )
+    argv = [sys.executable, "-c", program, ascii(str(tmp_path / "Büro"))[1:-1]]
+    ran = subprocess.run(argv, env=os.environ | ASCII_LOCALE, capture_output=True, text=True, timeout=90, check=False)
+    assert ran.returncode == 0, ran
+    assert "LC_ALL=C.UTF-8" in ran.stdout
+
+
+def test_a_folder_whose_name_is_not_utf8_works_and_cannot_be_saved(tmp_path: Path):
+    root = os.fsdecode(os.fsencode(tmp_path) + b"/B\xfcro")
+    Path(root, OMAR).mkdir(parents=True)
+    assert command("--root", root, "--as", OMAR, "init", cwd=tmp_path).returncode == 0
+    assert command("--root", root, "--as", OMAR, "list", cwd=tmp_path).returncode == 0
+    saved = command("--root", root, "--as", OMAR, "init", "--save", cwd=tmp_path)
+    assert saved.returncode == 1
+    assert b"is not UTF-8" in saved.stderr
+    assert b"Traceback" not in saved.stderr
