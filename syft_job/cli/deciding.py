@@ -56,7 +56,11 @@ def list_(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="all jobs on a terminal, too")] = False,
 ) -> None:
-    """List the jobs that you can see, newest first; to a pipe all of them, in plain columns."""
+    """List the jobs that you can see, newest first; to a pipe all of them, in plain columns.
+
+    The columns are id, status, state, owner, submitter, time of submission and name; then, for some jobs, a note: why
+    it was rejected, cancelled or withdrawn, why it is blocked, or what has not arrived of it.
+    """
     from syft_job.views import tables
 
     frame = frame_of(ctx)
