@@ -23,8 +23,10 @@ from .spec import FileEntry
 
 MAX_NAMED: Final = 3
 """How many of the missing files are named."""
-MAX_ENTRIES: Final = 10_000
+MAX_ENTRIES: Final = 1000
 """How many names of a directory are compared with that of a missing file."""
+MAX_HOLE_CHECKS: Final = 256
+"""How many files without blocks are opened for each job; one placeholder among them is enough to wait for."""
 MAX_ZERO_BYTES: Final = 1 << 20
 MAX_ZERO_CHECKS: Final = 16
 """How many sparse files of one job are compared with zeros: at most 16 MiB are hashed."""
@@ -37,6 +39,14 @@ class Arrival(NamedTuple):
 
     have: int
     missing: tuple[str, ...]
+
+
+class _Checks:
+    """What is left of the expensive checks that one look at a job may make."""
+
+    def __init__(self) -> None:
+        self.holes = iter(range(MAX_HOLE_CHECKS))
+        self.zeros = iter(range(MAX_ZERO_CHECKS))
 
 
 class _Gap(NamedTuple):
@@ -64,11 +74,11 @@ def check(job_fd: int, files: Mapping[str, FileEntry]) -> Arrival:
     for path, entry in files.items():
         folder, _, name = path.rpartition("/")
         by_folder.setdefault(folder, []).append((name, entry))
-    zero_checks = iter(range(MAX_ZERO_CHECKS))
+    checks = _Checks()
     gaps: list[_Gap] = []
     missing = 0
     for folder, entries in by_folder.items():
-        for gap in _gaps(job_fd, folder, entries, zero_checks):
+        for gap in _gaps(job_fd, folder, entries, checks):
             missing += 1
             if len(gaps) < MAX_NAMED:
                 gaps.append(gap)
@@ -78,9 +88,7 @@ def check(job_fd: int, files: Mapping[str, FileEntry]) -> Arrival:
     return Arrival(len(files) - missing, tuple(clauses))
 
 
-def _gaps(
-    job_fd: int, folder: str, entries: Iterable[tuple[str, FileEntry]], zero_checks: Iterator[int]
-) -> Iterator[_Gap]:
+def _gaps(job_fd: int, folder: str, entries: Iterable[tuple[str, FileEntry]], checks: _Checks) -> Iterator[_Gap]:
     try:
         with disk.directory(job_fd, *(folder.split("/") if folder else ())) as opened:
             for name, entry in entries:
@@ -91,18 +99,14 @@ def _gaps(
                     path = f"{folder}/{name}" if folder else name
                     raise UnreadableJob(f"{path!r} is {disk.kind_of(found)}, not a plain file")
                 else:
-                    is_here = found.st_size == entry.size and not _is_placeholder(
-                        opened, name, entry, found, zero_checks
-                    )
+                    is_here = found.st_size == entry.size and not _is_placeholder(opened, name, entry, found, checks)
                 if not is_here:
                     yield _Gap(folder, name, found, entry.size)
     except FileNotFoundError:
         yield from (_Gap(folder, name, None, entry.size) for name, entry in entries if entry.size)
 
 
-def _is_placeholder(
-    opened: int, name: str, entry: FileEntry, found: os.stat_result, zero_checks: Iterator[int]
-) -> bool:
+def _is_placeholder(opened: int, name: str, entry: FileEntry, found: os.stat_result, checks: _Checks) -> bool:
     """Return True if the file has a size and no content on this disk.
 
     On Linux that is a file that occupies no blocks and is one hole from its beginning to its end. Some sync tools
@@ -111,9 +115,11 @@ def _is_placeholder(
     """
     if getattr(found, "st_flags", 0) & _DATALESS:
         return True
-    if found.st_size == 0 or found.st_blocks != 0 or not disk.is_hole(opened, name):
+    if found.st_size == 0 or found.st_blocks != 0 or next(checks.holes, None) is None:
         return False
-    is_compared = entry.size <= MAX_ZERO_BYTES and next(zero_checks, None) is not None
+    if not disk.is_hole(opened, name):
+        return False
+    is_compared = entry.size <= MAX_ZERO_BYTES and next(checks.zeros, None) is not None
     return not (is_compared and _hash_of_zeros(entry.size) == entry.sha256)
 
 
@@ -139,9 +145,11 @@ def _explain(job_fd: int, gap: _Gap) -> str:
 def _explain_missing(opened: int, gap: _Gap) -> str:
     if disk.look(opened, f".{gap.name}.icloud") is not None:
         return f"{gap.path!r} is not downloaded yet: only its iCloud placeholder is here"
+    if gap.name.isascii():
+        return f"{gap.path!r} is not here"  # it has no other Unicode form
     with os.scandir(opened) as entries:
         for entry in islice(entries, MAX_ENTRIES):
-            # Normalisation is quadratic in the worst case, and names of the kernel are short.
+            # Normalisation is quadratic in the worst case, and names of the kernel have at most 255 bytes.
             if entry.name != gap.name and unicodedata.normalize("NFC", entry.name) == gap.name:
                 return (
                     f"{gap.path!r} is not here, but its twin in another Unicode form is: something on the way renamed"

@@ -50,6 +50,8 @@ def category_of(error: Exception) -> BlockedCategory:
         return error.category
     if isinstance(error, ChangedSinceSeen | UnreadableJob):
         return BlockedCategory.FILES
+    if isinstance(error, StoreError) and "errno" not in error.context:
+        return BlockedCategory.OTHER  # the home is locked, damaged or foreign, which no disk is to blame for
     if isinstance(error, StoreError | OSError):
         return BlockedCategory.STORAGE
     return BlockedCategory.OTHER

@@ -9,7 +9,7 @@ from syft_job.markers import BLOCKED
 from syft_job.place import Place
 from syft_job.viewer import Viewer
 
-from .laying import put
+from .laying import is_directory, put
 from .turns import turn
 
 
@@ -37,6 +37,8 @@ def publish_blocked(viewer: Viewer, place: Place, job: str, attempt: int, catego
         is_current = (record.id, record.attempt, record.state) == (job, attempt, JobState.QUEUED)
         if not is_current or not viewer.owns(place) or viewer.home.ledger.is_under_way(job, attempt):
             return False
+        if is_directory(now.job, BLOCKED):
+            return False  # the submitter's own doing; removing it may take long, and the home is locked
         key = viewer.answering_key(now.look.spec)
         put(
             now.job,

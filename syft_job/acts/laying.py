@@ -111,11 +111,20 @@ def _put_file(place: int, name: str, marker: Marker) -> None:
 
 
 def unblock(viewer: Viewer, now: Turn) -> None:
-    """Remove what says that the job is blocked: the marker from the folder and the reason from the home."""
-    if BLOCKED in now.look.names:
+    """Remove what says that the job is blocked: the marker from the folder and the reason from the home.
+
+    A directory of that name is the submitter's; it counts for nothing and may be large, so it stays.
+    """
+    if BLOCKED in now.look.names and not is_directory(now.job, BLOCKED):
         disk.remove(now.job, BLOCKED)
     if viewer.home.blocked(now.id) is not None:
         viewer.home.say_aside(now.id, None)
+
+
+def is_directory(job: int, name: str) -> bool:
+    """Whether ``name`` in the open job directory is a directory."""
+    found = disk.look(job, name)
+    return found is not None and disk.kind_of(found) == "a directory"
 
 
 def lacks(now: Turn, kind: str, attempt: int) -> bool:

@@ -90,8 +90,12 @@ def put_back(viewer: Viewer, now: Turn, *, is_published: bool = False) -> tuple[
 
 
 def _is_blocked_no_more(look: Look) -> bool:
-    """Whether a `blocked` is there although the job does not wait for its start: withdrawn, or killed half way."""
-    return BLOCKED in look.names and look.record.state is not JobState.QUEUED
+    """Whether our `blocked` is there although the job does not wait for its start: withdrawn, or killed half way.
+
+    What a submitter put there under this name is left alone: it counts for nothing, and removing it again and again
+    would be work at their command.
+    """
+    return look.record.state is not JobState.QUEUED and look.marker(BLOCKED) is not None
 
 
 def _is_shared_of_before(viewer: Viewer, look: Look) -> bool:

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acl, acts, arrival, doctor, get_client, markers
+from syft_job import acl, acts, arrival, disk, doctor, get_client, markers
+from syft_job.blocked import category_of
 from syft_job.cli import main
-from syft_job.errors import BlockedCategory, InvalidTransition, JobTimeoutError, PathMissing
+from syft_job.errors import BlockedCategory, InvalidTransition, JobTimeoutError, PathMissing, StoreError
 from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
 from syft_job.runner import JobRunner
@@ -182,7 +183,21 @@ def test_a_forged_or_copied_blocked_changes_nothing_and_is_a_finding(people, for
         assert any("'blocked'" in finding for finding in job.findings)
     runner(people).run(drain=True)
     assert people.submitters_job(NAME).state is JobState.SUCCEEDED
-    assert not path.exists()
+    assert path.exists() is (forgery == "folder")
+
+
+def test_what_a_submitter_puts_under_the_name_is_no_work_for_the_owner(people):
+    """Threat 33: an unapproved job makes the owner remove nothing, and a blocked one no directory."""
+    location = people.submit("echo hello\n", NAME)
+    (location / "blocked" / "deep").mkdir(parents=True)
+    runner(people).step()
+    assert (location / "blocked" / "deep").is_dir()
+    people.owner_job(NAME).approve()
+    (location / "run.sh").write_text("echo HELLO\n")
+    runner(people).step()
+    assert (location / "blocked" / "deep").is_dir()
+    assert people.owner_job(NAME).record.blocked is BlockedCategory.FILES
+    assert people.submitters_job(NAME).record.blocked is None
 
 
 def test_a_category_of_a_later_release_is_shown_as_other(people):
@@ -697,3 +712,26 @@ def test_a_folder_whose_name_is_not_utf8_works_and_cannot_be_saved(tmp_path: Pat
     assert saved.returncode == 1
     assert b"is not UTF-8" in saved.stderr
     assert b"Traceback" not in saved.stderr
+
+
+def test_files_without_blocks_cost_a_bounded_number_of_opens(people, monkeypatch: pytest.MonkeyPatch):
+    """Threat 33: ten thousand sparse files do not cost ten thousand opens in each listing."""
+    location = submit_code(people, **{f"s{n}_bin": b"1" for n in range(300)})
+    for n in range(300):
+        sparse(location / "code" / f"s{n}.bin")
+    opened: list[str] = []
+    real = disk.is_hole
+
+    def counted(place: int, name: str) -> bool:
+        opened.append(name)
+        return real(place, name)
+
+    monkeypatch.setattr(disk, "is_hole", counted)
+    assert [record.status for record in people.owner.store.records()] == ["arriving"]
+    assert len(opened) == arrival.MAX_HOLE_CHECKS
+
+
+def test_a_locked_home_is_no_failing_disk():
+    assert category_of(StoreError("The home has been locked for 30 s by another process.")) is BlockedCategory.OTHER
+    assert category_of(StoreError("No space left.", errno=28)) is BlockedCategory.STORAGE
+    assert category_of(OSError(28, "No space left")) is BlockedCategory.STORAGE
