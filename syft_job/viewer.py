@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import keys
-from .errors import ConfigError
+from .errors import ConfigError, StoreError
 from .filesystem import settling_seconds
 from .home import Home
 from .keys import Chain
@@ -41,8 +41,6 @@ class Viewer:
             return chain.accepted if chain is not None else frozenset()
         if not self.owns(place) or pinned in self.held:
             return frozenset({pinned})
-        if self.is_home_elsewhere:
-            return chain.accepted if chain is not None else frozenset()
         return frozenset({chain.present}) if chain is not None else frozenset()
 
     def answering_key(self, asked: JobSpec | None) -> Key:
@@ -63,8 +61,6 @@ class Viewer:
         if not self.owns(place):
             given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
             return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
-        if self.is_home_elsewhere:
-            return None  # this machine answers nothing, whatever key it was submitted to
         if pinned not in self.held:
             return "it was submitted to another key than yours: its submitter cannot check your answer"
         given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
@@ -78,8 +74,18 @@ class Viewer:
 
     @property
     def is_home_elsewhere(self) -> bool:
-        """Whether this person's keys are on another machine: a key is published for them, and this home has none."""
-        return self.home.keyring.chain is None and self.chain_of(self.email) is not None
+        """Whether this person's keys are on another machine: a key is published for them, and this home has none.
+
+        What is published is not believed here (format.md §Seals): it only tells that a home exists.
+        """
+        if self.home.keyring.chain is not None:
+            return False
+        try:
+            return keys.published(self.home.root, self.email) is not None
+        except ConfigError:
+            return True  # something is published, however broken
+        except (OSError, StoreError):
+            return False  # the folder does not answer, which others report
 
     @property
     def home_warning(self) -> str | None:
@@ -87,15 +93,14 @@ class Viewer:
         if not self.is_home_elsewhere:
             return None
         return (
-            f"The home of {self.email} is not on this machine ({self.home.path} has no key): states are read from the"
-            " markers in the folder alone, held results are not here, and nothing can be decided here."
+            f"The home of {self.email} is not on this machine ({self.home.path} has no key): neither ledger nor keys"
+            " are here to tell what was decided and run, so the states shown for this datasite may be wrong; held"
+            " results are not here, and nothing can be decided here."
         )
 
     def _read_chain(self, person: str) -> Chain | None:
-        if person == self.email and (chain := self.home.keyring.chain) is not None:
-            return chain
-        # Of a person whose home is elsewhere only the published keys are known. Nothing can be decided here then, and
-        # what is shown is said to rest on the markers alone.
+        if person == self.email:
+            return self.home.keyring.chain
         try:
             return keys.published(self.home.root, person)
         except (ConfigError, OSError):
