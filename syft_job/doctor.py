@@ -7,8 +7,10 @@ person asks for; what is written for a check is removed again.
 from __future__ import annotations
 
 import glob
+import locale
 import shutil
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +36,7 @@ EVENT_SECONDS = 2.0
 SKEW_SECONDS = 5.0
 ENOUGH_BYTES = 1 << 30
 _NEEDS_HOME = frozenset({"home", "key", "disk space", "runner", "jobs"})
+_BLOCKED_SHOWN = 20
 _OLD_FOLDERS = ("inbox", "approved", "done", "rejected")
 
 
@@ -59,10 +62,11 @@ def examine(config: SyftJobConfig) -> list[Check]:
     records = cache(store.records)  # looked at once, by the first check that asks
     for name, check in (
         ("folder", lambda: _folder(config)),
+        ("locale", lambda: _locale(config, home)),
         ("file events", lambda: _events(config)),
         ("datasite", lambda: _datasite(config)),
         ("permissions", lambda: _permissions(home)),
-        ("home", lambda: _home(home)),
+        ("home", lambda: _home(store.viewer)),
         ("key", lambda: _key(config, home)),
         ("sandbox", lambda: _sandbox(config)),
         ("disk space", lambda: _space(config, home)),
@@ -152,6 +156,8 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
     if rules != acl.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
+        if rules is not None and acl.is_earlier_datasite_rules(rules):
+            told, is_wrong = "its rules are those of an earlier release, which the runner replaces", False
         found = [Check("datasite", ok=False if is_wrong else None, told=f"{jobs}: {told}", advice=advice)]
     old = [name for name in _OLD_FOLDERS if disk.is_directory(root, owner, *JOBS, name)]
     if old:
@@ -181,7 +187,14 @@ def _permissions(home: Home) -> list[Check]:
     return [Check("permissions", ok=True, told=told)]
 
 
-def _home(home: Home) -> list[Check]:
+def _home(viewer: Viewer) -> list[Check]:
+    home = viewer.home
+    if warning := viewer.home_warning:
+        advice = (
+            "Work on the machine that has it; or set SYFT_JOB_HOME to the folder where it is; or bring it back:"
+            " docs/how-to/recover-a-home.md"
+        )
+        return [Check("home", ok=False, told=warning, advice=advice)]
     if not home.exists:
         others = [str(path) for path in sorted(home.path.parent.glob(f"{glob.escape(home.email)}-*")) if path.is_dir()]
         told, advice = f"none yet ({home.path})", "syft-job init makes it"
@@ -282,7 +295,7 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     if pid is not None:
         return [Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}"), *found]
     own = [record for record in records if record.owner == config.email]
-    waiting = sum(r.state is JobState.QUEUED and not {"*", r.submitter} & paused for r in own)
+    waiting = sum(r.state is JobState.QUEUED and r.blocked is None and not {"*", r.submitter} & paused for r in own)
     home.ledger.refresh()
     started = len(home.ledger.unfinished())
     told = "none serves this datasite now"
@@ -301,8 +314,7 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     if unreadable:
         first = unreadable[0]
         found = [Check("jobs", ok=None, told=f"{found[0].told}: {first.place}: {first.problem}")]
-    for record, reason in _aside(records, config, home):
-        found.append(Check("set aside", ok=None, told=f"{record.place} is not started: {reason}"))
+    found += _blocked(records, config, home)
     older = sum(record.older for record in records)
     if older:
         told = f"{older} jobs are of the older layout: they carry no seals, so what they say is not proven"
@@ -316,12 +328,35 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     return found
 
 
-def _aside(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[tuple[JobRecord, str]]:
-    for record in records:
-        if record.owner == config.email and record.state is JobState.QUEUED and home.exists:
-            reason = home.aside(record.id)
-            if reason is not None:
-                yield record, reason
+def _blocked(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[Check]:
+    """One check for each approved job that cannot start, with the reason that the runner recorded."""
+    own = [r for r in records if r.owner == config.email and r.blocked is not None and r.state is JobState.QUEUED]
+    for record in own[:_BLOCKED_SHOWN]:
+        known = home.blocked(record.id)
+        if known is not None:
+            told = f"{record.place} is approved and cannot start ({known.category}): {known.reason}"
+            advice = f"The runner tries again; to give it up: syft-job reject '{record.place}' --reason TEXT"
+            yield Check("blocked", ok=None, told=told, advice=advice)
+    if len(own) > _BLOCKED_SHOWN:
+        told = f"{len(own) - _BLOCKED_SHOWN} more approved jobs cannot start"
+        yield Check("blocked", ok=None, told=told, advice="syft-job list shows them; syft-job show JOB says why")
+
+
+def _locale(config: SyftJobConfig, home: Home) -> list[Check]:
+    """A finding where the locale is not UTF-8 and names need it."""
+    encoding, names = locale.getencoding(), sys.getfilesystemencoding()
+    is_utf8 = encoding.lower().replace("-", "") == "utf8" and names.lower() == "utf-8"
+    needs = [str(path) for path in (config.syftbox_folder, home.path) if not str(path).isascii()]
+    if is_utf8 or (not needs and names.lower() == "utf-8"):
+        return []
+    told = f"the locale's encoding is {encoding}"
+    if names.lower() == "utf-8":
+        told += "; names on disk are read as UTF-8 all the same, and what a terminal lacks is written in ASCII"
+        return [Check("locale", ok=None, told=told, advice="A UTF-8 locale shows everything: LC_ALL=C.UTF-8")]
+    if needs:
+        told += f", and {needs[0]} needs UTF-8"
+    advice = "Use a UTF-8 locale (LC_ALL=C.UTF-8), or start Python with -X utf8, as the command line does by itself."
+    return [Check("locale", ok=None if not needs else False, told=told, advice=advice)]
 
 
 def _own(config: SyftJobConfig) -> tuple[str, ...]:

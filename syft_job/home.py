@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from . import disk
+from .blocked import Blocked
 from .codec import dump, load_json
-from .errors import ConfigError, RunnerBusy, StoreError, UnreadableJob
+from .errors import BlockedCategory, ConfigError, RunnerBusy, StoreError, UnreadableJob
 from .keyring import Keyring
 from .keys import Chain
 from .ledger import Ledger
@@ -182,7 +183,7 @@ class Home:
             return "it was made on another machine"
         if said.get("inode") != self.path.stat().st_ino:
             return "it is a copy, or was restored from one"
-        if said.get("root") != str(self.root.resolve()):
+        if said.get("root") != _path_text(self.root.resolve()):
             return f"it serves the folder {said.get('root')}"
         return self.ledger.why_older()
 
@@ -416,19 +417,24 @@ class Home:
 
     def aside(self, job: str) -> str | None:
         """Why the runner does not start an approved submission, in its words; None where nothing is in the way."""
+        found = self.blocked(job)
+        return None if found is None else found.reason
+
+    def blocked(self, job: str) -> Blocked | None:
+        """Why the runner could not start an approved submission when it last tried; None where nothing prevents it."""
         try:
-            return (self.path / "aside" / job).read_text("utf-8").strip()
+            return Blocked.from_text((self.path / "aside" / job).read_text("utf-8").strip())
         except FileNotFoundError:
             return None
 
-    def say_aside(self, job: str, reason: str | None) -> None:
+    def say_aside(self, job: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER) -> None:
         """Remember, or with None forget, why a submission is not started."""
         disk.make_directory(self.path / "aside", mode=0o700)
         with disk.directory(self.path / "aside") as opened:
             if reason is None:
                 disk.remove(opened, job)
             else:
-                disk.put(opened, job, reason.encode() + b"\n", mode=0o600)
+                disk.put(opened, job, Blocked(category, reason).to_text().encode() + b"\n", mode=0o600)
 
     def paused(self) -> frozenset[str]:
         """Whose approved jobs are not started for the time being; ``"*"`` is everybody's."""
@@ -459,11 +465,16 @@ class Home:
             "epoch": secrets.token_hex(16),
             "machine": _machine(),
             "inode": self.path.stat().st_ino,
-            "root": str(self.root.resolve()),
+            "root": _path_text(self.root.resolve()),
             "owner": self.email,
         }
         with disk.directory(self.path) as opened:
             disk.put(opened, "home.json", dump(said), mode=0o600)
+
+
+def _path_text(path: Path) -> str:
+    """The path as text that does not depend on the locale: its bytes read as UTF-8, others written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 _homes: dict[tuple[Path, Path], Home] = {}

@@ -134,7 +134,15 @@ class JobInfo:
     def findings(self) -> tuple[str, ...]:
         """What one should know about this job, one sentence each."""
         record = self.record
-        return (*(() if not record.problem else (record.problem,)), *record.findings)
+        return (*(() if not record.problem else (record.problem,)), *record.missing, *record.findings)
+
+    @property
+    def reason(self) -> str:
+        """Why the job was rejected, cancelled or withdrawn; empty where it was not, or where no reason was given."""
+        record = self.record
+        if record.reason.endswith("…"):  # a record holds the beginning only
+            return self._look().reason
+        return results.reason_of(self.client.viewer, record)
 
     @property
     def returncode(self) -> int | None:
@@ -342,7 +350,10 @@ class JobInfo:
                     return record.state
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise JobTimeoutError(f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on.")
+                    raise JobTimeoutError(
+                        f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on."
+                        f" Now {text.waits_for(record)}."
+                    )
                 if not is_new_there:
                     watch.wait(at_most=left)
                     watch.moved()

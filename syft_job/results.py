@@ -46,7 +46,7 @@ MISHAPS = {
 }
 """What the ledger's line about an end may tell besides, in words."""
 
-_ORDER = ("approved", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
+_ORDER = ("approved", "blocked", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
 """In which order the hands speak within one attempt; the times of `done` are too coarse to tell."""
 
 
@@ -214,6 +214,19 @@ class Results:
         return entry.size in (-1, found.st_size)
 
 
+def reason_of(viewer: Viewer, record: JobRecord) -> str:
+    """Why a job was rejected, cancelled or withdrawn, in the words of the one who did it; empty where none were given.
+
+    The owner's own words are read from the ledger, because a listing does not open the markers that it vouches for.
+    """
+    event = {JobState.REJECTED: "reject", JobState.CANCELLED: "cancel"}.get(record.state)
+    if event is None or record.standing.withdrawn or not viewer.owns(record.place):
+        return record.reason
+    lines = [line for line in viewer.home.ledger.lines(record.id) if line.event == event]
+    reason = lines[-1].said.get("mark", {}).get("reason") if lines else None
+    return reason if isinstance(reason, str) else ""
+
+
 def history(viewer: Viewer, look: Look) -> list[Said]:
     """What was said of a submission, oldest first: from the ledger for its owner, from the markers for others."""
     record = look.record
@@ -288,7 +301,7 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
     outcome = line.get("outcome") or mark.get("outcome")
     if outcome:
         parts.append(JobState(outcome).value.replace("_", " "))
-    for key in ("by", "method", "reason", "sandbox", "returncode"):
+    for key in ("by", "method", "reason", "category", "sandbox", "returncode"):
         value = line.get(key, mark.get(key))
         if value not in (None, ""):
             parts.append(f"{key} {value}")

@@ -13,7 +13,7 @@ from syft_job.place import Place
 from syft_job.release import Grants
 from syft_job.viewer import Viewer
 
-from .laying import Turn, are_forgotten, publish_deposit, telling
+from .laying import Turn, are_forgotten, publish_deposit, telling, unblock
 from .putting_back import put_back
 from .turns import turn
 
@@ -48,6 +48,7 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
         )
         with telling(now, "deposit"):
             publish_deposit(viewer, now)
+            unblock(viewer, now)
             if promised:
                 release.publish(viewer, now.look, promised)
         return place.under(viewer.home.root) / OUTPUTS / source.name

@@ -8,7 +8,7 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 from .below import is_directory, list_names, open_plain, status_of
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
-from .looking import CHUNK, is_full, kind_of, look, read
+from .looking import CHUNK, is_full, is_hole, kind_of, look, read
 from .modes import PASSABLE
 from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
 from .places import directory, make_directory, make_new_directory, sync
@@ -36,6 +36,7 @@ __all__ = [
     "in_words",
     "is_directory",
     "is_full",
+    "is_hole",
     "is_temporary",
     "kind_of",
     "list_names",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -66,6 +67,26 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         raise trouble(f"read {path_words(place, name)}", error) from error
     finally:
         os.close(descriptor)
+
+
+def is_hole(place: int, name: str) -> bool:
+    """Return True if the plain file ``name`` holds no data on this disk: one hole from its beginning to its end.
+
+    False where the file system cannot tell, and where it is no plain file any more.
+    """
+    try:
+        descriptor = os.open(name, READ, dir_fd=place)
+    except OSError:
+        return False  # whoever reads it says why it cannot be opened
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        os.lseek(descriptor, 0, os.SEEK_DATA)
+    except OSError as error:
+        return error.errno == errno.ENXIO
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def is_full(path: Path) -> bool:

@@ -8,7 +8,7 @@ from syft_job import acl, acts, disk, spec
 from syft_job.backends.base import Command, JobHandle
 from syft_job.backends.shell import ShellJob, this_host
 from syft_job.config import SyftJobConfig
-from syft_job.errors import NotStarted
+from syft_job.errors import BlockedCategory, NotStarted
 from syft_job.folder import Look
 from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
 from syft_job.sandboxes import Workspace, clean_env
@@ -34,7 +34,9 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
     if asked is not None and asked.datasets:
         raise NotStarted(f"it needs the data {', '.join(asked.datasets)}, and this version provides none to jobs")
     if config.require_sandbox and not terms.is_contained:
-        raise NotStarted("a sandbox is required and this host has none; see syft-job doctor")
+        raise NotStarted(
+            "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
+        )
     _refuse_open_folder(attempt, config)
     workspaces.copy_in(attempt, look)
     digest = look.record.digest
