@@ -102,7 +102,7 @@ class CurrentTerms:
 
     Args:
         config: what the owner set.
-        retry_after: seconds after which terms under which something cannot start are found again.
+        retry_after: seconds after which terms are found again that lack a sandbox or an interpreter.
     """
 
     def __init__(self, config: SyftJobConfig, retry_after: float) -> None:
@@ -125,7 +125,8 @@ class CurrentTerms:
             NotStarted: jobs were contained and cannot be any more.
         """
         state = sandboxes.host_state()
-        is_incomplete = self._problem is not None or self.terms.interpreter is None
+        is_bare = self._config.sandbox == "auto" and not self.terms.is_contained
+        is_incomplete = is_bare or self._problem is not None or self.terms.interpreter is None
         is_due = is_incomplete and time.monotonic() - self._found_at >= self._retry_after
         if state != self._host_state or is_due or self._is_doubtful:
             sandboxes.forget_findings()

@@ -19,7 +19,7 @@ from syft_job.limits import EVERY, kernel_argv
 
 from . import host, interpreters, mounts
 from .base import STANDARD_PATH, Containment, Workspace, environment
-from .protected import places_of_user, refuse_system_folders, why_not_bound
+from .protected import ProtectedPlace, places_of_user, refuse_system_folders, why_not_bound, why_not_inside
 
 INSIDE: Final = Path("/job")
 """Where the workspace lies for a job in a sandbox, so that no path of the owner's machine is told to anybody."""
@@ -132,14 +132,29 @@ class Bubblewrap:
         for path in workspace.readable:
             if reason := why_not_bound(path, places, is_interpreter=False):
                 raise ConfigError(f"The data {path} cannot be shown to jobs: {reason}.")
-            wanted += mounts.along(path)
+            wanted += self._data(path, places)
         if workspace.interpreter is not None:
             wanted += interpreters.inspect(workspace.interpreter, places, self.dropped_uid).mounts
-        wanted += [mounts.Mask(self._reachable(place.path)) for place in places]
+        bound = {mount.path for mount in (*host.system(), *wanted) if isinstance(mount, mounts.Bind)}
+        wanted += [
+            mounts.Mask(self._reachable(place.path))
+            for place in places
+            if place.path in bound or not bound.isdisjoint(place.path.parents)
+        ]
         ordered = mounts.ordered(wanted, beneath=host.system())
         masked = [str(mount.path) for mount in ordered if isinstance(mount, mounts.Mask)]
         closed = [part for path in masked for part in ("--remount-ro", path)]
         return [*mounts.options(ordered), *closed]
+
+    @staticmethod
+    def _data(path: Path, places: tuple[ProtectedPlace, ...]) -> list[mounts.Mount]:
+        """What shows declared data. A link in the shared folder is not followed: a submitter may have made it."""
+        found = mounts.along(path)
+        for mount in found:
+            is_link = isinstance(mount, mounts.Link)
+            if is_link and (reason := why_not_inside(mount.path, places, is_interpreter=True)):
+                raise ConfigError(f"The data {path} cannot be shown to jobs: a symbolic link on its way, {reason}.")
+        return found
 
     def _reachable(self, path: Path) -> Path:
         """The path, or its first directory that the user of jobs cannot pass: nothing can be mounted below that."""

@@ -146,10 +146,13 @@ def _probe(user: str) -> tuple[Bubblewrap | None, str | None]:
 
 def host_state() -> Hashable:
     """Return what decides whether bubblewrap works here, as far as that can be read without starting it."""
-    programs = []
+    programs: list[Hashable] = []
     for name in ("bwrap", "setpriv"):
-        path = shutil.which(name, path=host.TOOLS)
-        found = None if path is None else os.stat(path)
+        try:
+            path = shutil.which(name, path=host.TOOLS)
+            found = None if path is None else os.stat(path)
+        except FileNotFoundError:  # it was removed between the two calls
+            found = None
         programs.append(found and (path, found.st_dev, found.st_ino, found.st_mtime_ns))
     return (*programs, namespaces.switches())
 

@@ -80,8 +80,8 @@ def _inspect(
     program: Path, places: tuple[ProtectedPlace, ...], untrusted: int | None, _state: tuple[object, ...]
 ) -> Interpreter:
     refuse_program(program, places, untrusted)
-    chain = along(program)
-    if not _environments(program, Path("/")) and all(is_system(mount.path, places) for mount in chain):
+    is_other = str(program) != sys.executable  # to ask this one costs nothing
+    if is_other and not _environments(program, Path("/")) and _is_of_system(program, places):
         return Interpreter(program, ())
     answer = _ask(program)
     needed = [program, Path(answer["base_executable"]), *map(Path, answer["library_folders"])]
@@ -95,6 +95,10 @@ def _inspect(
         mounts |= dict.fromkeys(along(path))
     _refuse(mounts, places, untrusted)
     return Interpreter(program, tuple(mounts))
+
+
+def _is_of_system(program: Path, places: tuple[ProtectedPlace, ...]) -> bool:
+    return all(is_system(mount.path, places) for mount in along(program))
 
 
 def _ask(program: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,9 @@ from syft_job import home as homes
 from syft_job.errors import ConfigError
 from syft_job.home import Home
 
+_LOCATING_VARIABLES: Final = (
+    "HOME", "SYFT_JOB_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME",
+)  # fmt: skip
 SYSTEM_FOLDERS: Final = ("/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64")
 """What each sandbox shows: a protected place cannot be one of these, nor contain one."""
 
@@ -40,12 +44,22 @@ class ProtectedPlace:
 def places_of_user() -> tuple[ProtectedPlace, ...]:
     """Return what is protected for each job of this user, whichever datasite it belongs to.
 
-    The home directory ``/``, which services have that were given none, protects nothing.
+    The home directory ``/``, which services have that were given none, protects nothing. Links on the way to a place
+    are resolved once per process and setting.
     """
+    return _places_of_user(os.geteuid(), tuple(os.environ.get(name) for name in _LOCATING_VARIABLES))
+
+
+@lru_cache(maxsize=16)
+def _places_of_user(_uid: int, _variables: tuple[str | None, ...]) -> tuple[ProtectedPlace, ...]:
     directories = {os.path.realpath(os.path.expanduser("~")), os.path.realpath(_registered_home())}
     places = [
         ProtectedPlace(Path(directory), "the home directory", may_hold_data=True, may_hold_interpreter=True)
         for directory in sorted(directories - {"/"})
+    ]
+    places += [
+        ProtectedPlace(_real(folder), "a folder of this user's data", may_hold_data=True, may_hold_interpreter=True)
+        for folder in homes.user_folders()
     ]
     places.append(ProtectedPlace(_real(homes.homes()), "the folder of all homes"))
     places.append(ProtectedPlace(_real(homes.witnesses()), "the folder of ledger checkpoints"))
@@ -62,6 +76,7 @@ def places_of(home: Home) -> tuple[ProtectedPlace, ...]:
     return (*places_of_user(), *own)
 
 
+@lru_cache(maxsize=16)
 def refuse_system_folders(places: tuple[ProtectedPlace, ...]) -> None:
     """Return if the system's programs can be shown without showing a protected place.
 

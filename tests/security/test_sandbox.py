@@ -195,6 +195,16 @@ def test_32_an_environment_around_the_home_is_refused_by_name(user_home: Path, w
         refused(people, program, str(user_home / ".local"), "contains the")
 
 
+def test_32_an_environment_around_the_users_other_data_is_refused_wherever_the_home_is(
+    user_home: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("XDG_DATA_HOME")
+    subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", user_home / ".local"], check=True)
+    program = user_home / ".local" / "bin" / "python"
+    with TwoPeople(work_dir / "two", sandbox="bubblewrap", python=program) as people:
+        refused(people, program, "contains a folder of this user's data")
+
+
 def test_32_an_environment_that_is_the_home_directory_is_refused_by_name(user_home: Path):
     subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", user_home], check=True)
     program = user_home / "bin" / "python"
@@ -272,6 +282,17 @@ def test_32_data_inside_a_home_is_refused(work_dir: Path):
         workspace = Workspace(work_dir, (people.owner.home.path / "held",), None, protected)
         with pytest.raises(ConfigError, match="is inside"):
             sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
+
+
+def test_32_a_link_in_the_shared_folder_is_not_followed_to_data(work_dir: Path):
+    with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
+        link = people.root / "ada@example.org" / "data"
+        link.symlink_to("/srv")
+        protected = terms_of(people.owner.config).protected
+        with pytest.raises(ConfigError, match="symbolic link"):
+            sandboxes.by_name("bubblewrap")(
+                Command(argv=("true",), env={}), Workspace(work_dir, (link,), None, protected)
+            )
 
 
 def test_32_data_in_the_owners_datasite_is_shown_and_nothing_beside_it(work_dir: Path):
