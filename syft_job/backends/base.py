@@ -41,6 +41,8 @@ class Command:
     backend writes them, each with a NUL after it, to a file without a name, and puts the number of its descriptor where
     `PRIVATE_FD` stands in ``argv`` (as ``bwrap --args FD`` reads them).
     ``contained`` says that no process can outlive the first one (a process namespace), so nobody has to look for them.
+    That process must be the sandbox's own: it writes a line to the descriptor 8 before it starts the job, and without
+    that line the sandbox counts as failed.
     """
 
     argv: tuple[str, ...]

@@ -65,7 +65,7 @@ class Verdict:
     @property
     def succeeded(self) -> bool:
         """Whether the command ended by itself and said 0."""
-        return self.returncode == 0 and not (self.timed_out or self.cancelled or self.too_big)
+        return self.returncode == 0 and not (self.timed_out or self.cancelled or self.too_big or self.sandbox_failed)
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -325,7 +325,8 @@ class ShellJob(JobABC):
             return _result(
                 handle, JobStatus.FINISHED_UNKNOWN, {"reason": "neither a process nor a return code is left"}
             )
-        succeeded = said["returncode"] == 0 and not (said["timed_out"] or said["cancelled"] or said["too_big"])
+        failures = ("timed_out", "cancelled", "too_big", "sandbox_failed")
+        succeeded = said["returncode"] == 0 and not any(said[name] for name in failures)
         return _result(handle, JobStatus.SUCCESSFUL if succeeded else JobStatus.FAILED, said)
 
     def _cancel(self, handle: JobHandle) -> None:
@@ -373,7 +374,7 @@ def _evidence(handle: JobHandle, *, or_part: bool = False) -> dict[str, Any] | N
             "returncode", "timed_out", "cancelled", "too_big", "sandbox_failed", "log_cut", "left_behind",
             "started_at", "ended_at",
         )  # fmt: skip
-        unsaid = {"timed_out": False, "cancelled": False, "too_big": False}
+        unsaid = {"timed_out": False, "cancelled": False, "too_big": False, "sandbox_failed": False}
         return unsaid | {name: handle.metadata[name] for name in known if name in handle.metadata}
     path = handle.metadata.get("verdict")
     said = None if path is None else read_verdict(Path(path), or_part=or_part)

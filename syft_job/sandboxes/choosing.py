@@ -167,7 +167,7 @@ def _probe_once(user: str, _uid: int, _state: Hashable) -> tuple[Bubblewrap | No
     for modern in (True, False):
         sandbox = Bubblewrap(user, modern=modern)
         try:
-            reason = _try(sandbox, ("/bin/true",), Workspace(root=Path("/usr")))
+            reason = _try(sandbox, ("/bin/echo", "inside"), Workspace(root=Path("/usr")), output=b"inside")
         except ConfigError as error:
             return None, str(error)
         if reason is None:
@@ -178,7 +178,7 @@ def _probe_once(user: str, _uid: int, _state: Hashable) -> tuple[Bubblewrap | No
     return None, f"it does not work here ({reason}). Are unprivileged user namespaces forbidden?"
 
 
-def _try(sandbox: Sandbox, argv: tuple[str, ...], workspace: Workspace, output: bytes = b"") -> str | None:
+def _try(sandbox: Sandbox, argv: tuple[str, ...], workspace: Workspace, output: bytes) -> str | None:
     """Why that command does not run in the sandbox and print ``output``; None if it does."""
     command = sandbox(Command(argv=argv, env={}), workspace)
     try:
@@ -192,4 +192,4 @@ def _try(sandbox: Sandbox, argv: tuple[str, ...], workspace: Workspace, output: 
     said = done.stderr.decode("utf-8", errors="replace").strip().rpartition("\n")[2]
     if done.returncode != 0:
         return said or f"return code {done.returncode}"
-    return None if done.stdout.strip() == output else f"it is no Python 3: it printed {done.stdout[:80]!r}"
+    return None if done.stdout.strip() == output else f"it printed {done.stdout[:80]!r} instead of {output!r}"

@@ -62,17 +62,17 @@ def refuse_program(program: Path, places: tuple[ProtectedPlace, ...], untrusted:
         ConfigError: it is missing, cannot be executed, is a script, or is where others can write.
     """
     try:
+        _refuse(along(program), places, untrusted)
+        if not program.is_file():  # to open a named pipe would wait for a writer
+            raise ConfigError(f"{program} is no program: it is not a file.")
         with program.open("rb") as file:
             start = file.read(2)
-    except FileNotFoundError:
-        raise ConfigError(f"{program} does not exist.") from None
     except OSError as error:
         raise ConfigError(f"{program} cannot be read: {error.strerror}.") from error
     if not os.access(program, os.X_OK):
         raise ConfigError(f"{program} is no program: it is not executable.")
     if start == b"#!":
         raise ConfigError(f"{program} is a script that starts another program; name that program instead.")
-    _refuse(along(program), places, untrusted)
 
 
 @lru_cache(maxsize=16)
@@ -84,6 +84,21 @@ def _inspect(
     if is_other and not _environments(program, Path("/")) and _is_of_system(program, places):
         return Interpreter(program, ())
     answer = _ask(program)
+    try:
+        mounts = _mounts_of(program, answer, places)
+        _refuse(mounts, places, untrusted)
+    except OSError as error:
+        raise ConfigError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    return Interpreter(program, tuple(mounts))
+
+
+def _mounts_of(program: Path, answer: dict[str, Any], places: tuple[ProtectedPlace, ...]) -> list[Mount]:
+    """What shows the program, its library and its environments, in the order of need.
+
+    Raises:
+        ConfigError: an environment cannot be shown.
+        OSError: a part of it cannot be read.
+    """
     needed = [program, Path(answer["base_executable"]), *map(Path, answer["library_folders"])]
     needed += [path for path in map(Path, answer["shared_libraries"]) if path.exists()]
     for prefix in _environments(program, Path(answer["base_prefix"])):
@@ -93,8 +108,7 @@ def _inspect(
     mounts: dict[Mount, None] = {}
     for path in needed:
         mounts |= dict.fromkeys(along(path))
-    _refuse(mounts, places, untrusted)
-    return Interpreter(program, tuple(mounts))
+    return list(mounts)
 
 
 def _is_of_system(program: Path, places: tuple[ProtectedPlace, ...]) -> bool:

@@ -86,8 +86,12 @@ def along(path: Path) -> list[Mount]:
         if os.path.isabs(target):
             resolved = Path("/")
         waiting += [part for part in reversed(Path(target).parts) if part not in {"/", "."}]
-    if not resolved.exists():
-        raise ConfigError(f"{resolved} does not exist.")
+    try:
+        resolved.lstat()
+    except FileNotFoundError:
+        raise ConfigError(f"{resolved} does not exist.") from None
+    except OSError as error:
+        raise ConfigError(f"{resolved} cannot be read: {error.strerror}.") from error
     return [*mounts, Bind(resolved)]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from syft_job import doctor, sandboxes
-from syft_job.backends.base import Command
+from syft_job.backends.base import Command, JobHandle, JobStatus
+from syft_job.backends.shell import ShellJob
 from syft_job.errors import ConfigError
 from syft_job.job import JobInfo
 from syft_job.lifecycle import JobState
@@ -242,6 +243,25 @@ def test_32_an_interpreter_that_everybody_can_replace_is_refused(work_dir: Path,
         program.parent.chmod(0o777)
         with pytest.raises(ConfigError, match="chmod o-w"):
             sandboxes.usable_interpreter(program)
+
+
+@pytest.mark.parametrize("sandbox", ["bare", "bubblewrap"])
+@pytest.mark.parametrize("kind", ["a named pipe", "a directory", "a script", "a loop of links", "no Python"])
+def test_32_what_is_no_interpreter_is_refused_at_once(work_dir: Path, sandbox: str, kind: str):
+    program = work_dir / "python"
+    if kind == "a named pipe":
+        os.mkfifo(program, 0o755)
+    elif kind == "a directory":
+        program.mkdir()
+    elif kind == "a script":
+        program.write_text('#!/bin/sh\nexec /usr/bin/python3 "$@"\n')
+        program.chmod(0o755)
+    elif kind == "a loop of links":
+        program.symlink_to(program)
+    else:
+        shutil.copy("/bin/true", program)
+    with pytest.raises(ConfigError, match=f"configured, {program}, cannot be used under {sandbox}"):
+        sandboxes.usable_interpreter(program, sandboxes.by_name(sandbox))
 
 
 def test_32_what_the_owner_mends_lets_the_job_start_without_a_new_runner(work_dir: Path, portable_python: Path):
@@ -477,6 +497,20 @@ def test_32_a_switch_that_allows_the_sandbox_is_not_blamed(tmp_path: Path, monke
     (tmp_path / "kernel").mkdir()
     (tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns").write_text("0\n")
     assert namespaces.why_forbidden() is None
+
+
+def test_32_a_bubblewrap_that_starts_nothing_and_reports_success_is_not_one(
+    tmp_path: Path, broken_bwrap: Callable[[], None]
+):
+    broken_bwrap()
+    (tmp_path / "tools" / "bwrap").write_text("#!/bin/sh\nexit 0\n")
+    assert "instead of b'inside'" in str(sandboxes.why_not())
+
+
+def test_32_an_attempt_without_a_sandbox_has_not_succeeded_whatever_its_exit_code(work_dir: Path):
+    handle = ShellJob(detach=False).submit(Command(argv=("/bin/true",), contained=True))
+    assert isinstance(handle, JobHandle)
+    assert ShellJob().status(handle).status is JobStatus.FAILED
 
 
 @pytest.mark.parametrize("choice", ["auto", "bubblewrap"])
