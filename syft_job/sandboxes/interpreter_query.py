@@ -1,4 +1,4 @@
-"""What a Python says of itself. The interpreter in question runs this file, so it uses what each Python 3 has.
+"""What a Python says of itself. The interpreter in question runs this file: it uses what each Python has from 3.7 on.
 
 It reads no module of this project and no site packages: `python -I -S interpreter_query.py`.
 """

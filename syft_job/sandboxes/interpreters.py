@@ -50,7 +50,7 @@ def inspect(program: Path, places: tuple[ProtectedPlace, ...], untrusted: int | 
         untrusted: the user that jobs run as, where that is another one; nothing may belong to that user.
 
     Raises:
-        ConfigError: it is no Python 3, cannot be asked, or must not be used; the message says why.
+        ConfigError: it is no Python from 3.7 on, cannot be asked, or must not be used; the message says why.
     """
     return _inspect(program, places, untrusted, state_of(program))
 
@@ -119,7 +119,7 @@ def _ask(program: Path) -> dict[str, Any]:
     """What the interpreter says of itself; the one that runs this is not started again.
 
     Raises:
-        ConfigError: it does not answer as a Python 3 does.
+        ConfigError: it does not answer as a Python from 3.7 on does.
     """
     if str(program) == sys.executable:
         return interpreter_query.describe()
@@ -135,8 +135,10 @@ def _ask(program: Path) -> dict[str, Any]:
         if not isinstance(answer, dict) or not interpreter_query.describe().keys() <= answer.keys():
             raise ValueError("it answers something else")
     except ValueError:
-        last = done.stderr.decode("utf-8", errors="replace").strip().rpartition("\n")[2]
-        raise ConfigError(f"{program} is no Python 3 that works: {last or 'it does not answer as one'}.") from None
+        last = done.stderr.decode("utf-8", errors="replace").strip(" \n.").rpartition("\n")[2]
+        raise ConfigError(
+            f"{program} is no Python 3.7 or later that works: {last or 'it does not answer as one'}."
+        ) from None
     return answer
 
 
