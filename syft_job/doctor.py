@@ -264,12 +264,12 @@ def _sandbox(config: SyftJobConfig) -> list[Check]:
     from .runner.terms import terms_of
 
     terms = terms_of(config)
-    told = " ".join((*terms.conditions[:1], *terms.warnings))
-    advice = "" if terms.is_contained else "Install bubblewrap, and run jobs of people whom you trust only."
+    told = " ".join((*terms.conditions[:1], *terms.sandbox_warnings))
+    advice = "" if terms.is_contained else "Until bubblewrap works, run jobs of people whom you trust only."
     found = [Check("sandbox", ok=terms.is_contained, told=told, advice=advice)]
     if terms.interpreter is None:
-        advice = "Install Python 3, or name one in the profile: python = '/path'."
-        found.append(Check("interpreter", ok=False, told="there is none for Python jobs", advice=advice))
+        told = f"Python jobs cannot start. {terms.interpreter_problem}"
+        found.append(Check("interpreter", ok=False, told=told))
     else:
         found.append(Check("interpreter", ok=True, told=str(terms.interpreter)))
     return found

@@ -506,6 +506,19 @@ def config_folder() -> Path:
     return Path(platformdirs.user_config_dir("syft_job", appauthor=False))
 
 
+def user_folders() -> tuple[Path, ...]:
+    """The folders in which this user's programs keep data, settings, state and caches; homes are there by default."""
+    import platformdirs
+
+    found = (
+        platformdirs.user_data_dir(),
+        platformdirs.user_config_dir(),
+        platformdirs.user_state_dir(),
+        platformdirs.user_cache_dir(),
+    )
+    return tuple(Path(folder) for folder in found)
+
+
 def paused_words(paused: frozenset[str]) -> str:
     """Who is paused, in a few words."""
     who = "everybody" if "*" in paused else ", ".join(sorted(paused))

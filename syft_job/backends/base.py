@@ -25,6 +25,9 @@ from syft_job.limits import Limits
 ENTRY_POINTS: Final = "syft_job.backends"
 """Third parties register a backend, or the module that holds it, in this group; the entry's name is the short name."""
 
+PRIVATE_FD: Final = "{private-fd}"
+"""Stands in a command's ``argv`` for the descriptor on which its ``private_argv`` are read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -34,7 +37,12 @@ class Command:
     and nowhere where it does not. ``claim`` is created exclusively before anything else happens, and whoever finds it
     there does nothing; ``verdict`` is written last. Without these two a backend keeps them in a place of its own.
     ``results`` is a directory whose files survive a power cut wherever the verdict does.
+    ``private_argv`` are arguments that no other user of the machine may read, so they stand in no command line: the
+    backend writes them, each with a NUL after it, to a file without a name, and puts the number of its descriptor where
+    `PRIVATE_FD` stands in ``argv`` (as ``bwrap --args FD`` reads them).
     ``contained`` says that no process can outlive the first one (a process namespace), so nobody has to look for them.
+    That process must be the sandbox's own: it writes a line to the descriptor 8 before it starts the job, and without
+    that line the sandbox counts as failed.
     """
 
     argv: tuple[str, ...]
@@ -48,6 +56,7 @@ class Command:
     results: Path | None = None
     label: str = ""
     contained: bool = False
+    private_argv: tuple[str, ...] = ()
 
 
 @runtime_checkable

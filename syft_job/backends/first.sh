@@ -5,7 +5,11 @@
 # The kernel ends the sandbox when its supervisor ends, but not if that happened in the instant before it was told to. So
 # it is asked once more here: the pipe 7 is at its end when the supervisor is gone, and has nothing to read while it lives.
 if dd iflag=nonblock bs=1 count=1 <&7; then exit 69; fi >/dev/null 2>&1
-{ exec 7<&-; } 2>/dev/null
+# The supervisor hears on the pipe 8 that the sandbox is set up; the command finds neither pipe.
+{
+    echo >&8
+    exec 7<&- 8>&-
+} 2>/dev/null
 trap 'kill -TERM -1' TERM
 case $1 in *=*) set -- /usr/bin/setsid -- "$@" ;; esac
 /usr/bin/env --default-signal=HUP,INT,QUIT "$@" &

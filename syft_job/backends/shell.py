@@ -23,6 +23,7 @@ from syft_job.errors import Issue, SchedulerError, StoreError
 from syft_job.limits import kernel_argv
 
 from .base import CliCommand, Command, JobABC, JobDryRun, JobHandle, JobStatus, JobStatusResult
+from .private_argv import handed_over
 
 PROGRAM: Final = "syft-job"
 """What a `CliCommand` that names no executable is a subcommand of."""
@@ -47,7 +48,8 @@ class Verdict:
     """How an attempt ended. ``returncode`` is 128 + signal where a signal ended it, as in every shell.
 
     ``timed_out``, ``cancelled`` and ``too_big`` say why the supervisor ended it, ``log_cut`` that not all that was
-    printed is kept, ``left_behind`` that processes of it live on which left its session (only without a sandbox).
+    printed is kept, ``left_behind`` that processes of it live on which left its session (only without a sandbox),
+    ``sandbox_failed`` that its sandbox could not be set up, so that the command was never started.
     """
 
     returncode: int
@@ -58,11 +60,12 @@ class Verdict:
     started_at: datetime
     ended_at: datetime
     too_big: bool = False
+    sandbox_failed: bool = False
 
     @property
     def succeeded(self) -> bool:
         """Whether the command ended by itself and said 0."""
-        return self.returncode == 0 and not (self.timed_out or self.cancelled or self.too_big)
+        return self.returncode == 0 and not (self.timed_out or self.cancelled or self.too_big or self.sandbox_failed)
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -105,7 +108,8 @@ def read_verdict(path: Path, *, or_part: bool = False) -> Verdict | None:
     try:
         said = json.loads(text)
         flags = {name: said[name] for name in ("timed_out", "cancelled", "log_cut", "left_behind")}
-        flags["too_big"] = said.get("too_big", False)  # a supervisor of an earlier version does not say it
+        for name in ("too_big", "sandbox_failed"):  # a supervisor of an earlier version does not write them
+            flags[name] = said.get(name, False)
         if type(said["returncode"]) is not int or not all(type(flag) is bool for flag in flags.values()):
             raise TypeError("wrong type")
         ended = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -205,7 +209,7 @@ class ShellJob(JobABC):
             issues.append(Issue("missing_directory", "There is no such working directory.", cwd=plain.cwd))
         if not plain.argv:
             return [*issues, Issue("empty_command", "There is nothing to start.")]
-        texts = [*plain.argv, *(plain.env or {}), *(plain.env or {}).values()]
+        texts = [*plain.argv, *plain.private_argv, *(plain.env or {}), *(plain.env or {}).values()]
         if any("\0" in text for text in texts) or any("=" in name or not name for name in plain.env or {}):
             return [*issues, Issue("unusable_text", "An argument or a variable holds what no process can be given.")]
         if self._executable(plain) is None:
@@ -248,7 +252,7 @@ class ShellJob(JobABC):
 
     def _start(self, command: Command, claim: Path, verdict: Path) -> JobHandle:
         limits = command.limits
-        arguments = [
+        supervisor = [
             _SHELL,
             str(SUPERVISOR),
             str(claim.absolute()),
@@ -261,19 +265,20 @@ class ShellJob(JobABC):
             "-" if limits.log_bytes is None else str(int(limits.log_bytes) // 512),
             "yes" if command.contained else "no",
             "-" if limits.disk_bytes is None else str(int(limits.disk_bytes) // 1024),
-            *command.argv,
         ]
         output = subprocess.DEVNULL if self.detach else None
         try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=command.cwd,
-                env=None if command.env is None else dict(command.env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            with handed_over(command) as started:
+                process = subprocess.Popen(
+                    [*supervisor, *started.argv],
+                    cwd=command.cwd,
+                    env=None if command.env is None else dict(command.env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    pass_fds=started.pass_fds,
+                )
         except OSError as error:
             raise SchedulerError(f"The supervisor could not be started: {error}.") from error
         _ours[process.pid] = process
@@ -320,7 +325,8 @@ class ShellJob(JobABC):
             return _result(
                 handle, JobStatus.FINISHED_UNKNOWN, {"reason": "neither a process nor a return code is left"}
             )
-        succeeded = said["returncode"] == 0 and not (said["timed_out"] or said["cancelled"] or said["too_big"])
+        failures = ("timed_out", "cancelled", "too_big", "sandbox_failed")
+        succeeded = said["returncode"] == 0 and not any(said[name] for name in failures)
         return _result(handle, JobStatus.SUCCESSFUL if succeeded else JobStatus.FAILED, said)
 
     def _cancel(self, handle: JobHandle) -> None:
@@ -364,8 +370,11 @@ class ShellJob(JobABC):
 def _evidence(handle: JobHandle, *, or_part: bool = False) -> dict[str, Any] | None:
     """What is known about the end: from the handle of a call that waited, else from the verdict."""
     if "returncode" in handle.metadata:
-        known = ("returncode", "timed_out", "cancelled", "too_big", "log_cut", "left_behind", "started_at", "ended_at")
-        unsaid = {"timed_out": False, "cancelled": False, "too_big": False}
+        known = (
+            "returncode", "timed_out", "cancelled", "too_big", "sandbox_failed", "log_cut", "left_behind",
+            "started_at", "ended_at",
+        )  # fmt: skip
+        unsaid = {"timed_out": False, "cancelled": False, "too_big": False, "sandbox_failed": False}
         return unsaid | {name: handle.metadata[name] for name in known if name in handle.metadata}
     path = handle.metadata.get("verdict")
     said = None if path is None else read_verdict(Path(path), or_part=or_part)
@@ -391,6 +400,7 @@ def _detail(verdict: Verdict) -> dict[str, Any]:
         "timed_out": verdict.timed_out,
         "cancelled": verdict.cancelled,
         "too_big": verdict.too_big,
+        "sandbox_failed": verdict.sandbox_failed,
         "log_cut": verdict.log_cut,
         "left_behind": verdict.left_behind,
         "started_at": verdict.started_at.isoformat(),

@@ -15,7 +15,8 @@
 #   BLOCKS     units of 512 bytes that are kept of each stream ("-": all)
 #   CONTAINED  "yes" where no process outlives the first one (a process namespace, whose first process passes SIGTERM
 #              on); then nobody looks for what was left behind. That first process finds the pipe 7, at its end once the
-#              supervisor is gone
+#              supervisor is gone, and writes a line to 8 before the command starts. Where that line is missing at the
+#              end, the sandbox failed and nothing of the job ran: the verdict has "sandbox_failed": true
 #   DISK       KiB that the folder of VERDICT may hold, all that lies in it counted as `du` does ("-": any amount). With
 #              more the command is killed, and so it is if a folder of it cannot be looked into
 #
@@ -304,10 +305,20 @@ say_too_big() {
         $((disk * 1024)) 'or something that could not be counted' >>"$err"
 } 2>/dev/null
 
+# check_sandbox: sets sandbox_failed to true if the sandbox ended by itself without starting the command. All who could
+# write to the pipe are gone.
+check_sandbox() {
+    sandbox_failed=false
+    [ "$contained" = yes ] && [ "$reason" = end ] || return 0
+    read -r is_set_up <&9 || sandbox_failed=true
+    [ "$sandbox_failed" = false ] || [ "$err" = - ] ||
+        printf '\n[syft-job] The sandbox could not be set up, so nothing of the job ran.\n' >>"$err"
+} 2>/dev/null
+
 # say_verdict: in one piece, and what has no end of line does not count, so that it needs no other name before.
 say_verdict() {
-    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "too_big": %s, %s}\n' \
-        "$code" "$timed_out" "$cancelled" "$too_big" \
+    printf '{"returncode": %s, "timed_out": %s, "cancelled": %s, "too_big": %s, "sandbox_failed": %s, %s}\n' \
+        "$code" "$timed_out" "$cancelled" "$too_big" "$sandbox_failed" \
         "\"log_cut\": $log_cut, \"left_behind\": $left_behind, \"seconds\": $took" >"$verdict"
 }
 
@@ -324,13 +335,15 @@ keep_verdict() {
 
 # --------------------------------------------------------------------------------------------------------------------
 
-# Three pipes without a process or a file: the reading end of an empty here-document, opened once more for writing. On
+# Four pipes without a process or a file: the reading end of an empty here-document, opened once more for writing. On
 # the third one the job is told to begin; who holds 8 is the supervisor alone, so that 7 is at its end once that is gone.
-exec 3<<OUT 4<<ERR 7<<GO
+# On the fourth a sandbox says that it is set up; only its processes are ever able to write to it.
+exec 3<<OUT 4<<ERR 7<<GO 9<<SET_UP
 OUT
 ERR
 GO
-[ -p /proc/self/fd/3 ] && [ -p /proc/self/fd/4 ] && [ -p /proc/self/fd/7 ] || exit 69
+SET_UP
+[ -p /proc/self/fd/3 ] && [ -p /proc/self/fd/4 ] && [ -p /proc/self/fd/7 ] && [ -p /proc/self/fd/9 ] || exit 69
 exec 5>/proc/self/fd/3 6>/proc/self/fd/4 8>/proc/self/fd/7
 # Who is started below gets its ends in a subshell's own redirections: those of a function would be undone later, so the
 # shell would keep a copy of each, and no reader would ever see an end.
@@ -342,7 +355,7 @@ read -r boot </proc/sys/kernel/random/boot_id
 set -C
 { printf '%s %s %s\n' "$$" "$ticks" "$boot" && written=yes || written=''; } 2>/dev/null >"$claim" || exit 75
 set +C
-sync "$claim" "${claim%/*}" 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+sync "$claim" "${claim%/*}" 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- 9<&- &
 claiming=$!
 
 trap 'stop timed_out' USR1
@@ -350,7 +363,7 @@ trap 'tell KILL' USR2
 trap 'stop too_big; tell KILL' XFSZ # no grace: it could write on
 
 if [ "$out" != - ]; then
-    (keep "$out") <&3 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+    (keep "$out") <&3 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- 9<&- &
     out_reader=$!
 else
     exec 5>&1
@@ -358,7 +371,7 @@ fi
 if [ "$err" = "$out" ]; then
     exec 6>&5
 elif [ "$err" != - ]; then
-    (keep "$err") <&4 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+    (keep "$err") <&4 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- 9<&- &
     err_reader=$!
 else
     exec 6>&2
@@ -387,7 +400,8 @@ fi
     read -r go <&7 || exit 1 # the supervisor is gone: without a watcher nothing begins
     PATH=$path
     unset PWD OLDPWD
-    [ "$contained" = yes ] || exec 7<&-
+    if [ "$contained" = yes ]; then exec 8>/proc/self/fd/9; else exec 7<&-; fi
+    exec 9<&-
     exec "$@"
 ) </dev/null >&5 2>&6 3<&- 4<&- 5>&- 6>&- 8>&- &
 job=$!
@@ -395,7 +409,7 @@ trap 'stop cancelled' TERM INT HUP
 [ -z "$early" ] || stop cancelled
 look_at_clock
 began=$now
-(watch) </dev/null >/dev/null 2>&1 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- &
+(watch) </dev/null >/dev/null 2>&1 3<&- 4<&- 5>&- 6>&- 7<&- 8>&- 9<&- &
 watcher=$!
 alone_with_8 $watcher $out_reader $err_reader
 echo >&8
@@ -421,6 +435,7 @@ seconds "$took"
 took=$seconds
 collect "$out_reader" "$out"
 collect "$err_reader" "$err"
+check_sandbox
 timed_out=false cancelled=false too_big=false
 [ "$reason" != timed_out ] || timed_out=true
 [ "$reason" != cancelled ] || cancelled=true

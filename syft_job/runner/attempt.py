@@ -84,6 +84,7 @@ def told_by(verdict: Verdict | None) -> dict[str, Any]:
         "ended_at": verdict.ended_at.isoformat(),
         "log_cut": verdict.log_cut or None,
         "too_big": verdict.too_big or None,
+        "sandbox_failed": verdict.sandbox_failed or None,
         "left_behind": verdict.left_behind or None,
     }
 

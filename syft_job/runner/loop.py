@@ -38,7 +38,7 @@ from .round import Round, may_move
 from .squares import Squares
 from .standby import Standby
 from .telling import Teller, Told, ToldAll
-from .terms import Terms, terms_of
+from .terms import CurrentTerms, Terms
 from .troubles import Troubles, errno_of
 
 POLL_SECONDS = 5.0
@@ -281,7 +281,7 @@ class JobRunner:
     @cached_property
     def _round(self) -> Round:
         """Made when it is needed first: it looks for a sandbox."""
-        terms = terms_of(self.config)
+        terms = CurrentTerms(self.config, retry_after=self.poll_interval)
         return Round(
             self.config.email,
             self.store,

@@ -27,7 +27,7 @@ from . import starting, workspace
 from .attempt import Attempt
 from .blocked import BlockedReports
 from .telling import ENDED, end_of
-from .terms import Terms
+from .terms import CurrentTerms, Terms
 
 
 class Squares:
@@ -45,13 +45,13 @@ class Squares:
         self,
         viewer: Viewer,
         config: SyftJobConfig,
-        terms: Terms,
+        terms: CurrentTerms,
         say: Callable[[str], None],
         patience: float,
     ) -> None:
         self.viewer = viewer
         self.config = config
-        self.terms = terms
+        self._terms = terms
         self._say = say
         self._blocked = BlockedReports(say)
         self._patience = patience
@@ -60,6 +60,11 @@ class Squares:
         self._tried: dict[tuple[str, int], float] = {}
         self._untold: dict[Place, None] = {}
         self._at_home = threading.Lock()
+
+    @property
+    def terms(self) -> Terms:
+        """Under what jobs run here, as it was found last."""
+        return self._terms.terms
 
     def put_right(self, place: Place) -> Look:
         """Look at a job in full; lay the owner's markers that it lacks and end what its submitter took back.
@@ -101,7 +106,7 @@ class Squares:
             return
         self._tried[record.id, record.attempt] = time.monotonic()
         try:
-            starting.start(attempt, look, self.config, self.terms)
+            starting.start(attempt, look, self.config, self._terms.at_start())
         except (InvalidTransition, FileNotFoundError, JobNotFoundError):
             raise  # it has moved on or went away, and is not blocked
         except (SyftJobError, OSError) as error:
@@ -166,7 +171,7 @@ class Squares:
         before = self._tried.get(key)
         if before is None or time.monotonic() - before >= self._patience:
             self._tried[key] = time.monotonic()
-            starting.start(attempt, look, self.config, self.terms)
+            starting.start(attempt, look, self.config, self._terms.at_start())
             if before is not None:
                 raise NotStarted(
                     "its supervisor ended without beginning it, and was started again. See whether"
@@ -227,6 +232,8 @@ class Squares:
         self._tried.pop((job, number), None)
         state = end_of(self.viewer.home, job, number, outcome)
         emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
+        if verdict is not None and verdict.sandbox_failed:
+            self._terms.doubt()
         self._say(f"{emoji} '{place.name}' from {place.submitter} {ENDED[state]}.")
         for key, words in MISHAPS.items():
             if told.get(key):

@@ -8,7 +8,7 @@ from syft_job import acl, acts, disk, spec
 from syft_job.backends.base import Command, JobHandle
 from syft_job.backends.shell import ShellJob, this_host
 from syft_job.config import SyftJobConfig
-from syft_job.errors import BlockedCategory, NotStarted
+from syft_job.errors import BlockedCategory, ConfigError, NotStarted
 from syft_job.folder import Look
 from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
 from syft_job.sandboxes import Workspace, clean_env
@@ -37,21 +37,22 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
         raise NotStarted(
             "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
         )
+    _refuse_without_interpreter(look, terms)
     _refuse_open_folder(attempt, config)
     workspaces.copy_in(attempt, look)
     digest = look.record.digest
     try:
+        command, workspace = command_for(attempt, look, config, terms)
         acts.start(attempt.viewer, attempt.place, attempt.job, digest, sandbox=terms.sandbox_name, host=this_host())
     except BaseException:
         if not attempt.viewer.home.ledger.is_under_way(attempt.job, attempt.number):
             workspaces.sweep_out(attempt)  # prepared for nothing: it may never be allowed to start
         raise
-    launch(attempt, look, config, terms)
+    launch(attempt, terms, command, workspace)
 
 
-def launch(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> None:
+def launch(attempt: Attempt, terms: Terms, command: Command, workspace: Workspace) -> None:
     """Spawn the supervisor; the attempt begins when it has made the claim."""
-    command, workspace = command_for(attempt, look, config, terms)
     terms.sandbox.prepare(workspace)
     handle = ShellJob().submit(command)
     assert isinstance(handle, JobHandle)  # noqa: S101 - not a dry run
@@ -60,9 +61,14 @@ def launch(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) ->
 
 
 def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> tuple[Command, Workspace]:
-    """What starts the attempt: its command in its sandbox, with its environment and limits."""
+    """What starts the attempt: its command in its sandbox, with its environment and limits.
+
+    Raises:
+        NotStarted: the sandbox cannot be made without showing what it must not show.
+    """
     assert look.spec is not None  # noqa: S101 - it was copied before
-    workspace = Workspace(root=attempt.workspace / JOB, interpreter=terms.interpreter)
+    interpreter = terms.interpreter if look.spec.type == "python" else None
+    workspace = Workspace(root=attempt.workspace / JOB, interpreter=interpreter, protected=terms.protected)
     extra = {
         "SYFTBOX_FOLDER": str(config.syftbox_folder),
         "SYFTBOX_EMAIL": config.email,
@@ -71,8 +77,8 @@ def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Term
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     extra |= {name: os.environ[name] for name in config.pass_environment if name in os.environ}
-    if terms.interpreter is not None:
-        extra["SYFT_JOB_PYTHON"] = str(terms.interpreter)
+    if interpreter is not None:
+        extra["SYFT_JOB_PYTHON"] = str(interpreter)
     bare = Command(
         argv=("/bin/bash", spec.RUN),
         cwd=workspace.root,
@@ -85,7 +91,17 @@ def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Term
         results=workspace.root / OUTPUTS,
         label=f"{attempt.job}.{attempt.number}",
     )
-    return terms.sandbox(bare, workspace), workspace
+    try:
+        return terms.sandbox(bare, workspace), workspace
+    except ConfigError as error:
+        raise NotStarted(f"its sandbox cannot be made. {error}", category=BlockedCategory.SANDBOX) from error
+
+
+def _refuse_without_interpreter(look: Look, terms: Terms) -> None:
+    """Refuse to start a Python job where the configured Python, or any, cannot be used."""
+    if look.spec is not None and look.spec.type == "python" and terms.interpreter is None:
+        reason = terms.interpreter_problem or "no Python was looked for"
+        raise NotStarted(f"it needs a Python. {reason}", category=BlockedCategory.INTERPRETER)
 
 
 def _refuse_open_folder(attempt: Attempt, config: SyftJobConfig) -> None:

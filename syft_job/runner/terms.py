@@ -5,26 +5,41 @@ The runner starts jobs under these terms, and review, approval and doctor show t
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from syft_job import limits, sandboxes
 from syft_job.config import SyftJobConfig
-from syft_job.errors import ConfigError
+from syft_job.errors import BlockedCategory, ConfigError, NotStarted
+from syft_job.home import Home
 from syft_job.limits import Limits
-from syft_job.sandboxes import Bare, Sandbox
+from syft_job.sandboxes import Bare, ProtectedPlace, Sandbox
 from syft_job.spec import JobSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What stands between a job and this machine, and in which words a reviewer is told so."""
+    """What stands between a job and this machine, and in which words a reviewer is told so.
+
+    ``interpreter`` is None where no Python job can start; ``interpreter_problem`` is then the reason. ``protected`` are
+    the places that no sandbox shows.
+    """
 
     sandbox: Sandbox
     interpreter: Path | None
     ceiling: Limits
     conditions: tuple[str, ...]
-    warnings: tuple[str, ...]
+    sandbox_warnings: tuple[str, ...]
+    interpreter_problem: str | None = None
+    protected: tuple[ProtectedPlace, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reviewer is warned of: of the sandbox, then of the interpreter."""
+        if self.interpreter_problem is None:
+            return self.sandbox_warnings
+        return (*self.sandbox_warnings, f"Python jobs cannot start. {self.interpreter_problem}")
 
     @property
     def sandbox_name(self) -> str:
@@ -48,12 +63,14 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
         ConfigError: the sandbox that was asked for cannot be had here.
     """
     sandbox = sandboxes.by_name(config.sandbox)
+    protected = sandboxes.places_of(Home.of(config.syftbox_folder, config.email))
     conditions, warnings = [], []
-    interpreter = None
-    try:
-        interpreter = sandboxes.usable_interpreter(config.python, sandbox)
-    except ConfigError as error:
-        warnings.append(str(error))
+    interpreter, problem = None, None
+    if asked is None or asked.type == "python":
+        try:
+            interpreter = sandboxes.usable_interpreter(config.python, sandbox, protected)
+        except ConfigError as error:
+            problem = str(error)
     held = [part for part in sandbox.contains if part.holds]
     gaps = [part for part in sandbox.contains if not part.holds]
     conditions.append(f"in the sandbox {sandbox.name}: " + " ".join(part.words for part in held))
@@ -64,10 +81,72 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
             warnings.append(f"There is no sandbox because {reason}")
     else:
         conditions += [part.words for part in gaps]
-    if interpreter is not None and (asked is None or asked.type == "python"):
+    if interpreter is not None:
         conditions.append(f"Python: {interpreter}")
     conditions += limits.words(limits_for(config, asked), sandbox.enforces)
-    return Terms(sandbox, interpreter, _ceiling(config), tuple(conditions), tuple(warnings))
+    return Terms(
+        sandbox,
+        interpreter,
+        _ceiling(config),
+        tuple(conditions),
+        tuple(warnings),
+        interpreter_problem=problem,
+        protected=protected,
+    )
+
+
+class CurrentTerms:
+    """The terms of one runner's jobs, found again when what they depend on may have changed.
+
+    The containment of one runner never becomes weaker: where bubblewrap worked and works no more, jobs are not started.
+
+    Args:
+        config: what the owner set.
+        retry_after: seconds after which terms are found again that lack a sandbox or an interpreter.
+    """
+
+    def __init__(self, config: SyftJobConfig, retry_after: float) -> None:
+        self._config = config
+        self._retry_after = retry_after
+        self._host_state = sandboxes.host_state()
+        self._found_at = time.monotonic()
+        self._problem: str | None = None
+        self._is_doubtful = False
+        self.terms = terms_of(config)
+
+    def doubt(self) -> None:
+        """Find the terms again at the next start: a sandbox could not be set up."""
+        self._is_doubtful = True
+
+    def at_start(self) -> Terms:
+        """Return the terms for an attempt that is about to start.
+
+        Raises:
+            NotStarted: jobs were contained and cannot be any more.
+        """
+        state = sandboxes.host_state()
+        is_bare = self._config.sandbox == "auto" and not self.terms.is_contained
+        is_incomplete = is_bare or self._problem is not None or self.terms.interpreter is None
+        is_due = is_incomplete and time.monotonic() - self._found_at >= self._retry_after
+        if state != self._host_state or is_due or self._is_doubtful:
+            sandboxes.forget_findings()
+            self._host_state, self._is_doubtful, self._found_at = state, False, time.monotonic()
+            self._problem = self._renew()
+        if self._problem is not None:
+            raise NotStarted(self._problem, category=BlockedCategory.SANDBOX)
+        return self.terms
+
+    def _renew(self) -> str | None:
+        """Find the terms again; returns why jobs cannot start under them."""
+        try:
+            found = terms_of(self._config)
+        except ConfigError as error:
+            return str(error)
+        if self.terms.is_contained and not found.is_contained:
+            reason = sandboxes.why_not() or "the reason is not known"
+            return f"the sandbox {self.terms.sandbox_name} worked and works no more: {reason}"
+        self.terms = found
+        return None
 
 
 def limits_for(config: SyftJobConfig, asked: JobSpec | None) -> Limits:

@@ -7,8 +7,18 @@ what not, and whether this host can do it; it starts no jobs and decides nothing
 
 from .base import STANDARD_PATH, Containment, Sandbox, Workspace, clean_env
 from .boxed import DROPPED_USER, INSIDE, TEMPORARY_BYTES, Bubblewrap, bubblewrap
-from .choosing import SYSTEM_PYTHON, best_available, by_name, describe, usable_interpreter, why_not
+from .choosing import (
+    SYSTEM_PYTHON,
+    best_available,
+    by_name,
+    describe,
+    forget_findings,
+    host_state,
+    usable_interpreter,
+    why_not,
+)
 from .nothing import Bare, bare
+from .protected import ProtectedPlace, places_of, places_of_user
 
 __all__ = [
     "DROPPED_USER",
@@ -19,6 +29,7 @@ __all__ = [
     "Bare",
     "Bubblewrap",
     "Containment",
+    "ProtectedPlace",
     "Sandbox",
     "Workspace",
     "bare",
@@ -27,6 +38,10 @@ __all__ = [
     "by_name",
     "clean_env",
     "describe",
+    "forget_findings",
+    "host_state",
+    "places_of",
+    "places_of_user",
     "usable_interpreter",
     "why_not",
 ]

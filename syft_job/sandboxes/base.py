@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 from syft_job.backends.base import Command
 
+from .protected import ProtectedPlace
+
 STANDARD_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -18,12 +20,14 @@ class Workspace:
     """Where a job runs: ``root`` is its working directory, with `run.sh`, `code/` and `outputs/`, and nothing else.
 
     Logs, claim and verdict lie elsewhere. ``readable`` is declared data, shown read-only under its own path.
-    ``interpreter`` is the Python that the job is to find, if it is not the system's.
+    ``interpreter`` is the Python that the job is to find, if it is not the system's; None for a job that needs none.
+    ``protected`` are the places of the job's datasite that must not be shown, beside those of the user.
     """
 
     root: Path
     readable: tuple[Path, ...] = ()
     interpreter: Path | None = None
+    protected: tuple[ProtectedPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

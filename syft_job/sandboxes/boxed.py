@@ -7,17 +7,19 @@ import grp
 import os
 import pwd
 import shutil
+import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from syft_job import backends, disk
-from syft_job.backends.base import Command
+from syft_job.backends.base import PRIVATE_FD, Command
 from syft_job.errors import ConfigError, StoreError
 from syft_job.limits import EVERY, kernel_argv
 
-from . import host
+from . import host, interpreters, mounts
 from .base import STANDARD_PATH, Containment, Workspace, environment
+from .protected import ProtectedPlace, places_of_user, refuse_system_folders, why_not_bound, why_not_inside
 
 INSIDE: Final = Path("/job")
 """Where the workspace lies for a job in a sandbox, so that no path of the owner's machine is told to anybody."""
@@ -61,7 +63,8 @@ class Bubblewrap:
         """Return the command that starts ``command`` inside, where the workspace is `/job`.
 
         Raises:
-            ConfigError: bubblewrap is missing, or there is no user to drop to.
+            ConfigError: bubblewrap is missing, there is no user to drop to, or what the job is to see cannot be shown
+                without showing a protected place.
         """
         bwrap = shutil.which("bwrap", path=host.TOOLS)
         if bwrap is None:
@@ -76,20 +79,29 @@ class Bubblewrap:
             *("--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1"),
             *("--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"),
             *(("--disable-userns",) if self.modern else ()),
-            *host.system(),
+            *mounts.options(host.system()),
             *("--proc", "/proc", "--dev", "/dev"),
             *self._in_memory(),
-            *host.read_only(workspace),
+            *self._shown(workspace),
             *("--bind", str(root), str(INSIDE), "--chdir", str(INSIDE)),
             *("--remount-ro", "/"),
+            *("--args", PRIVATE_FD),
         ]
-        for name, value in variables.items():
-            argv += ["--setenv", name, value]
+        private = [part for name, value in variables.items() for part in ("--setenv", name, value)]
         argv += ["--", *kernel_argv(command.limits), "/bin/sh", "-c", _first_process(), "job", *inside]
         return replace(
-            command, argv=tuple(argv), cwd=root.parent, env={"PATH": STANDARD_PATH},
+            command, argv=tuple(argv), private_argv=tuple(private), cwd=root.parent, env={"PATH": STANDARD_PATH},
             limits=command.limits.without_kernel(), contained=True,
         )  # fmt: skip
+
+    @property
+    def dropped_uid(self) -> int | None:
+        """The number of the user that jobs run as, where that is another one than the runner's.
+
+        Raises:
+            ConfigError: there is no such user, or it is root.
+        """
+        return _user(self.user)[0] if os.geteuid() == 0 else None
 
     def prepare(self, workspace: Workspace) -> None:
         """Give the workspace, and everything in it, to the user that the job runs as. Follows no links.
@@ -110,6 +122,51 @@ class Bubblewrap:
                 os.chown(top, uid, gid)
         except OSError as error:
             raise StoreError(f"The workspace {workspace.root} cannot be given to {self.user}: {error}.") from error
+
+    def _shown(self, workspace: Workspace) -> list[str]:
+        """What is shown beside the system, and masks over each protected place that something bound contains.
+
+        A bind that contains a protected place is refused; the masks hide it if a refusal was ever forgotten, and where
+        the system's own folders contain one.
+        """
+        places = (*places_of_user(), *workspace.protected)
+        refuse_system_folders(places)
+        wanted: list[mounts.Mount] = []
+        for path in workspace.readable:
+            if reason := why_not_bound(path, places, is_interpreter=False):
+                raise ConfigError(f"The data {path} cannot be shown to jobs: {reason}.")
+            wanted += self._data(path, places)
+        if workspace.interpreter is not None:
+            wanted += interpreters.inspect(workspace.interpreter, places, self.dropped_uid).mounts
+        bound = {mount.path for mount in (*host.system(), *wanted) if isinstance(mount, mounts.Bind)}
+        wanted += [
+            mounts.Mask(self._reachable(place.path))
+            for place in places
+            if place.path in bound or not bound.isdisjoint(place.path.parents)
+        ]
+        ordered = mounts.ordered(wanted, beneath=host.system())
+        masked = [str(mount.path) for mount in ordered if isinstance(mount, mounts.Mask)]
+        closed = [part for path in masked for part in ("--remount-ro", path)]
+        return [*mounts.options(ordered), *closed]
+
+    @staticmethod
+    def _data(path: Path, places: tuple[ProtectedPlace, ...]) -> list[mounts.Mount]:
+        """What shows declared data. A link in the shared folder is not followed: a submitter may have made it."""
+        found = mounts.along(path)
+        for mount in found:
+            is_link = isinstance(mount, mounts.Link)
+            if is_link and (reason := why_not_inside(mount.path, places, is_interpreter=True)):
+                raise ConfigError(f"The data {path} cannot be shown to jobs: a symbolic link on its way, {reason}.")
+        return found
+
+    def _reachable(self, path: Path) -> Path:
+        """The path, or its first directory that the user of jobs cannot pass: nothing can be mounted below that."""
+        if self.dropped_uid is None:
+            return path
+        for parent in reversed(path.parents):
+            if parent.is_dir() and not parent.stat().st_mode & stat.S_IXOTH:
+                return parent
+        return path
 
     def _in_memory(self) -> list[str]:
         limit = ["--size", str(TEMPORARY_BYTES)] if self.modern else []

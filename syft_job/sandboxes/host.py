@@ -1,4 +1,4 @@
-"""What of this machine a job in a sandbox is shown, read-only: the system's programs, declared data, an interpreter."""
+"""What of this machine each sandbox shows, read-only: the system's programs and the few settings that they need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from .base import Workspace
+from .mounts import Bind, Link, Mount
+from .protected import ProtectedPlace
 
 TOOLS: Final = "/usr/bin:/usr/local/bin:/bin"
 _ETC: Final = (
@@ -18,54 +19,20 @@ _ROOT_LINKS: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
 
 @functools.cache
-def system() -> tuple[str, ...]:
-    """The smallest root in which the system's programs run, read-only."""
-    argv = ["--ro-bind", "/usr", "/usr"]
+def system() -> tuple[Mount, ...]:
+    """Return the smallest root in which the system's programs run, read-only."""
+    mounts: list[Mount] = [Bind(Path("/usr"))]
     for name in _ROOT_LINKS:
         place = Path("/", name)
         if place.is_symlink():
-            argv += ["--symlink", os.readlink(place), str(place)]
+            mounts.append(Link(place, os.readlink(place)))
         elif place.is_dir():
-            argv += ["--ro-bind", str(place), str(place)]
-    for name in _ETC:
-        argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    return tuple(argv)
+            mounts.append(Bind(place))
+    return (*mounts, *(Bind(Path("/etc", name), optional=True) for name in _ETC))
 
 
-def read_only(workspace: Workspace) -> list[str]:
-    """What else is bound for this workspace: declared data, and an interpreter outside the system."""
-    argv = []
-    for place in workspace.readable:
-        argv += ["--ro-bind", str(place.absolute()), str(place.absolute())]
-    if workspace.interpreter is not None:
-        for place in _prefixes(workspace.interpreter):
-            argv += ["--ro-bind", str(place), str(place)]
-    return argv
-
-
-def _prefixes(python: Path) -> list[Path]:
-    """The folders outside /usr that an interpreter needs: those of its links, its prefix, and a venv's base."""
-    found: list[Path] = []
-    waiting = [python.absolute()]
-    while waiting:
-        program = waiting.pop()
-        prefix = program.parent.parent
-        if is_system(program) or prefix in found or prefix == Path("/"):
-            continue
-        found.append(prefix)
-        if program.is_symlink():
-            waiting.append(program.parent / os.readlink(program))
-        try:
-            lines = (prefix / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            key, _, value = line.partition("=")
-            if key.strip() == "home":
-                waiting.append(Path(value.strip(), "python3"))
-    return found
-
-
-def is_system(path: Path) -> bool:
-    """Whether a path lies where the system's programs are."""
-    return path.is_relative_to("/usr") or any(path.is_relative_to(Path("/", name)) for name in _ROOT_LINKS)
+def is_system(path: Path, places: tuple[ProtectedPlace, ...] = ()) -> bool:
+    """Whether each sandbox shows ``path`` with the system's programs, and no protected place hides it again."""
+    roots = (Path("/usr"), *(Path("/", name) for name in _ROOT_LINKS))
+    is_hidden = any(path.is_relative_to(place.path) for place in places)
+    return not is_hidden and any(path.is_relative_to(root) for root in roots)

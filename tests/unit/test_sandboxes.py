@@ -16,7 +16,6 @@ from syft_job.sandboxes import (
     bare,
     best_available,
     by_name,
-    choosing,
     clean_env,
     describe,
     host,
@@ -72,7 +71,7 @@ def test_a_sandbox_is_found_by_name():
 
 def test_what_a_host_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(host, "TOOLS", str(tmp_path))
-    choosing._probe.cache_clear()
+    sandboxes.forget_findings()
     try:
         assert best_available() is bare
         assert "Install the package bubblewrap" in str(why_not())
@@ -81,7 +80,7 @@ def test_what_a_host_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path
         with pytest.raises(ConfigError, match="not installed"):
             Bubblewrap()(Command(argv=("true",)), Workspace(tmp_path))
     finally:
-        choosing._probe.cache_clear()
+        sandboxes.forget_findings()
 
 
 def test_a_sandbox_that_fails_is_not_available(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -89,12 +88,12 @@ def test_a_sandbox_that_fails_is_not_available(monkeypatch: pytest.MonkeyPatch, 
         (tmp_path / name).write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2; exit 1\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setattr(host, "TOOLS", str(tmp_path))
-    choosing._probe.cache_clear()
+    sandboxes.forget_findings()
     try:
         assert best_available() is bare
         assert "No permissions to create new namespace" in str(why_not())
     finally:
-        choosing._probe.cache_clear()
+        sandboxes.forget_findings()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops a user")
@@ -123,9 +122,11 @@ def test_paths_of_the_workspace_are_those_inside(tmp_path: Path):
         pytest.skip(str(why_not()))
     env = {"HOME": str(tmp_path), "OUT": str(tmp_path / "outputs"), "OTHER": f"{tmp_path}-other"}
 
-    argv = best_available()(Command(argv=("cat", str(tmp_path / "code" / "x")), env=env), Workspace(tmp_path)).argv
+    command = best_available()(Command(argv=("cat", str(tmp_path / "code" / "x")), env=env), Workspace(tmp_path))
+    argv = command.argv
 
-    said = {argv[n + 1]: argv[n + 2] for n, word in enumerate(argv) if word == "--setenv"}
+    private = command.private_argv
+    said = {private[n + 1]: private[n + 2] for n, word in enumerate(private) if word == "--setenv"}
     assert said["HOME"] == "/job"
     assert said["OUT"] == "/job/outputs"
     assert said["OTHER"] == f"{tmp_path}-other"
@@ -134,4 +135,9 @@ def test_paths_of_the_workspace_are_those_inside(tmp_path: Path):
 
 def test_bare_takes_the_python_that_runs_this():
     assert usable_interpreter(None, bare) == Path(sys.executable)
-    assert usable_interpreter("/no/such/python", bare) == sandboxes.SYSTEM_PYTHON
+
+
+@pytest.mark.parametrize("named", ["/no/such/python", "/bin/true", "/etc/passwd"])
+def test_a_python_that_is_configured_is_never_replaced_by_another(named: str):
+    with pytest.raises(ConfigError, match=f"configured, {named}, cannot be used"):
+        usable_interpreter(named, bare)

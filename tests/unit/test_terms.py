@@ -11,7 +11,7 @@ import pytest
 from syft_job import sandboxes
 from syft_job.config import SyftJobConfig
 from syft_job.errors import ConfigError
-from syft_job.runner.terms import Terms, limits_for, terms_of
+from syft_job.runner.terms import limits_for, terms_of
 from syft_job.spec import JobResources, JobSpec
 
 
@@ -84,10 +84,14 @@ def test_the_interpreter_is_told_for_python_jobs_only(tmp_path):
     assert not any(sys.executable in line for line in terms_of(owner, asking("bash")).conditions)
 
 
-def test_an_interpreter_that_is_missing_gives_way_to_the_system_s_or_is_told(tmp_path):
-    terms = terms_of(config(tmp_path, sandbox="bare", python=tmp_path / "no" / "python"))
-    assert isinstance(terms, Terms)
-    if terms.interpreter is None:
-        assert any("No Python" in warning for warning in terms.warnings)
-    else:
-        assert terms.interpreter == sandboxes.SYSTEM_PYTHON
+def test_a_configured_python_that_is_missing_is_a_warning_and_no_other_one_is_taken(tmp_path):
+    wanted = tmp_path / "no" / "python"
+    terms = terms_of(config(tmp_path, sandbox="bare", python=wanted))
+    assert terms.interpreter is None
+    assert str(wanted) in str(terms.interpreter_problem)
+    assert any("Python jobs cannot start" in warning and str(wanted) in warning for warning in terms.warnings)
+
+
+def test_a_bash_job_is_not_told_about_a_python_that_cannot_be_used(tmp_path):
+    terms = terms_of(config(tmp_path, sandbox="bare", python=tmp_path / "no" / "python"), asking("bash"))
+    assert not any("Python" in line for line in (*terms.warnings, *terms.conditions))
