@@ -99,7 +99,7 @@ class Leftovers:
 
     def _history(self) -> Iterator[Kept]:
         self._needed_notes = self._notes_of_what_exists()
-        for base in ("aside", "seen"):
+        for base in ("aside", "reviewed", "seen"):
             for name in _listed(self._home.path / base):
                 if not name.startswith("."):
                     size, age = _measured(self._home.path / base / name)
@@ -153,7 +153,7 @@ class Leftovers:
         # A list leaves out what a submitter has too much of; the folder does not.
         places |= {Place(self._viewer.email, who, job) for who in _listed(jobs) for job in _listed(jobs / who)}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
-        return frozenset(waits) | {f"seen/{seen_name(place)}" for place in places}
+        return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
 
     def _say_gone(self, name: str) -> None:
         job, _, number = name.partition(".")

@@ -25,6 +25,7 @@ from syft_job.viewer import Viewer
 from . import attempt as attempts
 from . import starting, workspace
 from .attempt import Attempt
+from .containment import check_of
 from .telling import ENDED, end_of
 from .terms import Terms
 
@@ -51,6 +52,7 @@ class Squares:
         self.viewer = viewer
         self.config = config
         self.terms = terms
+        self._sandbox_check = check_of(terms.sandbox)
         self._say = say
         self._patience = patience
         self._announced: set[tuple[str, int]] = set()
@@ -98,7 +100,7 @@ class Squares:
         if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
             return
         self._tried[record.id, record.attempt] = time.monotonic()
-        starting.start(attempt, look, self.config, self.terms)
+        starting.start(attempt, look, self.config, self.terms, sandbox_check=self._sandbox_check)
         if self.viewer.home.aside(record.id) is not None:
             self.viewer.home.say_aside(record.id, None)
 
@@ -160,7 +162,7 @@ class Squares:
         before = self._tried.get(key)
         if before is None or time.monotonic() - before >= self._patience:
             self._tried[key] = time.monotonic()
-            starting.start(attempt, look, self.config, self.terms)
+            starting.start(attempt, look, self.config, self.terms, sandbox_check=self._sandbox_check)
             if before is not None:
                 raise NotStarted(
                     "its supervisor ended without beginning it, and was started again. See whether"

@@ -8,24 +8,29 @@ from syft_job import acl, acts, disk, spec
 from syft_job.backends.base import Command, JobHandle
 from syft_job.backends.shell import ShellJob, this_host
 from syft_job.config import SyftJobConfig
-from syft_job.errors import NotStarted
+from syft_job.errors import BlockedCategory, NotStarted
 from syft_job.folder import Look
 from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
 from syft_job.sandboxes import Workspace, clean_env
 
 from . import workspace as workspaces
 from .attempt import HANDLE, JOB, VERDICT, Attempt
+from .containment import SandboxCheck, level_of
 from .terms import Terms, limits_for
 
 
-def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> None:
+def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms, *, sandbox_check: SandboxCheck) -> None:
     """Take an approved job to the point where its supervisor is running.
+
+    What is in the way of it is found before the start is recorded and before anything can claim the attempt.
 
     Raises:
         NotStarted: it may not start, or not now.
     """
     asked = look.spec
-    acts.permit(attempt.viewer, look)
+    offered = level_of(terms.sandbox)
+    acts.permit(attempt.viewer, look, offered=offered)
+    sandbox_check.require()
     if asked is not None and asked.dependencies:
         raise NotStarted(
             f"it needs {', '.join(asked.dependencies)}, and this version builds no environments;"
@@ -34,12 +39,14 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
     if asked is not None and asked.datasets:
         raise NotStarted(f"it needs the data {', '.join(asked.datasets)}, and this version provides none to jobs")
     if config.require_sandbox and not terms.is_contained:
-        raise NotStarted("a sandbox is required and this host has none; see syft-job doctor")
+        raise NotStarted(
+            "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
+        )
     _refuse_open_folder(attempt, config)
     workspaces.copy_in(attempt, look)
     digest = look.record.digest
     try:
-        acts.start(attempt.viewer, attempt.place, attempt.job, digest, sandbox=terms.sandbox_name, host=this_host())
+        acts.start(attempt.viewer, attempt.place, attempt.job, digest, offered=offered, host=this_host())
     except BaseException:
         if not attempt.viewer.home.ledger.is_under_way(attempt.job, attempt.number):
             workspaces.sweep_out(attempt)  # prepared for nothing: it may never be allowed to start

@@ -78,6 +78,14 @@ def usable_interpreter(candidate: Path | str | None, sandbox: Sandbox | None = N
     )
 
 
+def why_broken(sandbox: Sandbox) -> str | None:
+    """Return why nothing can be run in ``sandbox`` now, found by running something; None where it can. Not cached."""
+    try:
+        return _try(sandbox, ("/bin/true",), Workspace(root=Path("/usr")))
+    except ConfigError as error:
+        return str(error)
+
+
 @functools.cache
 def _starts(python: Path, sandbox: Sandbox) -> bool:
     if not os.access(python, os.X_OK):
