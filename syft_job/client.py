@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,13 @@ class JobClient:
         """Announce a line, unless this client was silenced."""
         if self.announce is not None:
             self.announce(line)
+
+    def warn(self, line: str) -> None:
+        """Announce a warning: on stderr where lines are printed, because what goes to stdout is settled."""
+        if self.announce is print:
+            print(line, file=sys.stderr)
+        else:
+            self.say(line)
 
     def job_at(self, place: Place) -> JobInfo:
         """The job at ``place``, looked at now.

@@ -39,8 +39,10 @@ class SyftJobConfig:
         email: the address of the person whose folder this is.
         syftbox_folder: the folder that holds all datasites.
         folder: ``"plain"`` where whoever has the folder can read all of it; ``"enforced"`` where permission files are.
-        sandbox: ``"auto"`` takes bubblewrap where this host can and no sandbox elsewhere.
+        sandbox: ``"auto"`` takes bubblewrap where this host can and no sandbox elsewhere; ``"bare"`` decides for all
+            approvals that jobs run without one.
         require_sandbox: refuse to run jobs where there is no sandbox.
+        require_review: refuse to approve jobs of which no review was completed.
         python: the interpreter for Python jobs; by default a suitable one of this machine.
         pass_environment: names of environment variables of the runner that jobs may see.
         tell_outcome: whether a submitter learns at once, or only when something is shared, how an attempt ended.
@@ -59,6 +61,7 @@ class SyftJobConfig:
     folder: Folder = "plain"
     sandbox: SandboxChoice = "auto"
     require_sandbox: bool = False
+    require_review: bool = False
     python: Path | None = None
     pass_environment: tuple[str, ...] = ()
     tell_outcome: TellOutcome = "always"
@@ -85,8 +88,9 @@ class SyftJobConfig:
                 raise ConfigError(f"{key}: {getattr(self, key)!r} is none of {', '.join(choices)}")
         for key in _AMOUNTS:
             set_once(self, key, _amount(key, getattr(self, key)))
-        if not isinstance(self.require_sandbox, bool):
-            raise ConfigTypeError(f"require_sandbox: {self.require_sandbox!r} is neither true nor false")
+        for key in ("require_sandbox", "require_review"):
+            if not isinstance(getattr(self, key), bool):
+                raise ConfigTypeError(f"{key}: {getattr(self, key)!r} is neither true nor false")
         if self.python is not None:
             if not isinstance(self.python, str | os.PathLike):
                 raise ConfigTypeError(f"python: {self.python!r} is no path")

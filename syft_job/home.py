@@ -402,19 +402,6 @@ class Home:
                     " a folder of its own."
                 )
 
-    def seen(self, place: Place) -> str | None:
-        """The digest of the job at ``place`` that this person was last shown by another process."""
-        try:
-            return (self.path / "seen" / seen_name(place)).read_text("ascii").strip() or None
-        except FileNotFoundError:
-            return None
-
-    def remember_seen(self, place: Place, digest: str) -> None:
-        """Remember that the job at ``place`` was shown with ``digest``."""
-        disk.make_directory(self.path / "seen", mode=0o700)
-        with self.locked(), disk.directory(self.path / "seen") as opened:
-            disk.put(opened, seen_name(place), digest.encode("ascii") + b"\n", mode=0o600)
-
     def aside(self, job: str) -> str | None:
         """Why the runner does not start an approved submission, in its words; None where nothing is in the way."""
         found = self.blocked(job)
@@ -526,7 +513,7 @@ def paused_words(paused: frozenset[str]) -> str:
 
 
 def seen_name(place: Place) -> str:
-    """The name of the file below `seen` that is about the job at ``place``."""
+    """The name of the file below `reviewed` (and of earlier releases below `seen`) about the job at ``place``."""
     return hashlib.sha256(os.fsencode("\n".join(place))).hexdigest()[:32]
 
 

@@ -161,22 +161,47 @@ class JobInfo:
         reason: str | None = None,
         share_outputs: bool | Sequence[str] = False,
         share_logs: bool | Sequence[str] = False,
+        *,
+        allow_bare: bool = False,
+        require_review: bool = False,
     ) -> None:
-        """Say yes to exactly what was last shown; the runner will start it.
+        """Approve exactly what was last shown, for the containment of this machine; the runner will start it.
+
+        Where a review of the job was completed, by whichever object or command, the approval is of what it showed.
+        Where none was, it is of the digest that this object was listed with, and that is announced and recorded.
 
         Args:
             reason: a note for the record.
             share_outputs: release the outputs when the job is over: to the submitter (True) or to these addresses.
             share_logs: the same for stdout, stderr and the return code.
+            allow_bare: the job may also run without a sandbox; needed where this machine has none.
+            require_review: refuse where no review of the job was completed, as the setting of that name always does.
 
         Raises:
-            InvalidTransition: (a ValueError) it is not in the inbox.
-            NotAllowed: (a PermissionError) this is not the owner.
+            InvalidTransition: (a ValueError) it is not in the inbox, or its files differ from its manifest.
+            NotAllowed: (a PermissionError) this is not the owner, a review is missing, or there is no sandbox.
             ChangedSinceSeen: the job is another one than was shown; nothing was approved.
+            ConfigError: (a ValueError) the sandbox that the configuration asks for does not work here.
         """
+        from .runner.containment import level_to_approve
+
+        viewer, place, config = self.client.viewer, self._known_place(), self.client.config
         promised = Grants(self._people(share_outputs), self._people(share_logs))
-        acts.approve(self.client.viewer, self._known_place(), seen=self._seen, reason=reason, share=promised)
+        # Others than the owner are refused by the act, whatever this machine offers.
+        allow = level_to_approve(config, allow_bare=allow_bare) if viewer.owns(place) else acts.BUBBLEWRAP
+        is_reviewed = acts.approve(
+            viewer,
+            place,
+            seen=self._seen,
+            allow=allow,
+            allow_weaker=allow_bare,
+            require_review=require_review or config.require_review,
+            reason=reason,
+            share=promised,
+        )
         self._say(f"✅ Job '{self.name}' approved successfully!")
+        if not is_reviewed:
+            self.client.warn(f"⚠ Job '{self.name}' was approved without a review. To see what will run: job.review()")
 
     def reject(self, reason: str) -> None:
         """Say no; the submitter can read the reason.
@@ -274,7 +299,22 @@ class JobInfo:
     # Looking
 
     def review(self) -> ShownReview:
-        """Everything that would run, and under what conditions, as text; a later `approve` says yes to this.
+        """Everything that would run, and under what conditions, as text; a later `approve` approves this.
+
+        To the owner, returning it completes the review, which the home records; that of files that differ from the
+        manifest counts as none.
+
+        Raises:
+            JobNotFoundError: the directory is gone.
+        """
+        from .views.reviewed import record
+
+        shown = self.prepare_review()
+        record(self.client.viewer, shown)
+        return shown
+
+    def prepare_review(self) -> ShownReview:
+        """The same as `review`, but it completes no review: for who delivers it and then records that it was delivered.
 
         Raises:
             JobNotFoundError: the directory is gone.
@@ -287,9 +327,6 @@ class JobInfo:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
         self._record = shown.found.record
         self._seen = shown.found.digest
-        if self.client.viewer.owns(shown.found.record.place):
-            self.client.home.make()
-            self.client.home.remember_seen(shown.found.record.place, shown.found.digest)
         return shown
 
     @property

@@ -197,7 +197,7 @@ TABLE: tuple[Transition, ...] = (
         (Who.OWNER,),
         ("ledger", "approved"),
         "QUEUED",
-        "the digest is the one last shown",
+        "the digest is the one last shown or reviewed; all listed files are as the manifest says",
     ),
     Transition(
         Event.APPROVE,

@@ -20,7 +20,7 @@ from .folder import Look
 from .lifecycle import JobState
 from .markers import LOGS, OUTPUTS, RULES
 from .record import JobRecord
-from .review.pack import hashes_match
+from .review import hashes_match
 from .spec import FileEntry
 from .testimony import MISSING
 from .viewer import Viewer

@@ -5,15 +5,20 @@ marker. Whoever acts, a person or the runner, does it here. Every act may be kil
 ledger decides, and `restore` puts back whatever the folder lacks.
 """
 
+from syft_job.containment import BARE, BUBBLEWRAP
+
+from .approval import approve
 from .blocking import publish_blocked
 from .cleaning import clean
-from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, rerun, withdraw
+from .deciding import CANCEL_REQUEST, ask_to_stop, cancel, reject, rerun, withdraw
 from .giving import carry_out_release, deposit, may_share, promise, share
 from .putting_back import is_out_of_order
 from .running import finish, permit, say_over, start
 from .turns import allowed_events, check_allowed, require_home, restore, roles_of, turn
 
 __all__ = [
+    "BARE",
+    "BUBBLEWRAP",
     "CANCEL_REQUEST",
     "allowed_events",
     "approve",

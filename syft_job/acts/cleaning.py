@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from syft_job import disk, markers, release, spec
+from syft_job import disk, markers, release, review_notes, spec
 from syft_job.errors import InvalidTransition
 from syft_job.lifecycle import Event, state_of
 from syft_job.place import Place
@@ -37,3 +37,4 @@ def clean(viewer: Viewer, place: Place) -> None:
             disk.remove(now.job, name)
         with disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
             disk.remove(parent, place.name)
+        review_notes.remove_note(viewer.home, place)  # another submission of that name is another job

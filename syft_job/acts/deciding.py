@@ -1,68 +1,24 @@
-"""What people say about a job: yes, no, not any more, once more."""
+"""What people say about a job: no, not any more, once more. Approvals are in `approval`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from syft_job import disk, markers, release, spec
-from syft_job.errors import ChangedSinceSeen, InvalidTransition, UnreadableJob
-from syft_job.lifecycle import Event, JobState, Who
+from syft_job.containment import ContainmentLevel, parse_allow
+from syft_job.errors import InvalidTransition, UnreadableJob
+from syft_job.lifecycle import Event, Who
 from syft_job.markers import LOGS, OUTPUTS, WITHDRAWN
 from syft_job.place import Place
 from syft_job.release import Grants
 from syft_job.viewer import Viewer
 
-from .laying import put, say, say_and_put, telling, tidy, unblock
+from .laying import Turn, put, say, say_and_put, telling, tidy, unblock
+from .running import permitting_line
 from .turns import turn
 
 CANCEL_REQUEST = "cancel"
 """A file of this name in an attempt's workspace asks its supervisor to stop it."""
-
-
-def approve(
-    viewer: Viewer,
-    place: Place,
-    *,
-    seen: str | None,
-    reason: str | None = None,
-    share: Grants = Grants(),  # noqa: B008 - frozen
-    method: str = "manual",
-) -> None:
-    """Say yes to exactly the digest ``seen``; from a rejected job it opens the next attempt.
-
-    Raises:
-        ChangedSinceSeen: the folder has another digest by now.
-        InvalidTransition: not all of it is here, or it cannot be read.
-    """
-    with turn(viewer, place, Event.APPROVE) as now:
-        record = now.look.record
-        if seen is not None and seen != record.digest:
-            raise ChangedSinceSeen(
-                f"'{place.name}' changed since you looked. Look again with job.review(), then decide.",
-                name=place.name,
-                seen=seen,
-                digest=record.digest,
-            )
-        if record.problem or record.have != record.total:
-            raise InvalidTransition(
-                f"'{place.name}' is {record.status}, and what a yes would be said to is not here:"
-                f" {record.problem or 'some of its files have not arrived'}. Wait until it is whole, then decide.",
-                name=place.name,
-                status=record.status,
-            )
-        attempt = record.attempt + (record.state is JobState.REJECTED)
-        say_and_put(
-            viewer,
-            now,
-            "approve",
-            attempt,
-            by=viewer.email,
-            epoch=viewer.home.epoch,
-            method=method,
-            allow={},
-            reason=reason,
-            share=share.to_json(),
-        )
 
 
 def reject(viewer: Viewer, place: Place, reason: str) -> None:
@@ -109,11 +65,17 @@ def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
 def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen
     """Permit the next attempt of a finished job; earlier grants end and earlier results leave the folder.
 
+    It is permitted under the containment for which the finished attempt was approved.
+
     Returns:
         What was set aside: of "logs directory", "outputs directory", "done marker file" those that existed.
+
+    Raises:
+        InvalidTransition: it is not over, or this home has no approval of what the folder holds now.
     """
     with turn(viewer, place, Event.RERUN) as now:
         record = now.look.record
+        allow = _approved_containment(viewer, now)
         held = viewer.home.held(record.id, record.attempt)
         existed = (
             ("logs directory", (held / "logs").is_dir() or any(name in now.look.names for name in LOGS.values())),
@@ -129,6 +91,7 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
             by="rerun",
             outcome=record.state.value,
             epoch=viewer.home.epoch,
+            allow=allow.to_json(),
             share=share.to_json(),
         )
         with telling(now, "permit"):
@@ -136,6 +99,34 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
             unblock(viewer, now)
             tidy(now.job)
         return tuple(words for words, was_there in existed if was_there)
+
+
+def _approved_containment(viewer: Viewer, now: Turn) -> ContainmentLevel:
+    """The containment for which the finished attempt was approved.
+
+    A rerun decides nothing about content, so the approval must be of what the folder holds now. A job of the older
+    layout can be done without any approval here, and its digest moves with its files.
+
+    Raises:
+        InvalidTransition: there is no such approval.
+    """
+    record = now.look.record
+    line = permitting_line(viewer.home.ledger.lines(record.id), record.attempt)
+    reason = ""
+    if line is None:
+        reason = "this home has no approval of it"
+    elif line.said["mark"].get("digest") != record.digest:
+        reason = "its files are not those that were approved"
+    else:
+        try:
+            return parse_allow(line.said["mark"].get("allow", {}))
+        except UnreadableJob as error:
+            reason = f"its approval cannot be used: {error}"
+    raise InvalidTransition(
+        f"'{record.name}' is {record.status} and cannot be rerun: {reason}. Ask for it to be submitted anew.",
+        name=record.name,
+        status=record.status,
+    )
 
 
 def _has_entries(path: Path) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from syft_job import markers
-from syft_job.errors import ChangedSinceSeen, JobNotFoundError, NotStarted
+from syft_job.containment import ContainmentLevel, parse_allow
+from syft_job.errors import BlockedCategory, ChangedSinceSeen, JobNotFoundError, NotStarted, UnreadableJob
 from syft_job.folder import Look
 from syft_job.ledger import LedgerLine
 from syft_job.lifecycle import Event, Who
@@ -19,49 +21,98 @@ _AT_HOME_SECONDS = 5.0
 """How long the end of an attempt waits for the home's lock: a verb that a folder holds up may have it."""
 
 
-def permit(viewer: Viewer, look: Look) -> LedgerLine:
+def permitting_line(lines: Sequence[LedgerLine], attempt: int) -> LedgerLine | None:
+    """The last line of a job's ledger that permits its attempt ``attempt``: an approval of it, or a rerun before it."""
+    opens = {"approve": 0, "permit": 1}
+    found = [line for line in lines if line.event in opens and line.attempt + opens[line.event] == attempt]
+    return found[-1] if found else None
+
+
+def permit(viewer: Viewer, look: Look, *, offered: ContainmentLevel) -> LedgerLine:
     """The line of the ledger that permits the job's present attempt to start, here and now.
 
+    Args:
+        viewer: the owner.
+        look: the job as it is in the folder.
+        offered: the containment under which the attempt would run.
+
     Raises:
-        NotStarted: there is none, or it does not hold here and now.
+        NotStarted: there is none, it does not hold here and now, or it was given for a stronger containment.
     """
     record = look.record
     lines = viewer.home.ledger.lines(record.id)
-    opens = {"approve": 0, "permit": 1}
-    found = [line for line in lines if line.event in opens and line.attempt + opens[line.event] == record.attempt]
+    found = permitting_line(lines, record.attempt)
     if any(line.event == "clean" for line in lines):
-        raise NotStarted("it was cleaned, and what was cleaned never runs again; ask for it to be submitted anew")
-    if not found:
-        raise NotStarted("this home has no record of a yes to it; approve it here, or restore the home")
-    yes = found[-1].said["mark"]
-    if yes.get("epoch") != viewer.home.epoch:
-        raise NotStarted("the yes was given before this home was adopted; reject and approve it anew")
-    if yes.get("digest") != record.digest:
-        raise NotStarted("what lies in the folder is not what the yes was said to; it waits until the bytes are back")
+        raise NotStarted(
+            "it was cleaned, and what was cleaned never runs again; ask for it to be submitted anew",
+            category=BlockedCategory.APPROVAL,
+        )
+    if found is None:
+        raise NotStarted(
+            "this home has no record of a yes to it; approve it here, or restore the home",
+            category=BlockedCategory.APPROVAL,
+        )
+    mark = found.said["mark"]
+    if mark.get("epoch") != viewer.home.epoch:
+        raise NotStarted(
+            "the yes was given before this home was adopted; reject and approve it anew",
+            category=BlockedCategory.APPROVAL,
+        )
+    if mark.get("digest") != record.digest:
+        raise NotStarted(
+            "what lies in the folder is not what the yes was said to; it waits until the bytes are back",
+            category=BlockedCategory.FILES,
+        )
     over = {line.attempt for line in lines if line.event == "over"}
     if any(line.event == "start" and line.attempt < record.attempt and line.attempt not in over for line in lines):
         raise NotStarted("an earlier attempt is not over yet")
-    return found[-1]
+    _refuse_weaker(mark.get("allow", {}), offered)
+    return found
 
 
-def start(viewer: Viewer, place: Place, expected: str, digest: str, **said: Any) -> int:
+def _refuse_weaker(allow: object, offered: ContainmentLevel) -> None:
+    """Return if ``offered`` is at least the containment that an approval was given for.
+
+    Raises:
+        NotStarted: it is weaker, or the approval does not say clearly what it was given for.
+    """
+    try:
+        approved = parse_allow(allow)
+    except UnreadableJob as error:
+        raise NotStarted(
+            f"its approval cannot be used: {error}; reject and approve it anew", category=BlockedCategory.APPROVAL
+        ) from error
+    if not offered.is_at_least(approved):
+        raise NotStarted(
+            f"it was approved to run in {approved}, and this runner offers {offered}. See syft-job doctor for what is"
+            " missing, repair it and restart the runner; or reject the job and approve it anew for no sandbox:"
+            " syft-job approve --allow-bare",
+            category=BlockedCategory.SANDBOX,
+        )
+
+
+def start(viewer: Viewer, place: Place, expected: str, digest: str, *, offered: ContainmentLevel, **said: Any) -> int:
     """Say in the ledger that an attempt is about to start; returns its number. Saying it twice is harmless.
+
+    ``offered`` is the containment under which it will run; the line names its sandbox.
 
     Raises:
         ChangedSinceSeen: the folder holds another submission than the one that was prepared.
-        NotStarted: the ledger holds no permit for it.
+        NotStarted: the ledger holds no permit for it under that containment.
     """
     with turn(viewer, place, Event.START, Who.RUNNER) as now:
         record = now.look.record
         if (record.id, record.digest) != (expected, digest):
             raise ChangedSinceSeen(f"'{place.name}' is another submission by now; nothing was started.")
-        permit(viewer, now.look)
+        permit(viewer, now.look, offered=offered)
         if is_untidy(now.look.names):
             tidy(now.job)
         unblock(viewer, now)
         lines = viewer.home.ledger.lines(record.id)
         if not any(line.event == "start" and line.attempt == record.attempt for line in lines):
-            viewer.home.ledger.say(record.id, record.attempt, "start", place=list(place), **said)
+            viewer.home.ledger.say(
+                record.id, record.attempt, "start", place=list(place), sandbox=offered.sandbox, **said
+            )
         return record.attempt
 
 

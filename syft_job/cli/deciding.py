@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syft_job.errors import ChangedSinceSeen, NotAllowed
+from syft_job.errors import ChangedSinceSeen, NotAllowed, SyftJobError
 from syft_job.lifecycle import JobState
+from syft_job.record import JobRecord
 from syft_job.visible import visible, visible_line
 
+from .delivery import is_delivered_in_full
 from .frame import (
+    REFUSED,
     Frame,
     JobName,
+    complain,
     find,
     frame_of,
     has_colours,
@@ -33,8 +38,9 @@ if TYPE_CHECKING:
     from syft_job.record import JobRecord
     from syft_job.review import Review
     from syft_job.runner.terms import Terms
+    from syft_job.views.reviewed import ShownReview
 
-_DIGEST_DIGITS = 8
+_DIGEST = re.compile("[0-9a-f]{64}")
 _NOTE_CHARACTERS = 100
 
 
@@ -91,13 +97,25 @@ def review(ctx: typer.Context, job: JobName) -> None:
     """Show everything that would run, in full: each file, the command, the conditions, the digest."""
     frame = frame_of(ctx)
     client = frame.client()
-    _show(frame, client, find(client, job))
+    shown = _show(frame, client, find(client, job))
+    if not is_delivered_in_full():
+        complain("The review was not read to its end, so it is not complete and counts for no approval.")
+        raise typer.Exit(REFUSED)
+    _record_review(client, shown)
+    if refusal := shown.found.why_not_reviewable:
+        complain(f"'{shown.found.record.name}' is not reviewable. {refusal}")
+        raise typer.Exit(REFUSED)
 
 
 @verb
 def approve(
     ctx: typer.Context,
-    job: JobName,
+    jobs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="JOB…", help="submitter/name, name, owner/submitter/name, or the first digits of an id; several"
+        ),
+    ],
     share_outputs: Annotated[
         bool, typer.Option("--share-outputs", help="release the outputs to the submitter when it is over")
     ] = False,
@@ -109,31 +127,77 @@ def approve(
     ] = None,
     reason: Annotated[str | None, typer.Option(help="a note for the record")] = None,
     digest: Annotated[
-        str | None, typer.Option(metavar="PREFIX", help="say yes to this digest, as a review showed it")
+        str | None, typer.Option(metavar="DIGEST", help="only if this is the digest that was reviewed: all 64 digits")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask after showing it")] = False,
+    unreviewed: Annotated[
+        bool, typer.Option("--unreviewed", help="without a review where there was none, which is recorded")
+    ] = False,
+    allow_bare: Annotated[
+        bool, typer.Option("--allow-bare", help="it may also run without a sandbox; needed where there is none")
+    ] = False,
 ) -> None:
-    """Say yes to exactly what you were last shown; the runner will start it."""
+    """Approve exactly what you reviewed, for the containment that was shown; the runner will start it."""
     if share_with and not (share_outputs or share_logs):
         raise misuse("--share-with needs --share-outputs, --share-logs or both")
-    if digest is not None and (len(digest) < _DIGEST_DIGITS or not set(digest) <= set("0123456789abcdef")):
-        raise misuse(f"--digest takes the first {_DIGEST_DIGITS} or more hex digits of the digest that a review showed")
+    if digest is not None and not _DIGEST.fullmatch(digest):
+        raise misuse(
+            "--digest takes all 64 hex digits of the digest that the review showed; to the first few of them, somebody"
+            " can make another job that has the same"
+        )
+    if digest is not None and len(jobs) > 1:
+        raise misuse("--digest is the digest of one job; approve the jobs one by one")
     frame = frame_of(ctx)
     client = frame.client()
-    found = find(client, job)
-    record = found.record
-    if client.viewer.owns(record.place) and record.status in ("inbox", "approved", "rejected"):
-        _be_shown(frame, client, found, digest, sure=yes)
+    found = [find(client, job) for job in dict.fromkeys(jobs)]
+    if digest is not None:
+        _require_digest(found[0], digest)
+    if not unreviewed:
+        if len(found) > 1 or digest is not None:
+            _require_reviews(client, found)
+        else:
+            _be_shown(frame, client, found[0], sure=yes)
     people: bool | list[str] = share_with or True
-    found.approve(reason, share_outputs=share_outputs and people, share_logs=share_logs and people)
+    refused: dict[str, SyftJobError] = {}
+    for job in found:
+        try:
+            job.approve(
+                reason,
+                share_outputs=share_outputs and people,
+                share_logs=share_logs and people,
+                allow_bare=allow_bare,
+                require_review=not unreviewed,
+            )
+        except SyftJobError as error:
+            if len(found) == 1:
+                raise
+            refused[str(job.record.place)] = error
+            complain(str(error))
+        else:
+            if not frame.json:
+                tell(f"   approved is the digest {job.digest}")
+    _tell_conditions(frame, client, found, refused, allow_bare=allow_bare)
+    if refused:
+        raise typer.Exit(REFUSED)
+
+
+def _tell_conditions(
+    frame: Frame, client: JobClient, jobs: list[JobInfo], refused: dict[str, SyftJobError], *, allow_bare: bool
+) -> None:
     terms = _terms(client)
-    if not frame.json:
-        tell(f"   yes to the digest {found.digest[:16]}…; the runner will start it: syft-job run")
+    if not frame.json and len(refused) < len(jobs):
+        tell("   the runner will start it: syft-job run")
         tell(f"   it will run in the sandbox {terms.sandbox_name}")
+        if allow_bare and terms.is_contained:
+            tell("   and without a sandbox where there is none, as you allowed")
         for line in terms.warnings:
             print(red(f"   ‼ {visible(line)}"))
-    document = {"sandbox": terms.sandbox_name, "conditions": terms.conditions, "warnings": terms.warnings}
-    frame.answer({"job": job_json(client, found.record)} | document)
+    document: dict[str, Any] = {"job": job_json(client, jobs[0].record)}
+    if len(jobs) > 1:
+        rows = [job_json(client, job.record) for job in jobs]
+        document = {"jobs": rows, "refused": {place: str(error) for place, error in refused.items()}}
+    conditions = {"sandbox": terms.sandbox_name, "conditions": terms.conditions, "warnings": terms.warnings}
+    frame.answer(document | conditions)
 
 
 @verb
@@ -184,53 +248,102 @@ def share(
     frame.answer({"job": job_json(client, found.record), "shared": what, "with": who})
 
 
-def _be_shown(frame: Frame, client: JobClient, job: JobInfo, digest: str | None, *, sure: bool) -> None:
-    """Make sure that what would be approved is what this person has seen, or says they have."""
+def _require_digest(job: JobInfo, digest: str) -> None:
     record = job.record
-    if digest is not None:
-        if not record.digest.startswith(digest):
-            raise ChangedSinceSeen(
-                f"'{record.name}' has the digest {record.digest[:16]}…, not {digest}…; nothing was approved. Look at"
-                f" it: syft-job review '{record.place}'"
-            )
-        return
-    seen = client.home.seen(record.place) if client.home.exists else None
-    if seen is not None and seen != record.digest:
+    if record.digest != digest:
+        raise ChangedSinceSeen(
+            f"'{record.name}' has the digest {record.digest}, not {digest}; nothing was approved. Look at it:"
+            f" syft-job review '{record.place}'"
+        )
+
+
+def _may_be_approved(client: JobClient, record: JobRecord) -> bool:
+    """Return False where the approval will be refused whatever was reviewed; the refusal is better than a question."""
+    return client.viewer.owns(record.place) and record.status in ("inbox", "approved", "rejected")
+
+
+def _require_reviews(client: JobClient, jobs: list[JobInfo]) -> None:
+    """Refuse, before anything is approved, where one of the jobs has no complete review of what it holds now."""
+    records = [job.record for job in jobs]
+    missing = [record for record in records if _may_be_approved(client, record) and not _is_reviewed(client, record)]
+    if missing:
+        named = ", ".join(f"'{record.place}'" for record in missing)
+        raise NotAllowed(
+            f"Nothing was approved: there is no complete review of {named}. Review each first, for example: syft-job"
+            f" review '{missing[0].place}'. To do without: --unreviewed"
+        )
+
+
+def _is_reviewed(client: JobClient, record: JobRecord) -> bool:
+    """Return True if a complete review of what the job holds now is recorded.
+
+    Raises:
+        ChangedSinceSeen: one of other content is.
+    """
+    from syft_job.review_notes import read_note
+
+    note = read_note(client.home, record.place) if client.home.exists else None
+    if note is None:
+        return False
+    if note.digest != record.digest:
         raise ChangedSinceSeen(
             f"'{record.name}' changed since you looked; nothing was approved. Look again: syft-job review"
             f" '{record.place}'"
         )
-    if seen is not None:
+    return note.is_complete
+
+
+def _be_shown(frame: Frame, client: JobClient, job: JobInfo, *, sure: bool) -> None:
+    """Make sure that this person has reviewed what would be approved: show it and ask, where they have not yet."""
+    record = job.record
+    if not _may_be_approved(client, record) or _is_reviewed(client, record):
         return
-    if frame.json and not sure:
+    if frame.json:
         raise NotAllowed(
             f"'{record.name}' was not reviewed yet; nothing was approved. Look first (syft-job review"
-            f" '{record.place}'), or say --yes."
+            f" '{record.place}'), or do without: --unreviewed."
         )
-    if not frame.json:
-        _show(frame, client, job)
-    if sure:
-        return
-    if not (is_terminal(sys.stdin) and is_terminal()):
+    shown = _show(frame, client, job)
+    if refusal := shown.found.why_not_reviewable:
+        _record_review(client, shown)  # as one that counts as none
+        raise NotAllowed(f"'{record.name}' is not reviewable; nothing was approved. {refusal}")
+    if not sure and not (is_terminal(sys.stdin) and is_terminal()):
         raise NotAllowed(
-            f"'{record.name}' was shown just now for the first time; nothing was approved. Say --yes, or"
-            f" --digest {record.digest[:16]}."
+            f"'{record.name}' was shown just now for the first time; nothing was approved. Say --yes, or review it"
+            f" (syft-job review '{record.place}') and approve it after that."
         )
-    answer = input("Say yes to exactly this? [y/N] ")
-    if answer.strip().lower() not in ("y", "yes"):
+    if not is_delivered_in_full():
+        raise NotAllowed(f"The review of '{record.name}' was not read to its end; nothing was approved.")
+    if not sure and not _is_confirmed():
         raise NotAllowed(f"Nothing was approved; '{record.name}' stays in the inbox.")
+    _record_review(client, shown)
 
 
-def _show(frame: Frame, client: JobClient, job: JobInfo) -> None:
-    if client.viewer.owns(job.record.place):
-        client.home.make()  # where it is remembered what was shown
-    shown = job.review()
+def _record_review(client: JobClient, shown: ShownReview) -> None:
+    from syft_job.views import reviewed
+
+    reviewed.record(client.viewer, shown)
+
+
+def _is_confirmed() -> bool:
+    try:
+        answer = input("Say yes to exactly this? [y/N] ")
+    except EOFError:
+        print()
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _show(frame: Frame, client: JobClient, job: JobInfo) -> ShownReview:
+    """Print the review of a job; it is complete only when it was delivered and `_record_review` was called."""
+    shown = job.prepare_review()
     found = shown.found
     if frame.json:
         frame.answer({"job": job_json(client, found.record), "review": review_json(found)})
-        return
-    for line in str(shown).rstrip("\n").split("\n"):
-        print(red(line) if line.startswith("‼") else line)
+    else:
+        for line in str(shown).rstrip("\n").split("\n"):
+            print(red(line) if line.startswith("‼") else line)
+    return shown
 
 
 def review_json(found: Review) -> dict[str, Any]:
@@ -259,6 +372,7 @@ def review_json(found: Review) -> dict[str, Any]:
         ],
         "unlisted": list(found.unlisted),
         "as_listed": found.is_as_listed,
+        "reviewable": found.why_not_reviewable is None,
     }
 
 

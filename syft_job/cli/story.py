@@ -20,6 +20,7 @@ import syft_job.client
 import syft_job.runner
 import syft_job.views.reviewed
 import syft_job.views.tables  # noqa: F401 - with the rest: loaded once, before the steps are forked off
+from syft_job import sandboxes
 
 from . import main
 from .frame import has_colours
@@ -63,7 +64,7 @@ def steps(outputs: Path) -> list[Step]:
         Step(
             "He says yes to exactly these bytes, and that Ada may have the outputs when it is over.",
             OMAR,
-            ("approve", job, "--share-outputs"),
+            ("approve", job, "--share-outputs", *(() if sandboxes.why_not() is None else ("--allow-bare",))),
         ),
         Step("His runner starts it: a verified copy, a sandbox where there is one.", OMAR, ("run", "--drain")),
         Step("He adds what it printed.", OMAR, ("share", job, ADA, "--logs")),

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from syft_job import disk, folder, presence, seal, spec
 from syft_job.errors import UnreadableJob
-from syft_job.folder import Look
 from syft_job.place import Place
 from syft_job.record import JobRecord
 from syft_job.spec import CONFIG, FileEntry, JobSpec
@@ -54,6 +53,20 @@ class Review:
     def is_as_listed(self) -> bool:
         """Whether every listed file is here with the content that the manifest says."""
         return all(file.difference is None for file in self.files)
+
+    @property
+    def why_not_reviewable(self) -> str | None:
+        """Why this counts as no review and the job cannot be approved, in one sentence; None where it counts."""
+        if self.record.problem or self.spec is None:
+            return f"It cannot be read as a job: {self.record.problem or 'config.yaml has not arrived'}."
+        different = [file.path for file in self.files if file.difference is not None]
+        if not different:
+            return None
+        named = ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
+        return (
+            f"{len(different)} of its {len(self.files)} files are missing or differ from what its manifest lists"
+            f" ({named}), so what is shown here is not what would run."
+        )
 
 
 def review(viewer: Viewer, place: Place, *, conditions: tuple[str, ...] = (), warnings: tuple[str, ...] = ()) -> Review:
@@ -126,21 +139,3 @@ def _beside(job: int, asked: JobSpec, viewer: Viewer) -> tuple[str, ...]:
         return tuple(path for path in presence.unlisted(job, asked, viewer.limits) if path != CONFIG)
     except UnreadableJob as error:
         return (f"(more than can be listed: {error})",)
-
-
-def hashes_match(look: Look, root: Path) -> list[str]:
-    """The listed files that are not here as submitted, each with the reason."""
-    if look.spec is None:
-        return [look.record.problem or "config.yaml is missing"]
-    wrong = []
-    for path, entry in look.spec.files.items():
-        *inside, name = path.split("/")
-        try:
-            with disk.directory(root, *look.record.place.parts, *inside) as opened:
-                if tuple(disk.hash_file(opened, name, most=entry.size)) != tuple(entry):
-                    wrong.append(f"{path}: its content is not what was submitted")
-        except FileNotFoundError:
-            wrong += [f"{path}: it has not arrived"] if entry.size else []
-        except UnreadableJob as error:
-            wrong.append(f"{path}: {error}")
-    return wrong

@@ -103,7 +103,7 @@ class Leftovers:
 
     def _history(self) -> Iterator[Kept]:
         self._needed_notes = self._notes_of_what_exists()
-        for base in ("aside", "seen"):
+        for base in ("aside", "reviewed", "seen"):
             for name in _listed(self._home.path / base):
                 if not name.startswith("."):
                     size, age = _measured(self._home.path / base, name)
@@ -159,7 +159,7 @@ class Leftovers:
         for who in submitters:
             places |= {Place(owner, who, job) for job in disk.list_names(root, owner, *JOBS, who) or ()}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
-        return frozenset(waits) | {f"seen/{seen_name(place)}" for place in places}
+        return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
 
     def _say_gone(self, name: str) -> None:
         job, _, number = name.partition(".")

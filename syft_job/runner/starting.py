@@ -15,17 +15,21 @@ from syft_job.sandboxes import Workspace, clean_env
 
 from . import workspace as workspaces
 from .attempt import HANDLE, JOB, VERDICT, Attempt
+from .containment import level_of
 from .terms import Terms, limits_for
 
 
 def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> None:
     """Take an approved job to the point where its supervisor is running.
 
+    What is in the way of it is found before the start is recorded and before anything can claim the attempt.
+
     Raises:
         NotStarted: it may not start, or not now.
     """
     asked = look.spec
-    acts.permit(attempt.viewer, look)
+    offered = level_of(terms.sandbox)
+    acts.permit(attempt.viewer, look, offered=offered)
     if asked is not None and asked.dependencies:
         raise NotStarted(
             f"it needs {', '.join(asked.dependencies)}, and this version builds no environments;"
@@ -43,7 +47,7 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
     digest = look.record.digest
     try:
         command, workspace = command_for(attempt, look, config, terms)
-        acts.start(attempt.viewer, attempt.place, attempt.job, digest, sandbox=terms.sandbox_name, host=this_host())
+        acts.start(attempt.viewer, attempt.place, attempt.job, digest, offered=offered, host=this_host())
     except BaseException:
         if not attempt.viewer.home.ledger.is_under_way(attempt.job, attempt.number):
             workspaces.sweep_out(attempt)  # prepared for nothing: it may never be allowed to start

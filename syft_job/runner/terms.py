@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from syft_job import limits, sandboxes
 from syft_job.config import SyftJobConfig
@@ -16,6 +17,9 @@ from syft_job.home import Home
 from syft_job.limits import Limits
 from syft_job.sandboxes import Bare, ProtectedPlace, Sandbox
 from syft_job.spec import JobSpec
+
+PROOF_HOLDS_S: Final = 60.0
+"""For how many seconds one run of the sandbox proves that it works, while nothing tells of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,11 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
 
 
 class CurrentTerms:
-    """The terms of one runner's jobs, found again when what they depend on may have changed.
+    """The terms of one runner's jobs, found again when what they depend on may have changed, or once a minute.
 
     The containment of one runner never becomes weaker: where bubblewrap worked and works no more, jobs are not started.
+    What breaks it is seen before the start: at once where a program or a switch of the kernel changed, else by a run of
+    the sandbox that is at most `PROOF_HOLDS_S` old.
 
     Args:
         config: what the owner set.
@@ -109,7 +115,7 @@ class CurrentTerms:
         self._config = config
         self._retry_after = retry_after
         self._host_state = sandboxes.host_state()
-        self._found_at = time.monotonic()
+        self._found_at = sandboxes.probed_at()  # a process may have tried it hours before it runs jobs
         self._problem: str | None = None
         self._is_doubtful = False
         self.terms = terms_of(config)
@@ -127,7 +133,8 @@ class CurrentTerms:
         state = sandboxes.host_state()
         is_bare = self._config.sandbox == "auto" and not self.terms.is_contained
         is_incomplete = is_bare or self._problem is not None or self.terms.interpreter is None
-        is_due = is_incomplete and time.monotonic() - self._found_at >= self._retry_after
+        age = time.monotonic() - self._found_at
+        is_due = age >= (self._retry_after if is_incomplete else PROOF_HOLDS_S)
         if state != self._host_state or is_due or self._is_doubtful:
             sandboxes.forget_findings()
             self._host_state, self._is_doubtful, self._found_at = state, False, time.monotonic()
@@ -144,7 +151,10 @@ class CurrentTerms:
             return str(error)
         if self.terms.is_contained and not found.is_contained:
             reason = sandboxes.why_not() or "the reason is not known"
-            return f"the sandbox {self.terms.sandbox_name} worked and works no more: {reason}"
+            return (
+                f"the sandbox {self.terms.sandbox_name} worked and works no more: {reason} The job starts when it works"
+                " again; see syft-job doctor"
+            )
         self.terms = found
         return None
 

@@ -92,7 +92,7 @@ def tidy(home: Home) -> None:
     """Remove what those who were stopped left half done: unfinished copies, and workspaces of what does not run."""
     with home.locked():  # so that nobody is in the middle of it
         home.ledger.tidy()
-        for base in (home.path, home.path / "held", home.path / "seen", home.path / "aside", home.workspaces):
+        for base in (home.path, home.path / "held", home.path / "reviewed", home.path / "aside", home.workspaces):
             if base.is_dir():
                 with disk.directory(base) as opened:
                     disk.remove_temporaries(opened)

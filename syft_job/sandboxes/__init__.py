@@ -14,6 +14,7 @@ from .choosing import (
     describe,
     forget_findings,
     host_state,
+    probed_at,
     usable_interpreter,
     why_not,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "host_state",
     "places_of",
     "places_of_user",
+    "probed_at",
     "usable_interpreter",
     "why_not",
 ]

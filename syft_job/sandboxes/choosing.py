@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Final
@@ -139,9 +140,14 @@ def forget_findings() -> None:
     _start_failure.cache_clear()
 
 
+def probed_at(user: str = DROPPED_USER) -> float:
+    """Return the time, of the monotonic clock, at which bubblewrap was tried last; it is tried now if it never was."""
+    return _probe_once(user, os.geteuid(), host_state())[0]
+
+
 def _probe(user: str) -> tuple[Bubblewrap | None, str | None]:
     """The sandbox that works here, or why none does; tried again when a switch of the kernel or a program changes."""
-    return _probe_once(user, os.geteuid(), host_state())
+    return _probe_once(user, os.geteuid(), host_state())[1:]
 
 
 def host_state() -> Hashable:
@@ -158,7 +164,11 @@ def host_state() -> Hashable:
 
 
 @functools.lru_cache(maxsize=8)
-def _probe_once(user: str, _uid: int, _state: Hashable) -> tuple[Bubblewrap | None, str | None]:
+def _probe_once(user: str, _uid: int, _state: Hashable) -> tuple[float, Bubblewrap | None, str | None]:
+    return (time.monotonic(), *_probe_now(user))
+
+
+def _probe_now(user: str) -> tuple[Bubblewrap | None, str | None]:
     if sys.platform != "linux":
         return None, "bubblewrap exists for Linux only."
     if shutil.which("bwrap", path=host.TOOLS) is None:

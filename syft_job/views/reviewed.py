@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from syft_job import review
+from syft_job import review, review_notes
 from syft_job.config import SyftJobConfig
-from syft_job.folder import look
+from syft_job.containment import ContainmentLevel
 from syft_job.place import Place
 from syft_job.review import Review
+from syft_job.review_notes import ReviewNote
+from syft_job.runner.containment import level_of
 from syft_job.runner.terms import terms_of
 from syft_job.viewer import Viewer
 
@@ -17,9 +19,13 @@ from . import text
 
 @dataclass(frozen=True, slots=True)
 class ShownReview:
-    """What would run, as data in ``found`` and as text in ``str()``; never shortened."""
+    """What would run, as data in ``found`` and as text in ``str()``; never shortened.
+
+    ``level`` is the containment that it shows; None to others than the owner.
+    """
 
     found: Review
+    level: ContainmentLevel | None = None
 
     @property
     def digest(self) -> str:
@@ -39,7 +45,25 @@ def show(viewer: Viewer, place: Place, config: SyftJobConfig) -> ShownReview:
     Raises:
         FileNotFoundError: the directory is gone.
     """
+    found = review.review(viewer, place)
     if not viewer.owns(place):
-        return ShownReview(review.review(viewer, place))
-    terms = terms_of(config, look(viewer.home.root, place, viewer).spec)
-    return ShownReview(review.review(viewer, place, conditions=terms.conditions, warnings=terms.warnings))
+        return ShownReview(found)
+    terms = terms_of(config, found.spec)  # of the very manifest that is shown
+    found = replace(found, conditions=terms.conditions, warnings=terms.warnings)
+    return ShownReview(found, level_of(terms.sandbox))
+
+
+def record(viewer: Viewer, shown: ShownReview) -> None:
+    """Record that a review was delivered in full; call it only then.
+
+    One of files that differ from the manifest is recorded as not complete. Only the owner's reviews are recorded.
+
+    Raises:
+        StoreError: the home cannot be written.
+    """
+    place, level = shown.found.record.place, shown.level
+    if level is None:
+        return
+    viewer.home.make()
+    is_complete = shown.found.why_not_reviewable is None
+    review_notes.write_note(viewer.home, place, ReviewNote(shown.digest, is_complete, level))

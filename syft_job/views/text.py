@@ -89,6 +89,10 @@ def review(found: Review) -> str:
         f"status     {record.status}, attempt {record.attempt}",
         *findings(record),
     ]
+    refusal = found.why_not_reviewable
+    if refusal is not None:
+        refusal = visible_line(f"‼ not reviewable: {refusal} It cannot be approved, and this counts as no review.")
+        lines.insert(3, refusal)
     lines += [wrapped(f"‼ {warning}", "") for warning in found.warnings]
     if found.spec is not None:
         asked = found.spec
@@ -110,7 +114,8 @@ def review(found: Review) -> str:
     if found.unlisted:
         lines += ["", "BESIDE THE SUBMISSION  not part of it, never copied, never run"]
         lines += [f"  {visible_line(path)}" for path in found.unlisted]
-    lines += ["", f"digest     {record.digest or 'unknown'}", "           a yes is to exactly this", _RULE]
+    last = "           a yes is to exactly this" if refusal is None else refusal
+    lines += ["", f"digest     {record.digest or 'unknown'}", last, _RULE]
     return "\n".join(lines) + "\n"
 
 

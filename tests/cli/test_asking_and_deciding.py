@@ -196,19 +196,20 @@ def test_without_a_review_yes_is_enough_and_still_shows_it(people):
 
 def test_a_digest_that_was_reviewed_elsewhere_can_be_approved(people):
     people.submit()
-    digest = people.ok(OMAR, "show", "First", "--json").json["job"]["digest"]
-    wrong = ("0" if digest[0] != "0" else "1") + digest[1:12]
+    digest = people.ok(OMAR, "review", "First", "--json").json["review"]["digest"]
+    wrong = ("0" if digest[0] != "0" else "1") + digest[1:]
     ran = people(OMAR, "approve", "First", "--digest", wrong)
     assert ran.code == 1
     assert "not" in ran.err
-    assert people.ok(OMAR, "approve", "First", "--digest", digest[:12], "--json").json["job"]["status"] == "approved"
+    assert people.ok(OMAR, "approve", "First", "--digest", digest, "--json").json["job"]["status"] == "approved"
 
 
 def test_json_approval_of_the_unseen_needs_a_word(people):
     people.submit()
     ran = people(OMAR, "approve", "First", "--json")
     assert (ran.code, ran.json["error"]["kind"]) == (1, "NotAllowed")
-    told = people.ok(OMAR, "approve", "First", "--json", "--yes").json
+    assert people(OMAR, "approve", "First", "--json", "--yes").code == 1  # JSON shows no review that could be answered
+    told = people.ok(OMAR, "approve", "First", "--json", "--unreviewed").json
     assert told["sandbox"]
 
 

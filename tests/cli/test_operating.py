@@ -398,13 +398,13 @@ def test_leftovers_go_and_claims_and_ledger_stay(people):
     (home.workspaces / f"{job}.1" / "job").mkdir(parents=True)
     (home.workspaces / f"{job}.1" / "job" / "left").write_text("x" * 5000)
     claims = sorted((home.path / "begun").iterdir())
-    seen = len(list((home.path / "seen").iterdir()))
+    seen = len(list((home.path / "reviewed").iterdir()))
     shutil.rmtree(location)  # gone from the folder, by whatever hand
     before = (home.path / "ledger.jsonl").read_bytes()
     ran = people.ok(OMAR, "clean", "--what", "workspaces", "--what", "history")
     assert "4.9 KiB" in ran.out
     assert list(home.workspaces.iterdir()) == []
-    assert len(list((home.path / "seen").iterdir())) == seen - 1
+    assert len(list((home.path / "reviewed").iterdir())) == seen - 1
     assert sorted((home.path / "begun").iterdir()) == claims
     assert (home.path / "ledger.jsonl").read_bytes() == before
 
@@ -417,7 +417,7 @@ def test_nothing_is_forgotten_while_the_folder_is_away(people):
     done = people.ok(OMAR, "clean", "--what", "history", "--json").json
     assert done["removed"] == []
     assert "away" in done["needed"][0]["why"]
-    assert list((home.path / "seen").iterdir())
+    assert list((home.path / "reviewed").iterdir())
 
 
 # keys

@@ -240,7 +240,7 @@ def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monke
     job.approve()
     home = people.owner.home
 
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest)
+    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
     home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
     long_ago = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
     with monkeypatch.context() as patched:

@@ -66,7 +66,7 @@ def approved(people: TwoPeople, name: str) -> None:
 def done(people: TwoPeople, name: str) -> None:
     approved(people, name)
     job = people.owner_job(name)
-    acts.start(people.owner.viewer, people.place(name), job.id, job.digest)
+    acts.start(people.owner.viewer, people.place(name), job.id, job.digest, offered=acts.BUBBLEWRAP)
     acts.finish(people.owner.viewer, people.place(name), job.id, 1, "succeeded")
 
 

@@ -195,7 +195,7 @@ def test_the_power_goes_before_a_claim_is_durable_and_after_running_was_told(fol
         people.submit(life.script, life.name)
         job = people.owner_job(life.name)
         job.approve(share_outputs=True)
-        acts.start(people.owner.viewer, people.place(life.name), job.id, job.digest)
+        acts.start(people.owner.viewer, people.place(life.name), job.id, job.digest, offered=acts.BUBBLEWRAP)
         claim = people.owner.home.begun(job.id, 1)
         claim.touch()
         acts.restore(people.owner.viewer, people.place(life.name))

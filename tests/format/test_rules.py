@@ -174,7 +174,7 @@ def test_rule_03_commit_last(people: TwoPeople):
     assert order.index("create config.yaml") > max(order.index("create run.sh"), order.index("create main.py"))
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    acts.start(people.owner.viewer, place, job.id, job.digest)
+    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1) / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
@@ -262,7 +262,7 @@ def test_rule_09_what_a_file_reveals_is_decided_by_its_kind(people: TwoPeople):
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, sandbox="bare")
+    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
     acts.finish(
         people.owner.viewer, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3, detail="table.csv"
     )
@@ -278,7 +278,7 @@ def test_rule_10_held_until_released(people: TwoPeople):
     people.submit(name="N")
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    acts.start(people.owner.viewer, place, job.id, job.digest)
+    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1) / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")

@@ -188,9 +188,9 @@ class Hands(RuleBasedStateMachine):
             if record.state is not JobState.QUEUED:
                 return False
             attempt = Attempt(viewer, place, record.id, record.attempt)
-            acts.permit(viewer, look)
+            acts.permit(viewer, look, offered=acts.BARE)
             workspaces.copy_in(attempt, look)
-            acts.start(viewer, place, record.id, record.digest, host=shell.this_host())
+            acts.start(viewer, place, record.id, record.digest, host=shell.this_host(), offered=acts.BARE)
         except (SyftJobError, FileNotFoundError):
             return False
         said = {word.rank for word in self.oracle.words[record.id] if word.attempt == record.attempt}

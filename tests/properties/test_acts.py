@@ -31,7 +31,7 @@ def finished(people: TwoPeople) -> None:
     people.submit(name="N")
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    acts.start(people.owner.viewer, place, job.id, job.digest)
+    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1)
     (held / "outputs" / "sub").mkdir(parents=True)
     (held / "outputs" / "sub" / "r.csv").write_text("1\n")

@@ -221,7 +221,7 @@ def test_grants_end_with_a_rerun_whatever_rule_file_survives(people: TwoPeople):
     from syft_job import acts
 
     place = people.place("N")
-    acts.start(people.owner.viewer, place, job.id, job.digest)
+    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1)
     (held / "outputs").mkdir(parents=True)
     (held / "outputs" / "r.csv").write_text(SECRET)
@@ -238,7 +238,7 @@ def test_grants_end_with_a_rerun_whatever_rule_file_survives(people: TwoPeople):
     assert not leaked(people)
     assert {path.name for path in job.files} == {"approved", "attempts", "config.yaml", "run.sh"}
     (job.location / "shared").write_bytes(shared)
-    acts.start(people.owner.viewer, place, job.id, job.digest)
+    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     acts.finish(people.owner.viewer, place, job.id, 2, "failed", digest=job.digest)
     (job.location / "syft.pub.yaml").write_bytes(rules)
     assert theirs.state is JobState.FAILED
@@ -270,7 +270,7 @@ def test_done_is_told_in_one_word_and_to_the_minute(people: TwoPeople):
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest)
+    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
     acts.finish(people.owner.viewer, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3)
     said = json.loads((job.location / "done").read_bytes())
     assert set(said) == {"at", "attempt", "digest", "outcome", "seal"}
@@ -285,7 +285,7 @@ def test_an_outcome_that_is_held_back_is_not_told_by_a_listing(people: TwoPeople
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest)
+    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
     acts.finish(people.owner.viewer, people.place("N"), job.id, 1, "failed", tacit=True, digest=job.digest)
     assert not (job.location / "done").exists()
     assert job.state is JobState.FAILED

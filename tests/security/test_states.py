@@ -491,7 +491,7 @@ def test_show_does_not_offer_to_reject_what_starts_just_now(people):
     people.submit("echo hello\n", NAME)
     people.owner_job(NAME).approve()
     record = people.owner_job(NAME).record
-    acts.start(people.owner.viewer, record.place, record.id, record.digest, sandbox="bare", host="here")
+    acts.start(people.owner.viewer, record.place, record.id, record.digest, offered=acts.BARE, host="here")
     may = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["may"]
     assert may == ["cancel"]
 

@@ -39,7 +39,7 @@ def is_startable(people: TwoPeople, name: str) -> bool:
     place = people.place(name)
     found = people.owner.store.get(place)
     try:
-        acts.start(people.owner.viewer, place, found.id, found.digest)
+        acts.start(people.owner.viewer, place, found.id, found.digest, offered=acts.BUBBLEWRAP)
     except SyftJobError:
         return False
     return True

@@ -52,7 +52,7 @@ def ran(people: TwoPeople, name: str = NAME, stdout: str | None = "printed\n", o
     job, place = people.owner_job(name), people.place(name)
     if job.status == "inbox":
         job.approve()
-    attempt = acts.start(people.owner.viewer, place, job.id, job.digest)
+    attempt = acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     held = people.owner.home.held(job.id, attempt)
     held.mkdir(parents=True)
     if outputs:

@@ -25,7 +25,8 @@ def test_start_and_finish_may_be_said_twice(people: TwoPeople):
     viewer, place = people.owner.viewer, people.place("N")
     people.owner_job("N").approve()
     job, digest = people.owner_job("N").id, people.owner_job("N").digest
-    assert acts.start(viewer, place, job, digest) == acts.start(viewer, place, job, digest) == 1
+    for _ in range(2):
+        assert acts.start(viewer, place, job, digest, offered=acts.BUBBLEWRAP) == 1
     acts.finish(viewer, place, job, 1, "failed", digest=people.owner_job("N").digest)
     acts.finish(viewer, place, job, 1, "succeeded", digest=people.owner_job("N").digest)
     assert people.owner_job("N").state is people.submitters_job("N").state is JobState.FAILED
@@ -38,7 +39,7 @@ def test_an_attempt_ends_although_its_folder_is_gone(people: TwoPeople):
     viewer, place = people.owner.viewer, people.place("N")
     job = people.owner_job("N")
     job.approve()
-    acts.start(viewer, place, job.id, job.digest)
+    acts.start(viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
     aside = people.root.parent / "aside"
     shutil.move(job.location, aside)
     acts.finish(viewer, place, job.id, 1, "succeeded", digest=job.digest)
@@ -51,9 +52,9 @@ def test_an_attempt_ends_although_its_folder_is_gone(people: TwoPeople):
 def test_the_runner_cannot_start_what_is_not_approved(people: TwoPeople):
     job = people.owner_job("N")
     with pytest.raises(InvalidTransition):
-        acts.start(people.owner.viewer, people.place("N"), job.id, job.digest)
+        acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
     with pytest.raises(JobNotFoundError):
-        acts.start(people.owner.viewer, people.place("M"), job.id, job.digest)
+        acts.start(people.owner.viewer, people.place("M"), job.id, job.digest, offered=acts.BUBBLEWRAP)
 
 
 def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
@@ -61,7 +62,7 @@ def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
     job = people.owner_job("N")
     job.approve()
     with pytest.raises(NotAllowed):
-        acts.start(people.submitter.viewer, people.place("N"), job.id, job.digest)
+        acts.start(people.submitter.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
 
 
 def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
@@ -97,7 +98,7 @@ def test_a_copied_home_is_refused(people: TwoPeople):
 
 def finished(job: JobInfo, people: TwoPeople) -> None:
     job.approve(share_outputs=True)
-    acts.start(people.owner.viewer, people.place(job.name), job.id, job.digest)
+    acts.start(people.owner.viewer, people.place(job.name), job.id, job.digest, offered=acts.BUBBLEWRAP)
     acts.finish(people.owner.viewer, people.place(job.name), job.id, 1, "succeeded")
 
 

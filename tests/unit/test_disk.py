@@ -327,7 +327,7 @@ def test_a_full_disk_in_the_middle_of_sharing_leaves_no_pieces(small_disk: Path,
         get_client(small_disk, people.submitter_email).submit_bash_job(people.owner_email, "true\n", "N")
         job = owner.jobs["N"]
         job.approve()
-        acts.start(owner.viewer, people.place("N"), job.id, job.digest)
+        acts.start(owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
         held = owner.home.held(job.id, 1)
         for name in ("outputs/r.csv", "logs/stdout.txt"):
             (held / name).parent.mkdir(parents=True)
