@@ -306,6 +306,10 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
         value = line.get(key, mark.get(key))
         if value not in (None, ""):
             parts.append(f"{key} {value}")
+    if mark.get("reviewed") is False:
+        parts.append("without a review")
+    if isinstance(allow := mark.get("allow"), Mapping) and "sandbox" in allow:
+        parts.append(f"for the sandbox {allow['sandbox']} or a stronger one")
     parts += [words for key, words in MISHAPS.items() if line.get(key)]
     share = line.get("share") or mark.get("share") or {}
     parts += [f"{what} to {', '.join(share[what])}" for what in ("outputs", "logs") if share.get(what)]

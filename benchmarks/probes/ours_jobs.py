@@ -37,7 +37,7 @@ def yes_to(owner: JobClient, submitter: JobClient, name: str, script: str) -> tu
     where = submitter.submit_bash_job(owner.email, script, name)
     job = owner.job_at(Place(owner.email, submitter.email, name))
     before = time.time()
-    job.approve()
+    job.approve(allow_bare=True)  # the runner may be one without a sandbox
     return where, job.id, before, time.time()
 
 

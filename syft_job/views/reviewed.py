@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from syft_job import review, review_notes
 from syft_job.config import SyftJobConfig
@@ -17,7 +18,7 @@ from syft_job.viewer import Viewer
 from . import text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShownReview:
     """What would run, as data in ``found`` and as text in ``str()``; never shortened.
 
@@ -32,8 +33,13 @@ class ShownReview:
         """What a yes is said to."""
         return self.found.digest
 
-    def __str__(self) -> str:
+    @cached_property
+    def text(self) -> str:
+        """The whole review, for a terminal or a page."""
         return text.review(self.found)
+
+    def __str__(self) -> str:
+        return self.text
 
     def __repr__(self) -> str:
         return str(self)
@@ -54,7 +60,7 @@ def show(viewer: Viewer, place: Place, config: SyftJobConfig) -> ShownReview:
 
 
 def record(viewer: Viewer, shown: ShownReview) -> None:
-    """Record that a review was delivered in full; call it only then.
+    """Record that a review was delivered in full; call it only then. What cannot be shown as text is not recorded.
 
     One of files that differ from the manifest is recorded as not complete. Only the owner's reviews are recorded.
 
@@ -62,7 +68,7 @@ def record(viewer: Viewer, shown: ShownReview) -> None:
         StoreError: the home cannot be written.
     """
     place, level = shown.found.record.place, shown.level
-    if level is None:
+    if level is None or not shown.text:
         return
     viewer.home.make()
     is_complete = shown.found.why_not_reviewable is None

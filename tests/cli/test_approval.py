@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import time
@@ -125,7 +127,7 @@ def test_threat_35_a_review_of_other_files_ends_with_1_and_counts_for_nothing(pe
 
 def test_threat_36_every_answer_but_yes_completes_nothing(people):
     people.submit()
-    for typed in ("n\n", "\n", "later\n", "\x04", "n\n", "\x03"):
+    for typed in ("n\n", "\n", "later\n", "\x04", "n\n"):
         ran = people.on_terminal(OMAR, "approve", "First", typed=typed)
         assert ran.code != 0, (typed, ran)
         assert "print('hello')" in ran.out, "it is shown and asked again each time"
@@ -135,6 +137,24 @@ def test_threat_36_every_answer_but_yes_completes_nothing(people):
     assert not is_reviewed(people)
     assert people.on_terminal(OMAR, "approve", "First", typed="y\n").code == 0
     assert mark(people)["reviewed"] is True
+
+
+def test_threat_36_ctrl_c_at_the_question_completes_nothing(people):
+    people.submit()
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [people.command, "approve", "First"], env=people._env(OMAR), stdin=other, stdout=other, stderr=other
+    )
+    os.close(other)
+    shown = b""
+    while b"[y/N]" not in shown:
+        assert select.select([main], [], [], 60)[0], shown
+        shown += os.read(main, 65536)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    os.close(main)
+    assert status(people) == "inbox"
+    assert not is_reviewed(people)
 
 
 def test_threat_36_an_earlier_review_of_the_same_digest_stays(people):

@@ -524,6 +524,27 @@ def test_threat_36_a_review_goes_with_its_job(people: TwoPeople):
     assert approval(people, people.owner_job(NAME))["reviewed"] is False
 
 
+def test_threat_36_the_history_tells_of_review_and_containment(people: TwoPeople):
+    people.submit(name=NAME)
+    job = people.owner_job(NAME)
+    job.approve(allow_bare=True)
+    for history in (job.history, people.submitters_job(NAME).history):
+        (said,) = [str(one) for one in history if "approve" in str(one)]
+        assert "without a review" in said
+        assert "bare" in said
+
+
+def test_threat_36_a_review_that_cannot_be_shown_is_none(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
+    people.submit(name=NAME)
+    job = people.owner_job(NAME)
+    with monkeypatch.context() as broken:
+        broken.setattr("syft_job.views.text.review", lambda found: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            job.review()
+    with pytest.raises(NotAllowed, match="not reviewed"):
+        job.approve(require_review=True)
+
+
 # A rerun decides about nothing but another attempt
 
 

@@ -111,7 +111,8 @@ def _approve(*, outputs: bool = False, logs: bool = False) -> Step:
     def act(_: World, client: JobClient, task: Task) -> bool:
         job = _job(client, task)
         if job.state is JobState.SUBMITTED:  # its status may say "approved" of a marker that somebody laid there
-            job.approve(share_outputs=outputs, share_logs=logs)
+            # Its runners take turns in the sandboxes, so that it is approved for the weakest.
+            job.approve(share_outputs=outputs, share_logs=logs, allow_bare=True)
         return job.state not in (JobState.CREATED, JobState.SUBMITTED)
 
     return Step(True, act)
