@@ -17,6 +17,7 @@ from .record import JobRecord
 from .spec import JobResources
 from .store import JobStore
 from .viewer import Viewer
+from .visible import visible_message
 
 
 def get_client(syftbox_folder_path: str | Path, email: str, user_email: str | None = None, **options: Any) -> JobClient:
@@ -171,9 +172,9 @@ class JobClient:
         return self.home.rotate_key(compromised=compromised)
 
     def say(self, line: str) -> None:
-        """Announce a line, unless this client was silenced."""
+        """Announce a line, unless this client was silenced; names in it are made safe to display."""
         if self.announce is not None:
-            self.announce(line)
+            self.announce(visible_message(line))
 
     def job_at(self, place: Place) -> JobInfo:
         """The job at ``place``, looked at now.

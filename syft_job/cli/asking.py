@@ -71,8 +71,8 @@ def submit(
     record = client.store.get(place_of(client.root, location))
     frame.answer(
         {"job": job_json(client, record)},
-        f"📥 Submitted '{visible_line(record.name)}' to {record.owner}.\n"
-        f"   job  {record.submitter}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
+        f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"
+        f"   job  {visible_line(record.submitter)}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
         f"   at   {visible_line(str(location))}",
     )
 

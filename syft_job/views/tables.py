@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syft_job.record import JobRecord
-from syft_job.visible import visible_line
+from syft_job.visible import visible_line, visible_message
 
 from . import look
 
@@ -71,15 +71,15 @@ def jobs(
             record.id[:_ID_DIGITS],
             Text(f"{appearance.emoji} {words}{flag}", style=appearance.colour),
             Text(visible_line(record.name)),
-            Text("you" if record.submitter == me else record.submitter),
-            Text("you" if record.owner == me else record.owner),
+            Text("you" if record.submitter == me else visible_line(record.submitter)),
+            Text("you" if record.owner == me else visible_line(record.owner)),
             Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
         )
     counts = Counter(record.status for record in records)
     lines = ["", f"{len(records)} jobs   " + "   ".join(_count(status, counts[status]) for status in counts)]
     if len(shown) < len(records):
         lines.append(f"… the newest {len(shown)} are shown; all of them: syft-job list --all")
-    lines += [visible_line(note) for note in notes]
+    lines += [visible_message(note) for note in notes]
     return drawn(table, colours=colours) + "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ from syft_job.lifecycle import UNREADABLE
 from syft_job.record import JobRecord
 from syft_job.review import Review
 from syft_job.review.pack import ReviewedFile, fingerprint_of
-from syft_job.visible import visible, visible_line
+from syft_job.visible import visible_code, visible_line, visible_message
 
 from . import look
 
@@ -24,7 +24,7 @@ _ORDER = ("arriving", "inbox", "approved", "running", "done", "cancelled", "reje
 
 def job_line(name: str, status: str, owner: str) -> str:
     """One job in one line: emoji, name, status and owner."""
-    return f"{look.of_status(status).emoji} {visible_line(name)} ({status}) -> {owner}"
+    return f"{look.of_status(status).emoji} {visible_line(name)} ({visible_line(status)}) -> {visible_line(owner)}"
 
 
 def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: Iterable[str] = ()) -> str:
@@ -40,15 +40,18 @@ def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: 
     owners = sorted({row[0] for row in rows}, key=lambda owner: (owner != root_email, owner))
     lines = ["📊 Jobs Overview", "=" * 16]
     for owner in owners:
-        lines += ["", f"👤 {owner}", "-" * (len(owner) + 3)]
+        heading = f"👤 {visible_line(owner)}"
+        lines += ["", heading, "-" * (len(heading) + 1)]
         for index, (_, name, status, submitter) in ((i, row) for i, row in enumerate(rows) if row[0] == owner):
             emoji = look.of_status(status).emoji
-            lines.append(f"[{index}] {emoji} {visible_line(name)} ({status}) {submitter}")
+            lines.append(f"[{index}] {emoji} {visible_line(name)} ({visible_line(status)}) {visible_line(submitter)}")
     counts = Counter(row[2] for row in rows)
     shown = [status for status in _ORDER if status in counts] + sorted(set(counts) - set(_ORDER))
     lines += ["", f"Total: {len(rows)} jobs"]
-    lines.append("  ".join(f"{look.of_status(status).emoji} {status}: {counts[status]}" for status in shown))
-    lines += list(notes)
+    lines.append(
+        "  ".join(f"{look.of_status(status).emoji} {visible_line(status)}: {counts[status]}" for status in shown)
+    )
+    lines += map(visible_message, notes)
     return "\n".join(lines) + "\n"
 
 
@@ -69,17 +72,17 @@ def review(found: Review) -> str:
         _RULE,
         f"REVIEW  {visible_line(record.name)}",
         _RULE,
-        f"from       {record.submitter}   (key {fingerprint_of(found)})",
-        f"to         {record.owner}",
+        f"from       {visible_line(record.submitter)}   (key {fingerprint_of(found)})",
+        f"to         {visible_line(record.owner)}",
         f"submitted  {visible_line(record.submitted_at or 'at an unknown time')}   (their clock)",
         f"status     {record.status}, attempt {record.attempt}",
         *findings(record),
     ]
-    lines += [wrapped(f"‼ {warning}", "") for warning in found.warnings]
+    lines += [wrapped(f"‼ {visible_message(warning)}", "") for warning in found.warnings]
     if found.spec is not None:
         asked = found.spec
         lines += ["", "WOULD RUN", f"  {visible_line(found.command)}"]
-        lines += [wrapped(condition) for condition in found.conditions]
+        lines += [wrapped(visible_message(condition)) for condition in found.conditions]
         wanted = asked.resources.to_json()
         if wanted:
             told = (f"{key} {visible_line(str(getattr(asked.resources, key)))}" for key in wanted)
@@ -111,7 +114,7 @@ def _file(file: ReviewedFile) -> list[str]:
         return [*lines, "   (empty)"]
     body = file.text if file.text.endswith("\n") else file.text + "\n"
     width = len(str(body.count("\n")))
-    shown = [visible(line) for line in body[:-1].split("\n")]
+    shown = visible_code(body[:-1]).split("\n")
     lines += [f"{number:>{width}} │ {line}" for number, line in enumerate(shown, 1)]
     return lines if file.text.endswith("\n") else [*lines, f"{'':>{width}} │ (no line end at the end of the file)"]
 
