@@ -19,6 +19,9 @@ from .store import JobStore
 from .viewer import Viewer
 from .visible import visible_message
 
+_ANNOUNCED_FINDINGS = 20
+"""At most so many findings of a submission are announced."""
+
 
 def get_client(syftbox_folder_path: str | Path, email: str, user_email: str | None = None, **options: Any) -> JobClient:
     """Open the folder at ``syftbox_folder_path`` for ``email``; ``~`` is expanded.
@@ -127,7 +130,8 @@ class JobClient:
         """Submit a Python file or a folder of code to ``user``; returns the job's directory.
 
         In a folder, `main.py` is started, or its only `.py` file, or ``entrypoint``. What must not travel (caches,
-        version control, environments, logs) stays home and is announced. ``dependencies`` are requirements such as
+        version control, environments, logs) stays home and is announced, and so is what a reviewer could misread in
+        the code. ``dependencies`` are requirements such as
         ``"numpy>=2"``, recorded and shown to the owner; ``entrypoint`` is relative to the folder. For the other
         arguments and the errors see `submit_bash_job`.
         """
@@ -194,6 +198,7 @@ class JobClient:
         datasets: Sequence[str],
         metadata: Mapping[str, Any] | None,
     ) -> Path:
+        findings = submission.findings_of(source)
         place = submission.submit(
             self.viewer,
             user,
@@ -206,6 +211,10 @@ class JobClient:
         )
         for left_out in source.left_out:
             self.say(f"Left out of '{place.name}': {left_out}")
+        for finding in findings[:_ANNOUNCED_FINDINGS]:
+            self.say(f"⚠ {finding}")
+        if len(findings) > _ANNOUNCED_FINDINGS:
+            self.say(f"⚠ and {len(findings) - _ANNOUNCED_FINDINGS} more findings; the review of the job shows all")
         return place.under(self.root)
 
     def __repr__(self) -> str:

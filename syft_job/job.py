@@ -356,7 +356,7 @@ class JobInfo:
     def __repr__(self) -> str:
         return (
             f"JobInfo(name={quoted(self.name)}, submitted_by={quoted(self.submitted_by)},"
-            f" current_user_email={quoted(self.current_user_email)}, status={self.status!r})"
+            f" current_user_email={quoted(self.current_user_email)}, status={quoted(self.status)})"
         )
 
     def __eq__(self, other: object) -> bool:

@@ -177,23 +177,25 @@ class _Style:
 
     def apply(self, parameters: str) -> _Effect:
         """Follow one SGR sequence."""
-        effect = _Effect.PLAIN
+        conceals = is_removed = False
         rest = parameters.split(";")
         while rest:
             parameter = rest.pop(0)
             head, *extended = parameter.split(":")
             code = int(head[:4] or 0)
             if code in (_EXTENDED_FOREGROUND, _EXTENDED_BACKGROUND):
-                effect = _Effect.CONCEALING if effect is _Effect.CONCEALING else _Effect.REMOVED
+                is_removed = True
                 if not extended:
                     count = {"5": 2, "2": 4}.get(rest[0].lstrip("0") if rest else "", len(rest))
                     extended, rest = rest[:count], rest[count:]
                 self._set(tuple(extended), is_background=code == _EXTENDED_BACKGROUND)
             elif extended or not self._apply_code(code):
-                effect = _Effect.CONCEALING if effect is _Effect.CONCEALING else _Effect.REMOVED
+                is_removed = True
             if code == _CONCEAL or (code not in (0, 39, 49) and self._is_unreadable()):
-                effect = _Effect.CONCEALING
-        return effect
+                conceals = True
+        if conceals:
+            return _Effect.CONCEALING
+        return _Effect.REMOVED if is_removed else _Effect.PLAIN
 
     def _apply_code(self, code: int) -> bool:
         """Follow one plain code; return False for one that is dropped and counted."""

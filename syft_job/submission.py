@@ -19,6 +19,7 @@ from typing import Any
 from . import disk, names, presence, spec
 from .codec import canonical
 from .errors import InvalidName, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
+from .findings import Finding, check_file
 from .keys import published
 from .markers import now
 from .place import JOBS, Place
@@ -30,6 +31,9 @@ PYTHON_RUN = """\
 # Starts the submitted Python file with the interpreter that the data owner chose.
 exec "${{SYFT_JOB_PYTHON:-python3}}" {entrypoint}
 """
+
+_MOST_CHECKED_BYTES = 8 << 20
+"""The largest file that is checked for findings before it is submitted; a review checks every file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,23 @@ def python_source(code_path: Path, entrypoint: str | None) -> Source:
         paths, left_out = {start: code_path}, []
     run = PYTHON_RUN.format(entrypoint=shlex.quote(CODE + start))
     return Source({RUN: run.encode()}, {CODE + path: source for path, source in paths.items()}, start, tuple(left_out))
+
+
+def findings_of(source: Source) -> tuple[Finding, ...]:
+    """What a reviewer of the code could misread, or bash and Python would read differently from what is displayed.
+
+    Large data files are left out. A file that cannot be read is left out, too: `submit` refuses it and says why.
+    """
+    entrypoint = CODE + source.entrypoint if source.entrypoint else None
+    found = [finding for path, data in source.texts.items() for finding in check_file(path, data, entrypoint)]
+    for path, origin in source.paths.items():
+        try:
+            with disk.directory(origin.parent) as folder:
+                data = disk.read(folder, origin.name, limit=_MOST_CHECKED_BYTES)
+        except (UnreadableJob, FileNotFoundError):
+            continue
+        found += check_file(path, data or b"", entrypoint)
+    return tuple(found)
 
 
 def submit(

@@ -43,7 +43,7 @@ _NEEDS_CLASSES: Final = re.compile(
     "\U00020000-\U0003ffff]"
 )
 _ASCII_WRITTEN_OUT: Final = {code: f"<U+{code:04X}>" for code in (*range(32), 127) if chr(code) not in "\t\n"}
-_MOST_CACHED_CLASSES: Final = 1 << 15
+MAX_CACHED_CHARACTERS: Final = 1 << 15
 
 
 def visible(text: str) -> str:
@@ -128,15 +128,18 @@ def _with_repeated_marks(line: str, run: re.Match[str]) -> str:
     )
 
 
-class _Bounded(dict[int, str]):
-    """A value for each code point, computed once. Text chooses which are kept, so their number is bounded."""
+class CharacterMap(dict[int, str]):
+    """A table for `str.translate`: a value for each code point, computed once.
+
+    Untrusted text decides which values are kept, so their number is bounded.
+    """
 
     def __init__(self, compute: Callable[[int], str]) -> None:
         super().__init__()
         self._compute = compute
 
     def __missing__(self, code_point: int) -> str:
-        if len(self) >= _MOST_CACHED_CLASSES:
+        if len(self) >= MAX_CACHED_CHARACTERS:
             self.clear()
         self[code_point] = value = self._compute(code_point)
         return value
@@ -161,5 +164,5 @@ def _class_of(code_point: int) -> str:
     return "b" if category[0] in "LN" else "p"
 
 
-_CLASSES = _Bounded(_class_of)
-_SPELLED = _Bounded(lambda code: f"<U+{code:04X}>" if _CLASSES[code] == "x" else chr(code))
+_CLASSES = CharacterMap(_class_of)
+_SPELLED = CharacterMap(lambda code: f"<U+{code:04X}>" if _CLASSES[code] == "x" else chr(code))

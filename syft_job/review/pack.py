@@ -12,6 +12,7 @@ from pathlib import Path
 
 from syft_job import disk, folder, presence, seal, spec
 from syft_job.errors import UnreadableJob
+from syft_job.findings import Finding, check_file, reviewable_text
 from syft_job.folder import Look
 from syft_job.place import Place
 from syft_job.record import JobRecord
@@ -23,13 +24,15 @@ from syft_job.viewer import Viewer
 class ReviewedFile:
     """One file that would run: what the manifest says, what lies there, and why the two differ, if they do.
 
-    ``text`` is None for content that is no text; such a file is named with size and digest.
+    ``text`` is None for binary data; such a file is named with size and digest. In text, a byte that is no UTF-8 is a
+    backslash, x and two hex digits. ``findings`` are what a reader of the file could miss.
     """
 
     path: str
     entry: FileEntry
     text: str | None
     difference: str | None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class Review:
         return self.record.digest
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a reader of the files could miss, in the order of the files."""
+        return tuple(finding for file in self.files for finding in file.findings)
+
+    @property
     def is_as_listed(self) -> bool:
         """Whether every listed file is here with the content that the manifest says."""
         return all(file.difference is None for file in self.files)
@@ -70,7 +78,10 @@ def review(viewer: Viewer, place: Place, *, conditions: tuple[str, ...] = (), wa
     asked = look.spec
     if asked is None:
         return Review(look.record, None, "", conditions=conditions, warnings=warnings)
-    files = tuple(_file(root, place, path, entry) for path, entry in sorted(asked.files.items(), key=_reading_order))
+    entrypoint = spec.CODE + asked.entrypoint if asked.entrypoint else None
+    files = tuple(
+        _file(root, place, path, entry, entrypoint) for path, entry in sorted(asked.files.items(), key=_reading_order)
+    )
     beside: tuple[str, ...] = ()
     if not look.record.older:
         with disk.directory(root, *place.parts) as job:
@@ -92,7 +103,7 @@ def _reading_order(item: tuple[str, FileEntry]) -> tuple[bool, str]:
     return (item[0] != spec.RUN, item[0])
 
 
-def _file(root: Path, place: Place, path: str, entry: FileEntry) -> ReviewedFile:
+def _file(root: Path, place: Place, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
     *inside, name = path.split("/")
     try:
         with disk.directory(root, *place.parts, *inside) as opened:
@@ -109,16 +120,8 @@ def _file(root: Path, place: Place, path: str, entry: FileEntry) -> ReviewedFile
         difference = f"it is {len(data)} bytes long, and {entry.size} were submitted"
     elif spec.digest_of(data) != entry.sha256:
         difference = "its content is not what was submitted"
-    return ReviewedFile(path, entry, _text(data), difference)
-
-
-def _text(data: bytes) -> str | None:
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    text = reviewable_text(path, data, entrypoint)
+    return ReviewedFile(path, entry, text, difference, check_file(path, data, entrypoint))
 
 
 def _beside(job: int, asked: JobSpec, viewer: Viewer) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from syft_job.findings import Finding, Severity
 from syft_job.lifecycle import UNREADABLE
 from syft_job.record import JobRecord
 from syft_job.review import Review
@@ -19,6 +20,7 @@ from . import look
 
 NO_JOBS = "📭 No jobs found.\n"
 _RULE = "─" * 78
+_SEVERITY_MARKS = {Severity.DANGER: "‼", Severity.WARNING: "⚠", Severity.NOTICE: "ℹ"}
 _ORDER = ("arriving", "inbox", "approved", "running", "done", "cancelled", "rejected", UNREADABLE)
 
 
@@ -65,6 +67,18 @@ def findings(record: JobRecord) -> list[str]:
     return lines
 
 
+def code_findings(found: Sequence[Finding]) -> list[str]:
+    """What a reader of the code could miss: the count of each severity, then a line each, the gravest first."""
+    if not found:
+        return []
+    by_severity = {severity: [one for one in found if one.severity is severity] for severity in reversed(Severity)}
+    counts = ", ".join(f"{len(ones)} {severity.value}" for severity, ones in by_severity.items() if ones)
+    lines = ["", f"IN THE CODE  {counts}"]
+    for severity, ones in by_severity.items():
+        lines += [f"{_SEVERITY_MARKS[severity]} {visible_message(str(one))}" for one in ones]
+    return lines
+
+
 def review(found: Review) -> str:
     """Everything that would run, in full; nothing is cut."""
     record = found.record
@@ -79,6 +93,7 @@ def review(found: Review) -> str:
         *findings(record),
     ]
     lines += [wrapped(f"‼ {visible_message(warning)}", "") for warning in found.warnings]
+    lines += code_findings(found.findings)
     if found.spec is not None:
         asked = found.spec
         lines += ["", "WOULD RUN", f"  {visible_line(found.command)}"]
@@ -106,6 +121,9 @@ def review(found: Review) -> str:
 def _file(file: ReviewedFile) -> list[str]:
     head = f"── {visible_line(file.path)}  {file.entry.size} bytes  sha256 {file.entry.sha256}"
     lines = ["", head]
+    for finding in file.findings:
+        where = f"line {finding.location.line}: " if finding.location.line else ""
+        lines.append(f"   {_SEVERITY_MARKS[finding.severity]} {where}{visible_message(finding.message)}")
     if file.difference:
         lines.append(f"‼ {visible_line(file.difference)}; as it lies here it will not run")
     if file.text is None:

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from syft_job.unicode_tables import DEFAULT_IGNORABLE
-from syft_job.visible import _CLASSES, _MOST_CACHED_CLASSES, quoted, visible, visible_code, visible_line
+from syft_job.visible import _CLASSES, MAX_CACHED_CHARACTERS, quoted, visible, visible_code, visible_line
 
 SENTENCES = [
     "plain text, with 'quotes' – and typography…",
@@ -88,7 +88,7 @@ def test_names_are_one_line_and_quoted_text_hides_nothing():
 
 def test_untrusted_text_does_not_choose_how_much_is_cached():
     visible("".join(map(chr, range(0xAC00 - 0x5000, 0x20000))))
-    assert len(_CLASSES) <= _MOST_CACHED_CLASSES
+    assert len(_CLASSES) <= MAX_CACHED_CHARACTERS
 
 
 def test_the_fast_path_gives_what_the_rules_give():
