@@ -161,7 +161,7 @@ class Issue:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
-        return f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else "")
+        return visible(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
 
     def __repr__(self) -> str:
         return f"Issue({str(self)!r})"

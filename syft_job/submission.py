@@ -90,8 +90,14 @@ def python_source(code_path: Path, entrypoint: str | None) -> Source:
             raise InvalidSubmission(f"The entrypoint {entrypoint!r} is not the submitted file {code_path.name!r}.")
         start = _checked(code_path.name)
         paths, left_out = {start: code_path}, []
-    run = PYTHON_RUN.format(entrypoint=shlex.quote(CODE + start))
-    return Source({RUN: run.encode()}, {CODE + path: source for path, source in paths.items()}, start, tuple(left_out))
+    return Source(
+        {RUN: python_run(CODE + start)}, {CODE + path: source for path, source in paths.items()}, start, tuple(left_out)
+    )
+
+
+def python_run(entrypoint: str) -> bytes:
+    """The ``run.sh`` of a Python job that starts ``entrypoint``, a path inside the job."""
+    return PYTHON_RUN.format(entrypoint=shlex.quote(entrypoint)).encode()
 
 
 def findings_of(source: Source) -> tuple[Finding, ...]:

@@ -68,8 +68,8 @@ def visible_line(text: str) -> str:
 
 
 def visible_message(text: str) -> str:
-    """Like `visible`, in one line: line ends and tabs are written out, so that a name cannot forge another message."""
-    return visible(text).replace("\n", "<U+000A>").replace("\t", "<U+0009>")
+    """Like `visible`, in one line: line ends are written out, so that a name cannot forge another message."""
+    return visible(text).replace("\n", "<U+000A>")
 
 
 def quoted(text: str) -> str:

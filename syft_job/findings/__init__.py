@@ -5,6 +5,15 @@ are pure functions of a path and its bytes; callers branch on `FindingCode`, nev
 """
 
 from .model import Finding, FindingCode, Location, Severity
-from .source import check_file, is_script, reviewable_text
+from .source import check_file, is_script, misreading_of, reviewable_text
 
-__all__ = ["Finding", "FindingCode", "Location", "Severity", "check_file", "is_script", "reviewable_text"]
+__all__ = [
+    "Finding",
+    "FindingCode",
+    "Location",
+    "Severity",
+    "check_file",
+    "is_script",
+    "misreading_of",
+    "reviewable_text",
+]

@@ -27,7 +27,10 @@ _EXECUTABLE_MAGIC: Final = (
     (re.compile(rb"\x80[\x02-\x05]"), _PICKLE),
 )
 _EXECUTABLE_SUFFIXES: Final = {
-    **dict.fromkeys((".so", ".pyd", ".dylib", ".dll", ".exe"), "it is a compiled library or program by its name"),
+    **dict.fromkeys(
+        (".so", ".pyd"), "it is a compiled library by its name, which Python prefers to a .py file of the same name"
+    ),
+    **dict.fromkeys((".dylib", ".dll", ".exe"), "it is a compiled library or program by its name"),
     **dict.fromkeys((".pyc", ".pyo"), "it is compiled Python bytecode by its name"),
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), _PICKLE),
     **dict.fromkeys((".pt", ".ckpt"), "it may be a pickle, which executes code when it is loaded"),
@@ -84,6 +87,11 @@ def executable_kind(path: str, data: bytes) -> str | None:
     if _VERSIONED_LIBRARY.search(path):
         return _EXECUTABLE_SUFFIXES[".so"]
     return _EXECUTABLE_SUFFIXES.get(suffix_of(path))
+
+
+def replaces_source(path: str) -> bool:
+    """Return True for bytecode that Python can execute instead of the source file beside it."""
+    return suffix_of(path) in (".pyc", ".pyo")
 
 
 def startup_reason(path: str) -> str | None:

@@ -59,6 +59,8 @@ class FindingCode(StrEnum):
     """Python or the system can execute this unreadable file."""
     STARTUP_FILE = "startup-file"
     """Python or bash can execute this file without being told to."""
+    START_SCRIPT = "start-script"
+    """``run.sh`` of a Python job is not the one that syft_job writes, so it may start something else."""
     FILE_NAME = "file-name"
     """The path is not plainly visible or can be misread."""
 

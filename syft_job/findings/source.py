@@ -18,7 +18,15 @@ from typing import Final
 from syft_job.unicode_tables import LATIN_LOOKALIKES
 from syft_job.visible import CharacterMap, is_plainly_visible, visible, visible_code, written_out
 
-from .binary import SCRIPT_SUFFIXES, archive_in, executable_kind, is_clearly_binary, startup_reason, suffix_of
+from .binary import (
+    SCRIPT_SUFFIXES,
+    archive_in,
+    executable_kind,
+    is_clearly_binary,
+    replaces_source,
+    startup_reason,
+    suffix_of,
+)
 from .model import Finding, FindingCode, Location, Severity
 
 MAX_LINES_PER_CODE: Final = 10
@@ -26,6 +34,7 @@ _COLUMNS_IN_SIGHT: Final = 200
 _SPACES_THAT_PUSH: Final = 60
 _EMPTY_LINES_THAT_PUSH: Final = 100
 _LONGEST_WORD: Final = 200
+"""Longer words are checked in pieces, because normalisation is not linear."""
 
 _COOKIE: Final = re.compile(rb"[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")
 _BLANK_OR_COMMENT: Final = re.compile(rb"[ \t\f]*(?:#[^\r\n]*)?")
@@ -84,13 +93,17 @@ def check_file(path: str, data: bytes, entrypoint: str | None = None) -> tuple[F
     return tuple(sorted(findings, key=lambda finding: finding.location.line))
 
 
+def misreading_of(text: str) -> str | None:
+    """Why a name or an address could be taken for another one, or None."""
+    if not is_plainly_visible(text):
+        return "it has characters that are not plainly visible"
+    problems = (_word_problem(word) for word in _words(text))
+    return next((problem[2] for problem in problems if problem is not None), None)
+
+
 def _name_findings(path: str) -> Iterator[Finding]:
-    message = None
-    if not is_plainly_visible(path):
-        message = "the file's name has characters that are not plainly visible"
-    elif not path.isascii() and any(map(_word_problem, _words(path))):
-        message = "the file's name mixes scripts or looks like another name"
-    if message:
+    if (reason := misreading_of(path)) is not None:
+        message = f"the name of the file can be misread: {reason}"
         yield Finding(FindingCode.FILE_NAME, Severity.WARNING, message, Location(path))
 
 
@@ -104,7 +117,7 @@ def _binary_findings(path: str, data: bytes, entrypoint: str | None) -> Iterator
         yield Finding(FindingCode.ZIP_ARCHIVE, severity, message, Location(path))
     elif kind:
         code = FindingCode.BINARY_ENTRYPOINT if is_started else FindingCode.EXECUTABLE_BINARY
-        severity = Severity.DANGER if is_started else Severity.WARNING
+        severity = Severity.DANGER if is_started or replaces_source(path) else Severity.WARNING
         yield Finding(code, severity, f"{kind}; it can be executed and cannot be reviewed", Location(path))
     elif is_started and is_clearly_binary(data):
         message = "the file that is started is no readable text"
@@ -230,12 +243,16 @@ def _check_words(lines: _Lines, number: int, line: str) -> None:
 
 def _words(text: str) -> list[str]:
     """The identifiers and other words of a text, comments and strings included."""
-    return text.translate(_IDENTIFIER_CHARACTERS).split()
+    return [
+        word[start : start + _LONGEST_WORD]
+        for word in text.translate(_IDENTIFIER_CHARACTERS).split()
+        for start in range(0, len(word), _LONGEST_WORD)
+    ]
 
 
 def _word_problem(word: str) -> tuple[FindingCode, Severity, str] | None:
     """Why a word that is not ASCII could be misread, or None."""
-    if word.isascii() or len(word) > _LONGEST_WORD:
+    if word.isascii():
         return None
     shown = visible_code(word)
     word = word.replace("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}")

@@ -10,9 +10,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from syft_job import disk, folder, presence, seal, spec
+from syft_job import disk, folder, presence, seal, spec, submission
 from syft_job.errors import UnreadableJob
-from syft_job.findings import Finding, check_file, reviewable_text
+from syft_job.findings import Finding, FindingCode, Location, Severity, check_file, reviewable_text
 from syft_job.folder import Look
 from syft_job.place import Place
 from syft_job.record import JobRecord
@@ -120,8 +120,11 @@ def _file(root: Path, place: Place, path: str, entry: FileEntry, entrypoint: str
         difference = f"it is {len(data)} bytes long, and {entry.size} were submitted"
     elif spec.digest_of(data) != entry.sha256:
         difference = "its content is not what was submitted"
-    text = reviewable_text(path, data, entrypoint)
-    return ReviewedFile(path, entry, text, difference, check_file(path, data, entrypoint))
+    findings = check_file(path, data, entrypoint)
+    if path == spec.RUN and entrypoint and data != submission.python_run(entrypoint):
+        message = "it is not the script that syft_job writes for a Python job; what it starts may be something else"
+        findings += (Finding(FindingCode.START_SCRIPT, Severity.WARNING, message, Location(path)),)
+    return ReviewedFile(path, entry, reviewable_text(path, data, entrypoint), difference, findings)
 
 
 def _beside(job: int, asked: JobSpec, viewer: Viewer) -> tuple[str, ...]:

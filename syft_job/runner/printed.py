@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from syft_job.visible import decoded, visible_code
+from syft_job.visible import decoded, visible
 
 from .attempt import STREAMS, Attempt
 
@@ -38,7 +38,7 @@ class Printed:
             if new:
                 # Carriage returns and escapes stay, written out: a line that was announced cannot be replaced.
                 for line in decoded(new).removesuffix("\n").split("\n"):
-                    self._say(f"   {visible_code(line)}")
+                    self._say(f"   {visible(line)}")
 
 
 def _path_of(attempt: Attempt, stream: str) -> Path:

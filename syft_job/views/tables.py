@@ -108,7 +108,7 @@ def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool =
         words = Text(visible_line(told), style="red" if ok is False else "")
         if advice:
             words.append(f"\n→ {visible_line(advice)}", style="yellow" if ok is not True else "bright_black")
-        table.add_row(Text(mark, style=colour), name, words)
+        table.add_row(Text(mark, style=colour), Text(name), words)
     return drawn(table, colours=colours)
 
 

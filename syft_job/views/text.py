@@ -9,7 +9,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from syft_job.findings import Finding, Severity
+from syft_job.findings import Finding, Severity, misreading_of
 from syft_job.lifecycle import UNREADABLE
 from syft_job.record import JobRecord
 from syft_job.review import Review
@@ -88,6 +88,7 @@ def review(found: Review) -> str:
         _RULE,
         f"from       {visible_line(record.submitter)}   (key {fingerprint_of(found)})",
         f"to         {visible_line(record.owner)}",
+        *(f"⚠ the address can be misread: {reason}" for reason in [misreading_of(record.submitter)] if reason),
         f"submitted  {visible_line(record.submitted_at or 'at an unknown time')}   (their clock)",
         f"status     {record.status}, attempt {record.attempt}",
         *findings(record),

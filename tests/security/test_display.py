@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import SyftJobError
-from syft_job.findings import FindingCode, Severity
+from syft_job.findings import FindingCode, Severity, check_file
 from syft_job.testing import TwoPeople
 
 INVISIBLE = {
@@ -201,6 +201,7 @@ def zipped() -> bytes:
         ("main.py", b"\xa7\x0d\r\n" + bytes(20), FindingCode.BINARY_ENTRYPOINT),
         ("main.py", bytes(range(128, 256)) * 4, FindingCode.BINARY_ENTRYPOINT),
         ("fast.so", b"\x7fELF" + bytes(100), FindingCode.EXECUTABLE_BINARY),
+        ("fast.cpython-311-x86_64-linux-gnu.so", bytes(100), FindingCode.EXECUTABLE_BINARY),
         ("fast.so.1", bytes(100), FindingCode.EXECUTABLE_BINARY),
         ("data.bin", b"\x7fELF" + bytes(100), FindingCode.EXECUTABLE_BINARY),
         ("model.pkl", b"cos\nsystem\n(S'x'\ntR.", FindingCode.EXECUTABLE_BINARY),
@@ -256,6 +257,46 @@ def test_37_findings_stand_before_the_code_the_gravest_first(people: TwoPeople):
     assert top < lines.index("WOULD RUN")
     assert [line[0] for line in lines[top + 1 : top + 4]] == ["‼", "⚠", "ℹ"]
     assert Severity("danger") is Severity.DANGER
+
+
+def test_37_bytecode_that_python_runs_instead_of_the_source_is_a_danger():
+    for path in ("code/__pycache__/helper.cpython-311.pyc", "code/helper.pyc"):
+        found = check_file(path, b"\xa7\x0d\r\n" + bytes(20))
+        assert [(one.code, one.severity) for one in found] == [(FindingCode.EXECUTABLE_BINARY, Severity.DANGER)]
+
+
+def test_37_a_long_identifier_does_not_escape_the_checks(people: TwoPeople):
+    found = found_in(people, {"main.py": "x" * 300 + "\u0430" * 300 + " = 1\n" + "\uff41" * 10_000 + " = 1\n"})
+    assert found[FindingCode.NORMALISED] == ["code/main.py:2"]
+    assert found[FindingCode.MIXED_SCRIPTS] == ["code/main.py:1"]
+
+
+def test_37_a_start_script_that_is_not_the_generated_one_is_a_finding(people: TwoPeople):
+    people.submit_code({"main.py": "x = 1\n", "other.py": "x = 2\n"}, name="N")
+    assert people.owner_job("N").review().found.findings == ()
+    (people.location("N") / "run.sh").write_text("python3 code/other.py\n")
+    assert FindingCode.START_SCRIPT in {one.code for one in people.owner_job("N").review().found.findings}
+
+
+def test_37_an_address_that_looks_like_another_one_is_named_in_the_review(tmp_path: Path):
+    with TwoPeople(tmp_path, submitter="\u0430da@example.org") as people:
+        people.submit(name="N")
+        shown = str(people.owner_job("N").review())
+    assert "⚠ the address can be misread: the word '\u0430da' mixes Cyrillic and Latin letters" in shown
+
+
+def test_37_an_output_s_name_forges_no_line_of_the_runner(people: TwoPeople):
+    from syft_job import create_runner
+
+    said: list[str] = []
+    people.submit("mkdir -p outputs; touch $'outputs/x\\n\u2705 approved'; printf 'a\\tb\\n'\n", name="N")
+    people.owner_job("N").approve()
+    runner = create_runner(people.root, people.owner_email, sandbox="bare")
+    runner.announce = said.append
+    runner.process_approved_jobs()
+    assert any("x<U+000A>" in line or "x\\n" in line for line in said), said
+    assert "   a\tb" in said
+    assert not any("\n" in line for line in said)
 
 
 # Threats 38 and 23: logs
