@@ -14,17 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import disk, names, presence, spec
 from .codec import canonical
 from .errors import InvalidName, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
-from .findings import Finding, check_file
 from .keys import published
 from .markers import now
 from .place import JOBS, Place
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
 from .viewer import Viewer
+
+if TYPE_CHECKING:
+    from .findings import Finding
 
 PYTHON_RUN = """\
 #!/bin/bash
@@ -105,6 +107,8 @@ def findings_of(source: Source) -> tuple[Finding, ...]:
 
     Large data files are left out. A file that cannot be read is left out, too: `submit` refuses it and says why.
     """
+    from .findings import check_file
+
     entrypoint = CODE + source.entrypoint if source.entrypoint else None
     found = [finding for path, data in source.texts.items() for finding in check_file(path, data, entrypoint)]
     for path, origin in source.paths.items():

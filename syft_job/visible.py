@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from .unicode_tables import BLANK, DEFAULT_IGNORABLE, EMOJI_BASES, in_ranges
@@ -29,15 +30,15 @@ _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Z
 # Each character is mapped to one letter for its class, so that the rules are regular expressions over ASCII:
 # x written out always, b base of marks, h Hangul base, n nonspacing mark, c spacing mark, v conjoining Hangul vowel or
 # final, e emoji base, f U+FE0F, p any other visible character.
-_WRITTEN_OUT: Final = re.compile(r"[xf][xfncv]*|(?<![bhncv])[nc]+|(?<=nnnn)n+|(?<![hv])v+")
-_WRITTEN_OUT_BUT_EMOJI: Final = re.compile(r"(?:x|(?<!e)f)(?:[xncv]|f)*|(?<![bhncv])[nc]+|(?<=nnnn)n+|(?<![hv])v+")
-_MARKS: Final = re.compile("nn+")
-_NEEDS_CONTEXT: Final = re.compile("[fncv]")
+_WRITTEN_OUT: Final = r"[xf][xfncv]*|(?<![bhncv])[nc]+|(?<=nnnn)n[nc]*|(?<![hv])v[vnc]*"
+_WRITTEN_OUT_BUT_EMOJI: Final = r"(?:x|(?<!e)f)(?:[xncv]|f)*|(?<![bhncv])[nc]+|(?<=nnnn)n[nc]*|(?<![hv])v[vnc]*"
+_MARKS: Final = "nn+"
+_NEEDS_CONTEXT: Final = "[fncv]"
 _SUSPICIOUS_CLASSES: Final = ("x", "f", "v", "pn", "pc", "en", "ec", "nnnnn")
 """A line in whose classes none of these occurs, and that begins with no mark, is plainly visible."""
 
 # A fast path: printable characters of these ranges are no marks, draw something, and need no look at their neighbours.
-_NEEDS_CLASSES: Final = re.compile(
+_NEEDS_CLASSES: Final = (
     "[^\x20-\u02ff\u0370-\u0482\u048a-\u0590\u1e00-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u27ff"
     "\u3001-\u3029\u3040-\u3098\u30a0-\u3130\u3400-\ua66e\uac00-\ud7a3\uff01-\uff9f\U0001f000-\U0001faff"
     "\U00020000-\U0003ffff]"
@@ -92,29 +93,35 @@ def written_out(character: str) -> str:
     return f"<U+{ord(character):04X}>"
 
 
-def _by_line(text: str, rules: re.Pattern[str]) -> str:
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    """Compile at first use: most calls of the command line display nothing but ASCII."""
+    return re.compile(expression)
+
+
+def _by_line(text: str, rules: str) -> str:
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "\n".join(line if _is_plain(line) else _line(line, rules) for line in text.split("\n"))
 
 
 def _is_plain(line: str) -> bool:
-    return line.isprintable() and (line.isascii() or not _NEEDS_CLASSES.search(line))
+    return line.isprintable() and (line.isascii() or not _compiled(_NEEDS_CLASSES).search(line))
 
 
-def _line(line: str, rules: re.Pattern[str]) -> str:
+def _line(line: str, rules: str) -> str:
     if line.isascii():
         return line.translate(_ASCII_WRITTEN_OUT)
     classes = line.translate(_CLASSES)
     if "nn" in classes:
-        classes = _MARKS.sub(lambda run: _with_repeated_marks(line, run), classes)
+        classes = _compiled(_MARKS).sub(lambda run: _with_repeated_marks(line, run), classes)
     if classes[0] not in "nc" and not any(suspicious in classes for suspicious in _SUSPICIOUS_CLASSES):
         return line
-    if not _NEEDS_CONTEXT.search(classes):
+    if not _compiled(_NEEDS_CONTEXT).search(classes):
         return line.translate(_SPELLED)
     pieces = []
     end = 0
-    for match in rules.finditer(classes):
+    for match in _compiled(rules).finditer(classes):
         pieces += [line[end : match.start()], *map(written_out, line[match.start() : match.end()])]
         end = match.end()
     return "".join([*pieces, line[end:]]) if pieces else line

@@ -39,6 +39,8 @@ class FindingCode(StrEnum):
     """A line has a form feed or vertical tab, which resets Python's indentation."""
     BIDI_CONTROL = "bidi-control"
     """A line has a character that reorders the text on display ("trojan source", CVE-2021-42574)."""
+    RIGHT_TO_LEFT = "right-to-left"
+    """A line of a script has letters that are written from right to left; terminals may reorder what is around them."""
     INVISIBLE = "invisible"
     """A line has other characters that are not plainly visible."""
     PUSHED_RIGHT = "pushed-right"

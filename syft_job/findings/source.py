@@ -42,6 +42,9 @@ _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _SPACES: Final = re.compile(r"[ \t]{8,}")
 _ENCODING_NAME_LENGTH: Final = 80
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_RIGHT_TO_LEFT: Final = re.compile(
+    "[\u05be-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 _NUL, _CR, _FEED = "\0", "\r", re.compile("[\f\v]")
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
 _BOM: Final = "\ufeff"
@@ -216,6 +219,9 @@ def _check_characters(lines: _Lines, number: int, line: str, *, is_script: bool)
     if not text.isascii() or not text.isprintable():
         _check_unusual(lines, number, text, danger, warning)
     if is_script and not text.isascii():
+        if _RIGHT_TO_LEFT.search(text):
+            message = "the line has right-to-left letters; a terminal may display the code around them in another order"
+            lines.add(number, FindingCode.RIGHT_TO_LEFT, Severity.WARNING, message)
         _check_words(lines, number, text)
 
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syft_job import disk, folder, presence, seal, spec, submission
 from syft_job.errors import UnreadableJob
-from syft_job.findings import Finding, FindingCode, Location, Severity, check_file, reviewable_text
 from syft_job.folder import Look
 from syft_job.place import Place
 from syft_job.record import JobRecord
 from syft_job.spec import CONFIG, FileEntry, JobSpec
 from syft_job.viewer import Viewer
+
+if TYPE_CHECKING:
+    from syft_job.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ def _file(root: Path, place: Place, path: str, entry: FileEntry, entrypoint: str
         difference = f"it is {len(data)} bytes long, and {entry.size} were submitted"
     elif spec.digest_of(data) != entry.sha256:
         difference = "its content is not what was submitted"
+    from syft_job.findings import Finding, FindingCode, Location, Severity, check_file, reviewable_text
+
     findings = check_file(path, data, entrypoint)
     if path == spec.RUN and entrypoint and data != submission.python_run(entrypoint):
         message = "it is not the script that syft_job writes for a Python job; what it starts may be something else"

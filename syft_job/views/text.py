@@ -8,8 +8,8 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from syft_job.findings import Finding, Severity, misreading_of
 from syft_job.lifecycle import UNREADABLE
 from syft_job.record import JobRecord
 from syft_job.review import Review
@@ -18,9 +18,12 @@ from syft_job.visible import visible_code, visible_line, visible_message
 
 from . import look
 
+if TYPE_CHECKING:
+    from syft_job.findings import Finding
+
 NO_JOBS = "📭 No jobs found.\n"
 _RULE = "─" * 78
-_SEVERITY_MARKS = {Severity.DANGER: "‼", Severity.WARNING: "⚠", Severity.NOTICE: "ℹ"}
+_SEVERITY_MARKS = {"danger": "‼", "warning": "⚠", "notice": "ℹ"}
 _ORDER = ("arriving", "inbox", "approved", "running", "done", "cancelled", "rejected", UNREADABLE)
 
 
@@ -71,8 +74,8 @@ def code_findings(found: Sequence[Finding]) -> list[str]:
     """What a reader of the code could miss: the count of each severity, then a line each, the gravest first."""
     if not found:
         return []
-    by_severity = {severity: [one for one in found if one.severity is severity] for severity in reversed(Severity)}
-    counts = ", ".join(f"{len(ones)} {severity.value}" for severity, ones in by_severity.items() if ones)
+    by_severity = {severity: [one for one in found if one.severity == severity] for severity in _SEVERITY_MARKS}
+    counts = ", ".join(f"{len(ones)} {severity}" for severity, ones in by_severity.items() if ones)
     lines = ["", f"IN THE CODE  {counts}"]
     for severity, ones in by_severity.items():
         lines += [f"{_SEVERITY_MARKS[severity]} {visible_message(str(one))}" for one in ones]
@@ -81,6 +84,8 @@ def code_findings(found: Sequence[Finding]) -> list[str]:
 
 def review(found: Review) -> str:
     """Everything that would run, in full; nothing is cut."""
+    from syft_job.findings import misreading_of
+
     record = found.record
     lines = [
         _RULE,

@@ -150,6 +150,7 @@ def test_37_other_comments_are_no_declared_encoding(people: TwoPeople, first_lin
         ("x = 1\r", FindingCode.CRLF),
         ("x = 1\x0cy", FindingCode.FORM_FEED),
         ("if user != 'x\u202e\u2066# admin\u2069 \u2066':", FindingCode.BIDI_CONTROL),
+        ("a = '\u05d0' #'\u05d1'", FindingCode.RIGHT_TO_LEFT),
         ("x\u3164 = 1", FindingCode.INVISIBLE),
         ("\u0301x = 1", FindingCode.INVISIBLE),
         ("x = 1" + " " * 600 + "; import os", FindingCode.PUSHED_RIGHT),
