@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from copy import copy
 from enum import Enum
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from .visible import visible, visible_code
 
@@ -36,6 +36,7 @@ _STYLES: Final = frozenset((2, 3, 4, 7, 21, 23, 24, 27, 28, 29, 49, 55))
 """Faint, italic, underlined, reversed, and the ends of styles: without them the text reads the same."""
 _CONCEAL: Final = 8
 _BLACK: Final = 30
+_Colour = int | tuple[str, ...] | None
 _EXTENDED_FOREGROUND, _EXTENDED_BACKGROUND = 38, 48
 
 
@@ -45,19 +46,17 @@ class LogRenderer:
     Args:
         colours: keep plain colours.
         raw: write out every control character, carriage returns and colours included; nothing is dropped or counted.
-        collapse: show only the last state of a line that carriage returns overwrite; otherwise they are written out.
 
     Attributes:
         concealed: places where text was concealed, or where a background or extended colour was dropped.
         overwritten: states of lines that a carriage return overwrote and that are not shown.
     """
 
-    def __init__(self, *, colours: bool = False, raw: bool = False, collapse: bool = True) -> None:
+    def __init__(self, *, colours: bool = False, raw: bool = False) -> None:
         self.concealed = 0
         self.overwritten = 0
         self._colours = colours and not raw
         self._raw = raw
-        self._collapse = collapse and not raw
         self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
         self._pending = ""
         self._style = _Style()
@@ -76,8 +75,8 @@ class LogRenderer:
     def pending(self) -> str:
         """Return the unfinished line as it looks now, without consuming it."""
         line, _ = _split_before_unfinished(self._pending)
-        preview = LogRenderer(colours=self._colours, raw=self._raw, collapse=self._collapse)
-        preview._style = copy(self._style)
+        preview = LogRenderer(colours=self._colours, raw=self._raw)
+        preview._style = self._style
         return preview._line(line) + (RESET if preview._has_emitted_colour else "")
 
     def close(self) -> str:
@@ -103,17 +102,17 @@ class LogRenderer:
     def _line(self, line: str) -> str:
         if self._raw:
             return visible_code(line)
-        if not self._collapse or "\r" not in line:
+        if "\r" not in line:
             return self._styled(line)
         states = line.split("\r")
         # A trailing carriage return only moves the cursor: the state before it is still what is seen.
         last = max((index for index, state in enumerate(states) if _SGR.sub("", state)), default=0)
-        before = self._style.kept
+        before = self._style
         for state in states[:last]:
             self.overwritten += bool(_SGR.sub("", state))
             self._styled(state)
         prefix = ""
-        if self._colours and self._style.kept != before:
+        if self._colours and self._style.kept != before.kept:
             prefix = self._style.sequence(before)
             self._has_emitted_colour = True
         return prefix + "".join(map(self._styled, states[last:]))
@@ -125,16 +124,18 @@ class LogRenderer:
         pieces = []
         end = 0
         for match in _SGR.finditer(text):
-            pieces += [visible(text[end : match.start()]), self._sequence(match)]
+            if match.start() > end:
+                pieces.append(visible(text[end : match.start()]))
+            pieces.append(self._sequence(match))
             end = match.end()
         return "".join([*pieces, visible(text[end:])])
 
     def _sequence(self, match: re.Match[str]) -> str:
-        before = self._style.kept
-        effect = self._style.apply(match[1])
+        before = self._style
+        self._style, effect = _apply(before, match[1])
         self.concealed += effect is not _Effect.PLAIN
         shown = visible(match[0]) if effect is _Effect.CONCEALING else ""
-        if self._colours and self._style.kept != before:
+        if self._colours and self._style.kept != before.kept:
             shown += self._style.sequence(before)
             self._has_emitted_colour = True
         return shown
@@ -148,83 +149,79 @@ class _Effect(Enum):
     CONCEALING = "concealing"
 
 
-class _Style:
-    """The state that SGR sequences leave: the colour and weight that are kept, and what would conceal text."""
+class _Style(NamedTuple):
+    """The state that SGR sequences leave, as far as it is kept or can conceal text."""
 
-    def __init__(self) -> None:
-        self._reset()
-
-    def _reset(self) -> None:
-        self.colour: int | None = None
-        self.bold = False
-        self._foreground: int | tuple[str, ...] | None = None
-        self._background: int | tuple[str, ...] | None = None
+    foreground: _Colour = None
+    background: _Colour = None
+    bold: bool = False
 
     @property
     def kept(self) -> tuple[int | None, bool]:
-        return self.colour, self.bold
+        """The colour and the weight that a terminal is given."""
+        is_kept = isinstance(self.foreground, int) and self.foreground in _COLOURS
+        return self.foreground if is_kept else None, self.bold  # type: ignore[return-value]
 
-    def sequence(self, before: tuple[int | None, bool]) -> str:
-        """The sequence that brings a terminal from the kept style ``before`` into this one."""
-        must_reset = self.kept == (None, False) or (before[1] and not self.bold)
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether text is black or has the colour of its background, as far as that can be told."""
+        if isinstance(self.foreground, int) and isinstance(self.background, int):
+            return self.foreground % 10 == self.background % 10
+        if isinstance(self.foreground, tuple):
+            return self.foreground == self.background
+        return self.foreground == _BLACK
+
+    def sequence(self, before: _Style) -> str:
+        """The sequence that brings a terminal from the kept part of ``before`` to that of this style."""
+        (old_colour, was_bold), (colour, bold) = before.kept, self.kept
+        must_reset = (colour, bold) == (None, False) or (was_bold and not bold)
         codes = ["0"] if must_reset else []
-        codes += ["1"] if self.bold and (must_reset or not before[1]) else []
+        codes += ["1"] if bold and (must_reset or not was_bold) else []
         if must_reset:
-            codes += [str(self.colour)] if self.colour else []
-        elif self.colour != before[0]:
-            codes += [str(self.colour or 39)]
+            codes += [str(colour)] if colour else []
+        elif colour != old_colour:
+            codes += [str(colour or 39)]
         return f"\x1b[{';'.join(codes)}m"
 
-    def apply(self, parameters: str) -> _Effect:
-        """Follow one SGR sequence."""
-        conceals = is_removed = False
-        rest = parameters.split(";")
-        while rest:
-            parameter = rest.pop(0)
-            head, *extended = parameter.split(":")
-            code = int(head[:4] or 0)
-            if code in (_EXTENDED_FOREGROUND, _EXTENDED_BACKGROUND):
-                is_removed = True
-                if not extended:
-                    count = {"5": 2, "2": 4}.get(rest[0].lstrip("0") if rest else "", len(rest))
-                    extended, rest = rest[:count], rest[count:]
-                self._set(tuple(extended), is_background=code == _EXTENDED_BACKGROUND)
-            elif extended or not self._apply_code(code):
-                is_removed = True
-            if code == _CONCEAL or (code not in (0, 39, 49) and self._is_unreadable()):
-                conceals = True
-        if conceals:
-            return _Effect.CONCEALING
-        return _Effect.REMOVED if is_removed else _Effect.PLAIN
 
-    def _apply_code(self, code: int) -> bool:
-        """Follow one plain code; return False for one that is dropped and counted."""
-        if code == 0:
-            self._reset()
-        elif code in (1, 22):
-            self.bold = code == 1
-        elif code == 39 or code in _FOREGROUNDS:
-            self._set(None if code == 39 else code, is_background=False)
-        elif code == 49 or code in _BACKGROUNDS:
-            self._set(None if code == 49 else code, is_background=True)
-            return code == 49
+@lru_cache(maxsize=1024)
+def _apply(style: _Style, parameters: str) -> tuple[_Style, _Effect]:
+    """Follow one SGR sequence: the style after it, and what it means for the reader."""
+    conceals = is_removed = False
+    rest = parameters.split(";")
+    while rest:
+        head, *extended = rest.pop(0).split(":")
+        code = int(head or 0)
+        if code in (_EXTENDED_FOREGROUND, _EXTENDED_BACKGROUND):
+            is_removed = True
+            if not extended:
+                count = {"5": 2, "2": 4}.get(rest[0].lstrip("0") if rest else "", len(rest))
+                extended, rest = rest[:count], rest[count:]
+            colour = tuple(extended)
+            is_foreground = code == _EXTENDED_FOREGROUND
+            style = style._replace(foreground=colour) if is_foreground else style._replace(background=colour)
+        elif extended:
+            is_removed = True
         else:
-            return code in _STYLES
-        return True
+            style, is_known = _apply_code(style, code)
+            is_removed = is_removed or not is_known
+        conceals = conceals or code == _CONCEAL or (code not in (0, 39, 49) and style.is_unreadable)
+    if conceals:
+        return style, _Effect.CONCEALING
+    return style, _Effect.REMOVED if is_removed else _Effect.PLAIN
 
-    def _set(self, colour: int | tuple[str, ...] | None, *, is_background: bool) -> None:
-        if is_background:
-            self._background = colour
-        else:
-            self._foreground = colour
-            self.colour = colour if isinstance(colour, int) and colour in _COLOURS else None
 
-    def _is_unreadable(self) -> bool:
-        if isinstance(self._foreground, int) and isinstance(self._background, int):
-            return self._foreground % 10 == self._background % 10
-        if isinstance(self._foreground, tuple):
-            return self._foreground == self._background
-        return self._foreground == _BLACK
+def _apply_code(style: _Style, code: int) -> tuple[_Style, bool]:
+    """Follow one plain code; returns the style, and whether the code is kept or harmless."""
+    if code == 0:
+        return _Style(), True
+    if code in (1, 22):
+        return style._replace(bold=code == 1), True
+    if code == 39 or code in _FOREGROUNDS:
+        return style._replace(foreground=None if code == 39 else code), True
+    if code == 49 or code in _BACKGROUNDS:
+        return style._replace(background=None if code == 49 else code), code == 49
+    return style, code in _STYLES
 
 
 def render_log(data: bytes, *, colours: bool = False, raw: bool = False) -> tuple[str, str]:

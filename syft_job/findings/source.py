@@ -32,6 +32,7 @@ from .model import Finding, FindingCode, Location, Severity
 MAX_LINES_PER_CODE: Final = 10
 _COLUMNS_IN_SIGHT: Final = 200
 _SPACES_THAT_PUSH: Final = 60
+_TAB_WIDTH: Final = 8
 _EMPTY_LINES_THAT_PUSH: Final = 100
 _LONGEST_WORD: Final = 200
 """Longer words are checked in pieces, because normalisation is not linear."""
@@ -192,13 +193,16 @@ def _check_layout(lines: _Lines, number: int, line: str) -> None:
     if "\t" not in line and " " * _SPACES_THAT_PUSH not in line:
         return
     length = len(line.rstrip())
-    for spaces in _SPACES.finditer(line):
-        before, after = (len(line[:end].expandtabs()) for end in spaces.span())
-        is_pushed = after - before >= _SPACES_THAT_PUSH and (before > 0 or after >= _COLUMNS_IN_SIGHT)
-        if spaces.end() < length and is_pushed:
-            message = f"code stands in column {after + 1}, after {after - before} columns of space"
+    column = end = 0
+    for spaces in _SPACES.finditer(line, 0, length):
+        column += spaces.start() - end
+        end = spaces.end()
+        width = len(spaces[0]) + (_TAB_WIDTH - 1) * spaces[0].count("\t")
+        if width >= _SPACES_THAT_PUSH and (column > 0 or width >= _COLUMNS_IN_SIGHT):
+            message = f"code stands about in column {column + width + 1}, after {width} columns of space"
             lines.add(number, FindingCode.PUSHED_RIGHT, Severity.WARNING, message)
             return
+        column += width
 
 
 def _check_characters(lines: _Lines, number: int, line: str, *, is_script: bool) -> None:
