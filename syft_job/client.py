@@ -18,6 +18,10 @@ from .record import JobRecord
 from .spec import JobResources
 from .store import JobStore
 from .viewer import Viewer
+from .visible import visible_message
+
+_ANNOUNCED_FINDINGS = 20
+"""At most so many findings of a submission are announced."""
 
 
 def get_client(syftbox_folder_path: str | Path, email: str, user_email: str | None = None, **options: Any) -> JobClient:
@@ -129,7 +133,8 @@ class JobClient:
         """Submit a Python file or a folder of code to ``user``; returns the job's directory.
 
         In a folder, `main.py` is started, or its only `.py` file, or ``entrypoint``. What must not travel (caches,
-        version control, environments, logs) stays home and is announced. ``dependencies`` are requirements such as
+        version control, environments, logs) stays home and is announced, and so is what a reviewer could misread in
+        the code. ``dependencies`` are requirements such as
         ``"numpy>=2"``, recorded and shown to the owner; ``entrypoint`` is relative to the folder. For the other
         arguments and the errors see `submit_bash_job`.
         """
@@ -173,9 +178,9 @@ class JobClient:
         return self.home.rotate_key(compromised=compromised)
 
     def say(self, line: str) -> None:
-        """Announce a line, unless this client was silenced."""
+        """Announce a line, unless this client was silenced; names in it are made safe to display."""
         if self.announce is not None:
-            self.announce(line)
+            self.announce(visible_message(line))
 
     def warn(self, line: str) -> None:
         """Announce a warning: on stderr where lines are printed, because what goes to stdout is settled."""
@@ -202,6 +207,7 @@ class JobClient:
         datasets: Sequence[str],
         metadata: Mapping[str, Any] | None,
     ) -> Path:
+        findings = submission.findings_of(source)
         place = submission.submit(
             self.viewer,
             user,
@@ -214,6 +220,10 @@ class JobClient:
         )
         for left_out in source.left_out:
             self.say(f"Left out of '{place.name}': {left_out}")
+        for finding in findings[:_ANNOUNCED_FINDINGS]:
+            self.say(f"⚠ {finding}")
+        if len(findings) > _ANNOUNCED_FINDINGS:
+            self.say(f"⚠ and {len(findings) - _ANNOUNCED_FINDINGS} more findings; the review of the job shows all")
         return place.under(self.root)
 
     def __repr__(self) -> str:

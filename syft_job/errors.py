@@ -2,12 +2,15 @@
 
 One tree under `SyftJobError`, and each branch is also the builtin exception that a caller would expect. An error's
 message says what is so and what to do about it; facts that a program may want are kept in ``.context``. Where no
-message is given, the first line of the class's docstring is the message.
+message is given, the first line of the class's docstring is the message. Messages quote names and texts that other
+people wrote, so each message is made safe to display when the error is created (`syft_job.visible`).
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from .visible import visible
 
 
 class SyftJobError(Exception):
@@ -15,7 +18,7 @@ class SyftJobError(Exception):
 
     def __init__(self, message: str = "", /, **context: object) -> None:
         text = message or (type(self).__doc__ or "").partition("\n")[0]
-        super().__init__(text)
+        super().__init__(visible(text))
         self.context: dict[str, object] = context
 
     def __str__(self) -> str:
@@ -158,7 +161,7 @@ class Issue:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
-        return f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else "")
+        return visible(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
 
     def __repr__(self) -> str:
         return f"Issue({str(self)!r})"

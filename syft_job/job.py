@@ -22,6 +22,7 @@ from .release import Grants
 from .results import Said, Verification
 from .views import text
 from .views.logs import StderrViewer, StdoutViewer
+from .visible import quoted, visible_line
 
 if TYPE_CHECKING:
     from .client import JobClient
@@ -134,7 +135,8 @@ class JobInfo:
     def findings(self) -> tuple[str, ...]:
         """What one should know about this job, one sentence each."""
         record = self.record
-        return (*(() if not record.problem else (record.problem,)), *record.missing, *record.findings)
+        problems = (record.problem,) if record.problem else ()
+        return tuple(map(visible_line, (*problems, *record.missing, *record.findings)))
 
     @property
     def reason(self) -> str:
@@ -199,9 +201,11 @@ class JobInfo:
             reason=reason,
             share=promised,
         )
-        self._say(f"✅ Job '{self.name}' approved successfully!")
+        self._say(f"✅ Job '{self._shown_name}' approved successfully!")
         if not is_reviewed:
-            self.client.warn(f"⚠ Job '{self.name}' was approved without a review. To see what will run: job.review()")
+            self.client.warn(
+                f"⚠ Job '{self._shown_name}' was approved without a review. To see what will run: job.review()"
+            )
 
     def reject(self, reason: str) -> None:
         """Say no; the submitter can read the reason.
@@ -211,7 +215,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the owner.
         """
         acts.reject(self.client.viewer, self._known_place(), reason)
-        self._say(f"❌ Job '{self.name}' rejected.")
+        self._say(f"❌ Job '{self._shown_name}' rejected.")
 
     def accept_by_depositing_result(self, path: str | Path) -> Path:
         """Answer the job with a result made by hand; it is done then, and its code never runs.
@@ -231,7 +235,9 @@ class JobInfo:
         """
         source = Path(path).expanduser().absolute()
         result = acts.deposit(self.client.viewer, self._known_place(), source)
-        self._say(f"✅ Job '{self.name}' completed successfully! Result deposited at: {result}")
+        self._say(
+            f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"
+        )
         return result
 
     def rerun(self) -> None:
@@ -242,8 +248,8 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the owner.
         """
         removed = acts.rerun(self.client.viewer, self._known_place())
-        told = f"Removed: {', '.join(removed)}" if removed else "(No cleanup needed)"
-        self._say(f"🔄 Job '{self.name}' prepared for rerun! {told}")
+        told = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
+        self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {told}")
 
     def share_outputs(self, users: Iterable[str] | str) -> None:
         """Let ``users`` read the outputs. In a plain folder everybody who has it can, and this says so first.
@@ -270,7 +276,7 @@ class JobInfo:
             return
         if viewer.owns(place) or viewer.email != place.submitter:
             acts.cancel(viewer, place, reason)
-            self._say(f"🚫 Job '{self.name}' cancelled.")
+            self._say(f"🚫 Job '{self._shown_name}' cancelled.")
         else:
             self.withdraw(reason or "")
 
@@ -282,7 +288,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the owner.
         """
         acts.clean(self.client.viewer, self._known_place())
-        self._say(f"🧹 Job '{self.name}' cleaned.")
+        self._say(f"🧹 Job '{self._shown_name}' cleaned.")
 
     # The verb of the submitter
 
@@ -294,7 +300,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the submitter.
         """
         acts.withdraw(self.client.viewer, self._known_place(), reason)
-        self._say(f"↩️ Job '{self.name}' withdrawn.")
+        self._say(f"↩️ Job '{self._shown_name}' withdrawn.")
 
     # Looking
 
@@ -401,8 +407,8 @@ class JobInfo:
 
     def __repr__(self) -> str:
         return (
-            f"JobInfo(name={self.name!r}, submitted_by={self.submitted_by!r},"
-            f" current_user_email={self.current_user_email!r}, status={self.status!r})"
+            f"JobInfo(name={quoted(self.name)}, submitted_by={quoted(self.submitted_by)},"
+            f" current_user_email={quoted(self.current_user_email)}, status={quoted(self.status)})"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -472,9 +478,14 @@ class JobInfo:
         place = self._known_place()
         acts.may_share(self.client.viewer, place)
         if self.client.config.folder == "plain":
-            self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{self.name}'.")
+            name = self._shown_name
+            self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{name}'.")
         acts.share(self.client.viewer, place, grants)
-        self._say(f"📤 The {what} of '{self.name}' are shared with {', '.join(people)}.")
+        self._say(f"📤 The {what} of '{self._shown_name}' are shared with {', '.join(people)}.")
+
+    @property
+    def _shown_name(self) -> str:
+        return visible_line(self.name)
 
     def _say(self, line: str) -> None:
         self.client.say(line)

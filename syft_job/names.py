@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from .errors import InvalidName
+from .unicode_tables import DEFAULT_IGNORABLE, in_ranges
+from .visible import quoted
 
 ADDRESS_BYTES: Final = 80
 NAME_BYTES: Final = 80
@@ -219,6 +221,8 @@ def _why_no_address(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         return "it has to look like name@domain"
+    if any(in_ranges(ord(character), DEFAULT_IGNORABLE) for character in text):
+        return "it has invisible characters; type it with plain letters"
     if unicodedata.normalize("NFKC", text) != text:
         return "it has characters that look like others; type it with plain letters"
     if not _LOCAL.fullmatch(local) or not all(map(_is_word, local)) or local.endswith("."):
@@ -311,5 +315,5 @@ def _folded(text: str) -> str:
 def _shown(text: object) -> str:
     """Quote outside text for a message: short, and with everything invisible escaped."""
     if isinstance(text, str) and len(text) > 60:
-        return f"{text[:57]!r}…"
-    return repr(text) if isinstance(text, str) else type(text).__name__
+        return f"{quoted(text[:57])}…"
+    return quoted(text) if isinstance(text, str) else type(text).__name__

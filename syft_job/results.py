@@ -24,6 +24,7 @@ from .review import hashes_match
 from .spec import FileEntry
 from .testimony import MISSING
 from .viewer import Viewer
+from .visible import visible_line
 
 _WORDS = {
     "approve": "approved",
@@ -61,7 +62,8 @@ class Said:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.at}  {self.what} (attempt {self.attempt})" + (f": {self.detail}" if self.detail else "")
+        text = f"{self.at}  {self.what} (attempt {self.attempt})" + (f": {self.detail}" if self.detail else "")
+        return visible_line(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Verification:
         return self.ok
 
     def __str__(self) -> str:
-        lines = [*(f"✓ {line}" for line in self.holds), *(f"✗ {line}" for line in self.fails)]
+        lines = [f"✓ {visible_line(line)}" for line in self.holds] + [f"✗ {visible_line(line)}" for line in self.fails]
         return "\n".join([*lines, "Everything holds." if self.ok else "Something does not hold; see above."])
 
 

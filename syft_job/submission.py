@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import disk, names, presence, spec
 from .codec import canonical
@@ -25,11 +25,17 @@ from .place import JOBS, Place
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
 from .viewer import Viewer
 
+if TYPE_CHECKING:
+    from .findings import Finding
+
 PYTHON_RUN = """\
 #!/bin/bash
 # Starts the submitted Python file with the interpreter that the data owner chose.
 exec "${{SYFT_JOB_PYTHON:-python3}}" {entrypoint}
 """
+
+_MOST_CHECKED_BYTES = 8 << 20
+"""The largest file that is checked for findings before it is submitted; a review checks every file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,33 @@ def python_source(code_path: Path, entrypoint: str | None) -> Source:
             raise InvalidSubmission(f"The entrypoint {entrypoint!r} is not the submitted file {code_path.name!r}.")
         start = _checked(code_path.name)
         paths, left_out = {start: code_path}, []
-    run = PYTHON_RUN.format(entrypoint=shlex.quote(CODE + start))
-    return Source({RUN: run.encode()}, {CODE + path: source for path, source in paths.items()}, start, tuple(left_out))
+    return Source(
+        {RUN: python_run(CODE + start)}, {CODE + path: source for path, source in paths.items()}, start, tuple(left_out)
+    )
+
+
+def python_run(entrypoint: str) -> bytes:
+    """The ``run.sh`` of a Python job that starts ``entrypoint``, a path inside the job."""
+    return PYTHON_RUN.format(entrypoint=shlex.quote(entrypoint)).encode()
+
+
+def findings_of(source: Source) -> tuple[Finding, ...]:
+    """What a reviewer of the code could misread, or bash and Python would read differently from what is displayed.
+
+    Large data files are left out. A file that cannot be read is left out, too: `submit` refuses it and says why.
+    """
+    from .findings import check_file
+
+    entrypoint = CODE + source.entrypoint if source.entrypoint else None
+    found = [finding for path, data in source.texts.items() for finding in check_file(path, data, entrypoint)]
+    for path, origin in source.paths.items():
+        try:
+            with disk.directory(origin.parent) as folder:
+                data = disk.read(folder, origin.name, limit=_MOST_CHECKED_BYTES)
+        except (UnreadableJob, FileNotFoundError):
+            continue
+        found += check_file(path, data or b"", entrypoint)
+    return tuple(found)
 
 
 def submit(

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any, Final, Self
 
 from .errors import ConfigError, ConfigTypeError
+from .visible import quoted
 
 LARGEST: Final = 2**53 - 1
 """Larger integers are not the same number to every reader of JSON."""
@@ -221,7 +222,7 @@ def _text(text: object, what: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return repr(text) if len(text) <= 40 else f"{text[:37]!r}…"
+    return quoted(text) if len(text) <= 40 else f"{quoted(text[:37])}…"
 
 
 def _pydantic_schema(kind: type[Memory | Duration]) -> Any:

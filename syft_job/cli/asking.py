@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +42,7 @@ def submit(
     cpus: Annotated[int | None, typer.Option(min=1, help="how many processors it asks for")] = None,
 ) -> None:
     """Ask OWNER to run code: a Python file or folder, or a bash script."""
+    from syft_job.review import review as collect_review
     from syft_job.spec import JobResources
     from syft_job.units import Duration, Memory
 
@@ -69,10 +70,13 @@ def submit(
         with busy(f"Copying and hashing {visible_line(path.name)} …"):
             location = client.submit_python_job(owner, path, name, dep, entrypoint, **more)  # type: ignore[arg-type]
     record = client.store.get(place_of(client.root, location))
+    document: dict[str, Any] = {"job": job_json(client, record)}
+    if frame.json:
+        document["findings"] = [finding.to_json() for finding in collect_review(client.viewer, record.place).findings]
     frame.answer(
-        {"job": job_json(client, record)},
-        f"📥 Submitted '{visible_line(record.name)}' to {record.owner}.\n"
-        f"   job  {record.submitter}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
+        document,
+        f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"
+        f"   job  {visible_line(record.submitter)}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
         f"   at   {visible_line(str(location))}",
     )
 

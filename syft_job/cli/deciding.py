@@ -342,7 +342,7 @@ def _show(frame: Frame, client: JobClient, job: JobInfo) -> ShownReview:
         frame.answer({"job": job_json(client, found.record), "review": review_json(found)})
     else:
         for line in str(shown).rstrip("\n").split("\n"):
-            print(red(line) if line.startswith("‼") else line)
+            print(red(line) if line.lstrip().startswith("‼") else line)
     return shown
 
 
@@ -355,6 +355,7 @@ def review_json(found: Review) -> dict[str, Any]:
         "entrypoint": asked.entrypoint if asked else None,
         "conditions": list(found.conditions),
         "warnings": list(found.warnings),
+        "findings": [finding.to_json() for finding in found.findings],
         "submitters_key": found.submitters_key,
         "dependencies": list(asked.dependencies) if asked else [],
         "datasets": list(asked.datasets) if asked else [],

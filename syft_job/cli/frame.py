@@ -235,8 +235,9 @@ def busy(words: str) -> Iterator[None]:
 
     def begin() -> None:
         from rich.console import Console
+        from rich.text import Text
 
-        status = Console(stderr=True).status(words)
+        status = Console(stderr=True).status(Text(words))  # a file may be called [red]: no markup
         status.start()
         shown.append(status)
 
@@ -355,4 +356,4 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
 
 def named(record: JobRecord) -> str:
     """A job in one line for a person."""
-    return f"{record.submitter}/{visible_line(record.name)}  ({record.id[:ID_DIGITS]})"
+    return f"{visible_line(record.submitter)}/{visible_line(record.name)}  ({record.id[:ID_DIGITS]})"

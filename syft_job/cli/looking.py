@@ -12,7 +12,8 @@ from syft_job import disk
 from syft_job.blocked import WORDS
 from syft_job.errors import SyftJobError
 from syft_job.lifecycle import JobState
-from syft_job.visible import decoded, visible, visible_line, with_colours, without_colours
+from syft_job.log_text import LogRenderer
+from syft_job.visible import visible, visible_line
 
 from .frame import REFUSED, JobName, busy, find, frame_of, has_colours, is_terminal, job_json, verb
 
@@ -53,8 +54,8 @@ def show(ctx: typer.Context, job: JobName) -> None:
     rows = [
         ("job", visible_line(record.name)),
         ("id", record.id),
-        ("from", record.submitter),
-        ("to", record.owner),
+        ("from", visible_line(record.submitter)),
+        ("to", visible_line(record.owner)),
         ("submitted", visible_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
         ("reason", visible_line(reason)),
@@ -85,25 +86,49 @@ def logs(
     job: JobName,
     err: Annotated[bool, typer.Option("--err", help="what it printed to its error stream")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="as it is printed, until the job is over")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="every character, with control characters written out; no colours")
+    ] = False,
 ) -> None:
-    """Print what a job printed: to its owner while it runs, to others once it is shared with them."""
+    """Print what a job printed: to its owner while it runs, to others once it is shared with them.
+
+    Plain colours are kept on a terminal, and progress lines are shown in their last state. What that conceals is
+    reported on stderr; --raw shows it.
+    """
     frame = frame_of(ctx)
     client = frame.client()
     found = find(client, job)
     stream = "stderr" if err else "stdout"
     path = log_path(client, found, stream)
+    renderer = LogRenderer(colours=has_colours() and not frame.json, raw=raw)
     if follow and not frame.json:
-        _follow(client, found, stream)
+        _follow(client, found, stream, renderer)
         return
     if path is None:
         raise SyftJobError(str(found.stderr if err else found.stdout) + _where_logs_are(client, found))
     with open_log(client, path) as log:
-        data = log.read()
+        size = 0
+        pieces = []
+        while data := log.read(_CHUNK):
+            size += len(data)
+            text = renderer.feed(data)
+            if frame.json:
+                pieces.append(text)
+            else:
+                print(text, end="", flush=True)
     if frame.json:
-        told = visible(without_colours(decoded(data)))
-        frame.answer({"job": job_json(client, found.record), "stream": stream, "text": told, "bytes": len(data)})
+        document = {
+            "job": job_json(client, found.record),
+            "stream": stream,
+            "text": "".join([*pieces, renderer.close()]),
+            "bytes": size,
+            "concealed": renderer.concealed,
+            "overwritten": renderer.overwritten,
+        }
+        frame.answer(document)
         return
-    _print(data)
+    print(renderer.close(), end="", flush=True)
+    _report_hidden(renderer)
 
 
 @verb
@@ -160,17 +185,18 @@ def open_log(client: JobClient, path: Path) -> BinaryIO:
     return disk.open_plain(path, below=client.root if path.is_relative_to(client.root) else path.parent)
 
 
-def _follow(client: JobClient, job: JobInfo, stream: str) -> None:
-    """Print whole lines as they come, and the rest at the end; the live log and the held one are the same bytes."""
+def _follow(client: JobClient, job: JobInfo, stream: str, renderer: LogRenderer) -> None:
+    """Print the log as it grows, unfinished lines included; the live log and the held one are the same bytes."""
     from syft_job.watch import Watch
 
     with Watch(_SWEEP_SECONDS, growing=True, root=client.root) as watch:
-        _print_while_it_runs(client, job, stream, watch)
+        _print_while_it_runs(client, job, stream, watch, renderer)
 
 
-def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Watch) -> None:
+def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Watch, renderer: LogRenderer) -> None:
     attempt = job.attempt
-    shown, rest = 0, b""
+    read = 0
+    line = _LiveLine(can_erase=has_colours())
     if not is_terminal():
         print(f"{job.name!a} is {job.status}", file=sys.stderr)
     while True:
@@ -181,18 +207,18 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
         if path is not None and record.attempt == attempt:
             try:
                 with open_log(client, path) as log:
-                    log.seek(shown)
+                    log.seek(read)
                     while new := log.read(_CHUNK):
-                        shown += len(new)
-                        whole, end, rest = (rest + new).rpartition(b"\n")
-                        _print(whole + end)
+                        read += len(new)
+                        line.show(renderer.feed(new), renderer.pending())
             except FileNotFoundError:
                 continue  # it was brought home just now
         if is_over:
-            if path is None and not shown:
+            if path is None and not read:
                 instead = str(job.stderr if stream == "stderr" else job.stdout)
                 raise SyftJobError(instead + _where_logs_are(client, job))
-            _print(rest)
+            line.show(renderer.close())
+            _report_hidden(renderer)
             return
         if not is_new_there:  # first watch, then look, then wait
             watch.wait()
@@ -200,9 +226,30 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
         watch.is_sweep_due()
 
 
-def _print(data: bytes) -> None:
-    text = decoded(data)
-    print(with_colours(text) if has_colours() else visible(without_colours(text)), end="", flush=True)
+class _LiveLine:
+    """Prints a growing text whose last, unfinished line may still change.
+
+    A changed line is erased where the output is a terminal. Elsewhere it stays and the new one begins below, because
+    printed text cannot be taken back.
+    """
+
+    def __init__(self, *, can_erase: bool) -> None:
+        self._can_erase = can_erase
+        self._unfinished = ""
+
+    def show(self, completed: str, unfinished: str = "") -> None:
+        """Print text that replaces the unfinished line: what is complete now, then what is still unfinished."""
+        text = completed + unfinished
+        if text.startswith(self._unfinished):
+            print(text[len(self._unfinished) :], end="", flush=True)
+        elif text or self._can_erase:
+            print("\r\x1b[K" if self._can_erase else "\n", text, sep="", end="", flush=True)
+        self._unfinished = unfinished
+
+
+def _report_hidden(renderer: LogRenderer) -> None:
+    if notice := renderer.notice():
+        print(f"{notice} See it: syft-job logs --raw", file=sys.stderr)
 
 
 def _where_logs_are(client: JobClient, job: JobInfo) -> str:

@@ -9,26 +9,32 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from syft_job import disk, folder, presence, seal, spec
+from syft_job import disk, folder, presence, seal, spec, submission
 from syft_job.errors import UnreadableJob
 from syft_job.place import Place
 from syft_job.record import JobRecord
 from syft_job.spec import CONFIG, FileEntry, JobSpec
 from syft_job.viewer import Viewer
 
+if TYPE_CHECKING:
+    from syft_job.findings import Finding
+
 
 @dataclass(frozen=True, slots=True)
 class ReviewedFile:
     """One file that would run: what the manifest says, what lies there, and why the two differ, if they do.
 
-    ``text`` is None for content that is no text; such a file is named with size and digest.
+    ``text`` is None for binary data; such a file is named with size and digest. In text, a byte that is no UTF-8 is a
+    backslash, x and two hex digits. ``findings`` are what a reader of the file could miss.
     """
 
     path: str
     entry: FileEntry
     text: str | None
     difference: str | None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,11 @@ class Review:
     def digest(self) -> str:
         """What a yes is said to: 64 hex digits."""
         return self.record.digest
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a reader of the files could miss, in the order of the files."""
+        return tuple(finding for file in self.files for finding in file.findings)
 
     @property
     def is_as_listed(self) -> bool:
@@ -83,7 +94,10 @@ def review(viewer: Viewer, place: Place, *, conditions: tuple[str, ...] = (), wa
     asked = look.spec
     if asked is None:
         return Review(look.record, None, "", conditions=conditions, warnings=warnings)
-    files = tuple(_file(root, place, path, entry) for path, entry in sorted(asked.files.items(), key=_reading_order))
+    entrypoint = spec.CODE + asked.entrypoint if asked.entrypoint else None
+    files = tuple(
+        _file(root, place, path, entry, entrypoint) for path, entry in sorted(asked.files.items(), key=_reading_order)
+    )
     beside: tuple[str, ...] = ()
     if not look.record.older:
         with disk.directory(root, *place.parts) as job:
@@ -105,7 +119,7 @@ def _reading_order(item: tuple[str, FileEntry]) -> tuple[bool, str]:
     return (item[0] != spec.RUN, item[0])
 
 
-def _file(root: Path, place: Place, path: str, entry: FileEntry) -> ReviewedFile:
+def _file(root: Path, place: Place, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
     *inside, name = path.split("/")
     try:
         with disk.directory(root, *place.parts, *inside) as opened:
@@ -122,16 +136,13 @@ def _file(root: Path, place: Place, path: str, entry: FileEntry) -> ReviewedFile
         difference = f"it is {len(data)} bytes long, and {entry.size} were submitted"
     elif spec.digest_of(data) != entry.sha256:
         difference = "its content is not what was submitted"
-    return ReviewedFile(path, entry, _text(data), difference)
+    from syft_job.findings import Finding, FindingCode, Location, Severity, check_file, reviewable_text
 
-
-def _text(data: bytes) -> str | None:
-    if b"\0" in data:
-        return None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    findings = check_file(path, data, entrypoint)
+    if path == spec.RUN and entrypoint and data != submission.python_run(entrypoint):
+        message = "it is not the script that syft_job writes for a Python job; what it starts may be something else"
+        findings += (Finding(FindingCode.START_SCRIPT, Severity.WARNING, message, Location(path)),)
+    return ReviewedFile(path, entry, reviewable_text(path, data, entrypoint), difference, findings)
 
 
 def _beside(job: int, asked: JobSpec, viewer: Viewer) -> tuple[str, ...]:

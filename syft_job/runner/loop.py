@@ -28,6 +28,7 @@ from syft_job.record import JobRecord, StatusTransition
 from syft_job.release import Grants
 from syft_job.store import JobStore
 from syft_job.viewer import Viewer
+from syft_job.visible import visible_message
 from syft_job.watch import MAX_BLIND_INTERVAL_S, Watch
 
 from . import telling, workspace
@@ -412,7 +413,7 @@ class JobRunner:
 
     def _say(self, line: str) -> None:
         if self.announce is not None:
-            self.announce(line)
+            self.announce(visible_message(line))
 
 
 def create_runner(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from syft_job.visible import visible
+from syft_job.visible import decoded, visible
 
 from .attempt import STREAMS, Attempt
 
@@ -35,8 +35,10 @@ class Printed:
             if not is_over and len(new) < _LONGEST_LINE:
                 new = new[: new.rfind(b"\n") + 1]
             self._told[stream] += len(new)
-            for line in new.decode("utf-8", "backslashreplace").splitlines():
-                self._say(f"   {visible(line)}")
+            if new:
+                # Carriage returns and escapes stay, written out: a line that was announced cannot be replaced.
+                for line in decoded(new).removesuffix("\n").split("\n"):
+                    self._say(f"   {visible(line)}")
 
 
 def _path_of(attempt: Attempt, stream: str) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from syft_job import disk
-from syft_job.visible import decoded, visible, without_colours
+from syft_job.log_text import render_log
+from syft_job.visible import visible_line
 
 SHORT_LINES = 3
 SHOWN_BYTES = 32 << 20
@@ -17,7 +18,8 @@ SHOWN_BYTES = 32 << 20
 class LogViewer:
     """The captured output of a job, or the sentence that says why there is none.
 
-    ``str()`` gives the text without terminal escapes; ``repr()`` gives it up to three lines and a summary above.
+    ``str()`` gives the text without colours, and progress lines in their last state; what is not shown is reported in a
+    last line that begins with ``[syft-job]``. ``repr()`` gives up to three lines of it, or a summary.
     """
 
     stream = "log"
@@ -30,13 +32,25 @@ class LogViewer:
     @property
     def text(self) -> str:
         """The whole text, read anew each time."""
+        return self._render(raw=False)
+
+    @property
+    def raw(self) -> str:
+        """Every character of the log, with control characters written out as ``<U+XXXX>``; nothing is left out."""
+        return self._render(raw=True)
+
+    def _render(self, *, raw: bool) -> str:
         if self.path is None:
             return self._instead
         with self.open() as log:
             data = log.read(SHOWN_BYTES)
             left = os.fstat(log.fileno()).st_size - len(data)
-        more = f"\n[{left} bytes more in {self.path}]\n" if left > 0 else ""
-        return visible(without_colours(decoded(data))) + more
+        text, notice = render_log(data, raw=raw)
+        if left > 0:
+            text += f"\n[{left} bytes more in {visible_line(str(self.path))}]\n"
+        if notice:
+            text += ("" if text.endswith("\n") or not text else "\n") + notice + "\n"
+        return text
 
     def open(self) -> BinaryIO:
         """Open the file that holds the log; below the shared folder no link is followed.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syft_job.record import JobRecord
-from syft_job.visible import visible_line
+from syft_job.visible import visible_line, visible_message
 
 from . import look
 
@@ -85,15 +85,15 @@ def jobs(
             record.id[:_ID_DIGITS],
             Text(f"{appearance.emoji} {words}{flag}", style=appearance.colour),
             _named(record, note_of(record)),
-            Text("you" if record.submitter == me else record.submitter),
-            Text("you" if record.owner == me else record.owner),
+            Text("you" if record.submitter == me else visible_line(record.submitter)),
+            Text("you" if record.owner == me else visible_line(record.owner)),
             Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
         )
     counts = Counter(record.status for record in records)
     lines = ["", f"{len(records)} jobs   " + "   ".join(_count(status, counts[status]) for status in counts)]
     if len(shown) < len(records):
         lines.append(f"… the newest {len(shown)} are shown; all of them: syft-job list --all")
-    lines += [visible_line(note) for note in notes]
+    lines += [visible_message(note) for note in notes]
     return drawn(table, colours=colours) + "\n".join(lines) + "\n"
 
 
@@ -122,7 +122,7 @@ def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool =
         words = Text(visible_line(told), style="red" if ok is False else "")
         if advice:
             words.append(f"\n→ {visible_line(advice)}", style="yellow" if ok is not True else "bright_black")
-        table.add_row(Text(mark, style=colour), name, words)
+        table.add_row(Text(mark, style=colour), Text(name), words)
     return drawn(table, colours=colours)
 
 

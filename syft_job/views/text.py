@@ -8,24 +8,29 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from syft_job.blocked import WORDS
 from syft_job.lifecycle import UNREADABLE, JobState
 from syft_job.record import JobRecord
 from syft_job.review import Review
 from syft_job.review.pack import ReviewedFile, fingerprint_of
-from syft_job.visible import visible, visible_line
+from syft_job.visible import visible_code, visible_line, visible_message
 
 from . import look
 
+if TYPE_CHECKING:
+    from syft_job.findings import Finding
+
 NO_JOBS = "📭 No jobs found.\n"
 _RULE = "─" * 78
+_SEVERITY_MARKS = {"danger": "‼", "warning": "⚠", "notice": "ℹ"}
 _ORDER = ("arriving", "inbox", "approved", "running", "done", "cancelled", "rejected", UNREADABLE)
 
 
 def job_line(name: str, status: str, owner: str) -> str:
     """One job in one line: emoji, name, status and owner."""
-    return f"{look.of_status(status).emoji} {visible_line(name)} ({status}) -> {owner}"
+    return f"{look.of_status(status).emoji} {visible_line(name)} ({visible_line(status)}) -> {visible_line(owner)}"
 
 
 def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: Iterable[str] = ()) -> str:
@@ -41,15 +46,18 @@ def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: 
     owners = sorted({row[0] for row in rows}, key=lambda owner: (owner != root_email, owner))
     lines = ["📊 Jobs Overview", "=" * 16]
     for owner in owners:
-        lines += ["", f"👤 {owner}", "-" * (len(owner) + 3)]
+        heading = f"👤 {visible_line(owner)}"
+        lines += ["", heading, "-" * (len(heading) + 1)]
         for index, (_, name, status, submitter) in ((i, row) for i, row in enumerate(rows) if row[0] == owner):
             emoji = look.of_status(status).emoji
-            lines.append(f"[{index}] {emoji} {visible_line(name)} ({status}) {submitter}")
+            lines.append(f"[{index}] {emoji} {visible_line(name)} ({visible_line(status)}) {visible_line(submitter)}")
     counts = Counter(row[2] for row in rows)
     shown = [status for status in _ORDER if status in counts] + sorted(set(counts) - set(_ORDER))
     lines += ["", f"Total: {len(rows)} jobs"]
-    lines.append("  ".join(f"{look.of_status(status).emoji} {status}: {counts[status]}" for status in shown))
-    lines += list(notes)
+    lines.append(
+        "  ".join(f"{look.of_status(status).emoji} {visible_line(status)}: {counts[status]}" for status in shown)
+    )
+    lines += map(visible_message, notes)
     return "\n".join(lines) + "\n"
 
 
@@ -76,15 +84,30 @@ def waits_for(record: JobRecord) -> str:
     }.get(record.state, "it is over, and its results are still arriving")
 
 
+def code_findings(found: Sequence[Finding]) -> list[str]:
+    """What a reader of the code could miss: the count of each severity, then a line each, the gravest first."""
+    if not found:
+        return []
+    by_severity = {severity: [one for one in found if one.severity == severity] for severity in _SEVERITY_MARKS}
+    counts = ", ".join(f"{len(ones)} {severity}" for severity, ones in by_severity.items() if ones)
+    lines = ["", f"IN THE CODE  {counts}"]
+    for severity, ones in by_severity.items():
+        lines += [f"{_SEVERITY_MARKS[severity]} {visible_message(str(one))}" for one in ones]
+    return lines
+
+
 def review(found: Review) -> str:
     """Everything that would run, in full; nothing is cut."""
+    from syft_job.findings import misreading_of
+
     record = found.record
     lines = [
         _RULE,
         f"REVIEW  {visible_line(record.name)}",
         _RULE,
-        f"from       {record.submitter}   (key {fingerprint_of(found)})",
-        f"to         {record.owner}",
+        f"from       {visible_line(record.submitter)}   (key {fingerprint_of(found)})",
+        f"to         {visible_line(record.owner)}",
+        *(f"⚠ the address can be misread: {reason}" for reason in [misreading_of(record.submitter)] if reason),
         f"submitted  {visible_line(record.submitted_at or 'at an unknown time')}   (their clock)",
         f"status     {record.status}, attempt {record.attempt}",
         *findings(record),
@@ -93,11 +116,12 @@ def review(found: Review) -> str:
     if refusal is not None:
         refusal = visible_line(f"‼ not reviewable: {refusal} It cannot be approved, and this counts as no review.")
         lines.insert(3, refusal)
-    lines += [wrapped(f"‼ {warning}", "") for warning in found.warnings]
+    lines += [wrapped(f"‼ {visible_message(warning)}", "") for warning in found.warnings]
+    lines += code_findings(found.findings)
     if found.spec is not None:
         asked = found.spec
         lines += ["", "WOULD RUN", f"  {visible_line(found.command)}"]
-        lines += [wrapped(condition) for condition in found.conditions]
+        lines += [wrapped(visible_message(condition)) for condition in found.conditions]
         wanted = asked.resources.to_json()
         if wanted:
             told = (f"{key} {visible_line(str(getattr(asked.resources, key)))}" for key in wanted)
@@ -122,6 +146,9 @@ def review(found: Review) -> str:
 def _file(file: ReviewedFile) -> list[str]:
     head = f"── {visible_line(file.path)}  {file.entry.size} bytes  sha256 {file.entry.sha256}"
     lines = ["", head]
+    for finding in file.findings:
+        where = f"line {finding.location.line}: " if finding.location.line else ""
+        lines.append(f"   {_SEVERITY_MARKS[finding.severity]} {where}{visible_message(finding.message)}")
     if file.difference:
         lines.append(f"‼ {visible_line(file.difference)}; as it lies here it will not run")
     if file.text is None:
@@ -130,7 +157,7 @@ def _file(file: ReviewedFile) -> list[str]:
         return [*lines, "   (empty)"]
     body = file.text if file.text.endswith("\n") else file.text + "\n"
     width = len(str(body.count("\n")))
-    shown = [visible(line) for line in body[:-1].split("\n")]
+    shown = visible_code(body[:-1]).split("\n")
     lines += [f"{number:>{width}} │ {line}" for number, line in enumerate(shown, 1)]
     return lines if file.text.endswith("\n") else [*lines, f"{'':>{width}} │ (no line end at the end of the file)"]
 
