@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import ConfigError
-from syft_job.sandboxes.mounts import Bind, Link, Mask, along, options, ordered
+from syft_job.sandboxes.mounts import Bind, Link, Mask, Mount, along, options, ordered
 
 
 def test_a_path_without_links_is_one_bind(tmp_path: Path):
@@ -43,7 +43,7 @@ def test_what_does_not_exist_or_has_no_end_is_an_error(tmp_path: Path):
 def test_the_most_specific_mount_counts_whatever_the_order_of_adding(tmp_path: Path):
     shown = tmp_path / "a" / "private" / "python"
     shown.mkdir(parents=True)
-    mounts = [Bind(shown), Mask(tmp_path / "a" / "private"), Bind(tmp_path / "a")]
+    mounts: list[Mount] = [Bind(shown), Mask(tmp_path / "a" / "private"), Bind(tmp_path / "a")]
 
     assert ordered(mounts) == [Bind(tmp_path / "a"), Mask(tmp_path / "a" / "private"), Bind(shown)]
     assert ordered(mounts[:2], beneath=[Bind(tmp_path / "a")]) == [Mask(tmp_path / "a" / "private"), Bind(shown)]
@@ -51,7 +51,7 @@ def test_the_most_specific_mount_counts_whatever_the_order_of_adding(tmp_path: P
 
 def test_what_changes_nothing_is_left_out(tmp_path: Path):
     (tmp_path / "a" / "b").mkdir(parents=True)
-    mounts = [
+    mounts: list[Mount] = [
         Bind(tmp_path / "a"),
         Bind(tmp_path / "a" / "b"),
         Link(tmp_path / "a" / "link", "b"),
@@ -67,6 +67,6 @@ def test_a_mask_hides_what_is_bound_at_the_same_path(tmp_path: Path):
 
 
 def test_the_options_are_those_of_bubblewrap():
-    mounts = [Bind(Path("/a")), Bind(Path("/b"), optional=True), Link(Path("/c"), "d"), Mask(Path("/e"))]
+    mounts: list[Mount] = [Bind(Path("/a")), Bind(Path("/b"), optional=True), Link(Path("/c"), "d"), Mask(Path("/e"))]
 
     assert " ".join(options(mounts)) == "--ro-bind /a /a --ro-bind-try /b /b --symlink d /c --tmpfs /e"
