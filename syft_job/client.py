@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import acl, acts, disk, names, session, submission
+from . import acts, datasite, disk, names, session, submission
 from .config import SyftJobConfig
 from .home import Home
 from .job import JobInfo
@@ -77,6 +77,8 @@ class JobClient:
             f"… and the jobs of {submitter} to {owner}, which cannot be read now: {reason}"
             for (owner, submitter), reason in sorted(self.store.unread.items())
         ]
+        if (warning := self.viewer.home_warning) and any(record.owner == self.email for record in records):
+            notes.insert(0, f"⚠ {warning}")
         return JobsList.of_records(records, self.config.email, self.job_of, notes)
 
     def job_of(self, record: JobRecord) -> JobInfo:
@@ -151,8 +153,7 @@ class JobClient:
             The folder in which the submitters' folders lie.
         """
         with disk.directory(self.root, self.email, *JOBS, create=True) as jobs:
-            if disk.read(jobs, acl.FILE_NAME, limit=acl.FILE_BYTES) != acl.datasite_rules():
-                disk.put(jobs, acl.FILE_NAME, acl.datasite_rules())
+            datasite.publish_rules(jobs)
         self.home.key()
         return self.root.joinpath(self.email, *JOBS)
 

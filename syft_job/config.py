@@ -6,13 +6,15 @@ It validates and says which key of which profile is wrong. It starts nothing and
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from . import names
+from . import disk, names
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
 from .spec import Limits
+from .units import LARGEST, Duration, Memory
 
 Folder = Literal["plain", "enforced"]
 SandboxChoice = Literal["auto", "bare", "bubblewrap"]
@@ -23,6 +25,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "sandbox": get_args(SandboxChoice),
     "tell_outcome": get_args(TellOutcome),
 }
+NO_LIMIT = "none"
+"""What stands for no limit in a configuration file, because TOML has no null."""
+DEFAULT_TIME_LIMIT_S = 86_400.0
 _AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "disk_bytes", "log_bytes")
 
 
@@ -39,8 +44,9 @@ class SyftJobConfig:
         python: the interpreter for Python jobs; by default a suitable one of this machine.
         pass_environment: names of environment variables of the runner that jobs may see.
         tell_outcome: whether a submitter learns at once, or only when something is shared, how an attempt ended.
-        time_limit: seconds that an attempt may take when its submitter asks for nothing, and at most.
-        memory: bytes that each process of a job may take, at most.
+        time_limit: seconds that an attempt may take when its submitter asks for nothing, and at most; one day by
+            default. A text such as ``"1h"`` is accepted, and None or ``"none"`` is no limit; so it is below.
+        memory: bytes that each process of a job may take, at most; a text such as ``"2G"`` is accepted, here and below.
         processes: how many processes a job may have at once.
         file_bytes: how large a file a job may write.
         disk_bytes: how much the folder that a job runs in may hold; with more the job is ended.
@@ -56,7 +62,7 @@ class SyftJobConfig:
     python: Path | None = None
     pass_environment: tuple[str, ...] = ()
     tell_outcome: TellOutcome = "always"
-    time_limit: float | None = None
+    time_limit: float | None = DEFAULT_TIME_LIMIT_S
     memory: int | None = None
     processes: int | None = 512
     file_bytes: int | None = 16 << 30
@@ -73,11 +79,12 @@ class SyftJobConfig:
         if not isinstance(self.syftbox_folder, str | os.PathLike):
             raise ConfigTypeError(f"syftbox_folder: {self.syftbox_folder!r} is no path")
         set_once(self, "syftbox_folder", Path(self.syftbox_folder).expanduser().absolute())
+        _check_encodable(self.syftbox_folder)
         for key, choices in _CHOICES.items():
             if getattr(self, key) not in choices:
                 raise ConfigError(f"{key}: {getattr(self, key)!r} is none of {', '.join(choices)}")
         for key in _AMOUNTS:
-            self._check_amount(key, getattr(self, key))
+            set_once(self, key, _amount(key, getattr(self, key)))
         if not isinstance(self.require_sandbox, bool):
             raise ConfigTypeError(f"require_sandbox: {self.require_sandbox!r} is neither true nor false")
         if self.python is not None:
@@ -93,16 +100,6 @@ class SyftJobConfig:
         if not isinstance(self.limits, Limits):
             raise ConfigTypeError(f"limits: {self.limits!r} is no table of limits")
 
-    @staticmethod
-    def _check_amount(key: str, amount: object) -> None:
-        if amount is None and key != "log_bytes":
-            return
-        kinds = (int, float) if key == "time_limit" else (int,)
-        if isinstance(amount, bool) or not isinstance(amount, kinds):
-            raise ConfigTypeError(f"{key}: {amount!r} is no number")
-        if not amount > 0:
-            raise ConfigError(f"{key}: {amount!r} is not more than 0")
-
     @classmethod
     def from_syftbox_folder(cls, syftbox_folder: str | Path, email: str, **more: Any) -> Self:
         """Build a configuration for an existing folder; ``~`` is expanded.
@@ -112,6 +109,7 @@ class SyftJobConfig:
             ConfigError: it is a file, the address is none, or an option is wrong.
         """
         folder = Path(syftbox_folder).expanduser().absolute()
+        _check_encodable(folder)
         if not folder.exists():
             raise PathMissing(f"The folder {folder} does not exist. Make it, or name the one that you share.")
         if not folder.is_dir():
@@ -161,15 +159,25 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
     """Read ``[profiles.NAME]`` from the configuration file; None where there is no such file or profile.
 
     Raises:
-        ConfigError: the file is no TOML, or a value in it is wrong; it names profile and key.
+        ConfigError: the file belongs to another user or can be written by others, it is no TOML, or a value in it is
+            wrong; it names profile and key.
     """
     import tomllib
 
     file = path or config_path()
     try:
-        said = tomllib.loads(file.read_text("utf-8"))
+        with file.open("rb") as opened:
+            unsafe = disk.find_unsafe_file(opened.fileno(), file)
+            if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
+                raise ConfigError(
+                    f"The configuration file is not used, because other users can change it: {unsafe}, or choose"
+                    " another file with SYFT_JOB_CONFIG."
+                )
+            said = tomllib.loads(opened.read().decode("utf-8"))
     except FileNotFoundError:
         return None
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
     profiles = said.get("profiles", {})
@@ -184,6 +192,51 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
         raise ConfigTypeError(f"{file}, profile {name!r}: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{file}, profile {name!r}: {error}") from error
+
+
+def _check_encodable(folder: Path) -> None:
+    """Refuse a folder whose name cannot be a path under the locale of this process.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        os.fsencode(folder)
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"syftbox_folder: {str(folder)!a} cannot be a path under this locale, whose encoding is"
+            f" {sys.getfilesystemencoding()}. Use a UTF-8 locale (LC_ALL=C.UTF-8), or start Python with -X utf8."
+        ) from error
+
+
+def _amount(key: str, value: object) -> float | None:
+    """The amount of a setting: a number, text with a unit, or None and ``"none"`` for no limit.
+
+    Raises:
+        ConfigTypeError: it is neither a number nor text, or ``log_bytes`` is None.
+        ConfigError: the text cannot be read, or the amount is not positive and finite.
+    """
+    if value is None or value == NO_LIMIT:
+        if key == "log_bytes":
+            raise ConfigTypeError(f"{key}: it cannot be without a limit; write an amount such as 16M")
+        return None
+    if isinstance(value, str):
+        try:
+            value = Duration.parse(value).seconds if key == "time_limit" else _count(key, value)
+        except ConfigError as error:
+            raise ConfigError(f"{key}: {error}, or {NO_LIMIT} for no limit") from error
+    kinds = (int, float) if key == "time_limit" else (int,)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise ConfigTypeError(f"{key}: {value!r} is no number")
+    if not 0 < value <= LARGEST:
+        raise ConfigError(f"{key}: {value!r} is not more than 0, or too large; {NO_LIMIT!r} stands for no limit")
+    return value
+
+
+def _count(key: str, text: str) -> int:
+    if key == "processes":
+        raise ConfigError(f"{text!r} is no whole number")
+    return Memory.parse(text).bytes
 
 
 def _limits(said: dict[str, Any]) -> Limits:

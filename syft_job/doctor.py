@@ -7,8 +7,10 @@ person asks for; what is written for a check is removed again.
 from __future__ import annotations
 
 import glob
+import locale
 import shutil
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +35,8 @@ EVENT_SECONDS = 2.0
 
 SKEW_SECONDS = 5.0
 ENOUGH_BYTES = 1 << 30
+_NEEDS_HOME = frozenset({"home", "key", "disk space", "runner", "jobs"})
+_BLOCKED_SHOWN = 20
 _OLD_FOLDERS = ("inbox", "approved", "done", "rejected")
 
 
@@ -58,15 +62,19 @@ def examine(config: SyftJobConfig) -> list[Check]:
     records = cache(store.records)  # looked at once, by the first check that asks
     for name, check in (
         ("folder", lambda: _folder(config)),
+        ("locale", lambda: _locale(config, home)),
         ("file events", lambda: _events(config)),
         ("datasite", lambda: _datasite(config)),
-        ("home", lambda: _home(home)),
+        ("permissions", lambda: _permissions(home)),
+        ("home", lambda: _home(store.viewer)),
         ("key", lambda: _key(config, home)),
         ("sandbox", lambda: _sandbox(config)),
         ("disk space", lambda: _space(config, home)),
         ("runner", lambda: _runner(config, home, records())),
         ("jobs", lambda: _jobs(store, records(), config, home)),
     ):
+        if name in _NEEDS_HOME and any(one.name == "permissions" and one.ok is False for one in found):
+            continue  # it would only say the same again: a home that is not safe is not used
         found += _guarded(name, check)
     return found
 
@@ -92,10 +100,9 @@ def _guarded(name: str, check: Callable[[], list[Check]]) -> list[Check]:
 
 
 def _folder(config: SyftJobConfig) -> list[Check]:
-    place = _own(config)
     before = time.time()
-    with _written(place) as path:
-        written = path.stat().st_mtime
+    with _written(config) as written:
+        pass
     after = time.time()
     skew = max(before - written, written - after, 0.0)
     clock = Check("clock", ok=True, told="the folder's clock and this machine's agree")
@@ -112,12 +119,12 @@ def _folder(config: SyftJobConfig) -> list[Check]:
 def _events(config: SyftJobConfig) -> list[Check]:
     from .watch import Watch
 
-    place = _own(config)
-    with ExitStack() as afterwards, Watch(EVENT_SECONDS) as watch:
+    place = config.syftbox_folder.joinpath(*_own(config))
+    with ExitStack() as afterwards, Watch(EVENT_SECONDS, root=config.syftbox_folder) as watch:
         watch.is_sweep_due()  # the wait counts from here
         watch.only({place: None})
         began = time.monotonic()
-        afterwards.enter_context(_written(place))
+        afterwards.enter_context(_written(config))
         watch.wait(threading.Event())
         took = time.monotonic() - began
         arrived = bool(watch.moved())
@@ -139,17 +146,20 @@ def _events(config: SyftJobConfig) -> list[Check]:
 def _datasite(config: SyftJobConfig) -> list[Check]:
     jobs = config.datasite.joinpath(*JOBS)
     advice = "syft-job init makes folder, key and rules"
-    if not jobs.is_dir():
+    root, owner = config.syftbox_folder, config.email
+    if not disk.is_directory(root, owner, *JOBS):
         told = f"{config.email} has no place for jobs in this folder yet"
         return [Check("datasite", ok=None, told=told, advice=advice)]
     found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
-    with disk.directory(jobs) as opened:
+    with disk.directory(root, owner, *JOBS) as opened:
         rules = disk.read(opened, acl.FILE_NAME, limit=acl.FILE_BYTES)
     if rules != acl.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
+        if rules is not None and acl.is_earlier_datasite_rules(rules):
+            told, is_wrong = "its rules are those of an earlier release, which the runner replaces", False
         found = [Check("datasite", ok=False if is_wrong else None, told=f"{jobs}: {told}", advice=advice)]
-    old = [name for name in _OLD_FOLDERS if (jobs / name).is_dir()]
+    old = [name for name in _OLD_FOLDERS if disk.is_directory(root, owner, *JOBS, name)]
     if old:
         found.append(
             Check(
@@ -162,7 +172,29 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
     return found
 
 
-def _home(home: Home) -> list[Check]:
+def _permissions(home: Home) -> list[Check]:
+    """Whether other users of this machine could replace home, checkpoints or workspaces, or a directory above them."""
+    found = []
+    for name, path, setting in home.private_folders():
+        unsafe = disk.find_unsafe(path)
+        if unsafe is not None:
+            told = f"{name} {path} is not safe from other users: {unsafe.path!r} {unsafe.reason}"
+            advice = f"{unsafe.remedy}, or choose another directory with {setting}"
+            found.append(Check("permissions", ok=False, told=told, advice=advice))
+    if found:
+        return found
+    told = "no other user can write to home, checkpoints and workspaces, or on the way to them"
+    return [Check("permissions", ok=True, told=told)]
+
+
+def _home(viewer: Viewer) -> list[Check]:
+    home = viewer.home
+    if warning := viewer.home_warning:
+        advice = (
+            "Work on the machine that has it; or set SYFT_JOB_HOME to the folder where it is; or bring it back:"
+            " docs/how-to/recover-a-home.md"
+        )
+        return [Check("home", ok=False, told=warning, advice=advice)]
     if not home.exists:
         others = [str(path) for path in sorted(home.path.parent.glob(f"{glob.escape(home.email)}-*")) if path.is_dir()]
         told, advice = f"none yet ({home.path})", "syft-job init makes it"
@@ -263,7 +295,7 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     if pid is not None:
         return [Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}"), *found]
     own = [record for record in records if record.owner == config.email]
-    waiting = sum(r.state is JobState.QUEUED and not {"*", r.submitter} & paused for r in own)
+    waiting = sum(r.state is JobState.QUEUED and r.blocked is None and not {"*", r.submitter} & paused for r in own)
     home.ledger.refresh()
     started = len(home.ledger.unfinished())
     told = "none serves this datasite now"
@@ -282,8 +314,7 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     if unreadable:
         first = unreadable[0]
         found = [Check("jobs", ok=None, told=f"{found[0].told}: {first.place}: {first.problem}")]
-    for record, reason in _aside(records, config, home):
-        found.append(Check("set aside", ok=None, told=f"{record.place} is not started: {reason}"))
+    found += _blocked(records, config, home)
     older = sum(record.older for record in records)
     if older:
         told = f"{older} jobs are of the older layout: they carry no seals, so what they say is not proven"
@@ -297,27 +328,51 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     return found
 
 
-def _aside(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[tuple[JobRecord, str]]:
-    for record in records:
-        if record.owner == config.email and record.state is JobState.QUEUED and home.exists:
-            reason = home.aside(record.id)
-            if reason is not None:
-                yield record, reason
+def _blocked(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Iterator[Check]:
+    """One check for each approved job that cannot start, with the reason that the runner recorded."""
+    own = [r for r in records if r.owner == config.email and r.blocked is not None and r.state is JobState.QUEUED]
+    for record in own[:_BLOCKED_SHOWN]:
+        known = home.blocked(record.id)
+        if known is not None:
+            told = f"{record.place} is approved and cannot start ({known.category}): {known.reason}"
+            advice = f"The runner tries again; to give it up: syft-job reject '{record.place}' --reason TEXT"
+            yield Check("blocked", ok=None, told=told, advice=advice)
+    if len(own) > _BLOCKED_SHOWN:
+        told = f"{len(own) - _BLOCKED_SHOWN} more approved jobs cannot start"
+        yield Check("blocked", ok=None, told=told, advice="syft-job list shows them; syft-job show JOB says why")
 
 
-def _own(config: SyftJobConfig) -> Path:
-    """The folder to try things in: one's own datasite, or the root while there is none."""
-    return config.datasite if config.datasite.is_dir() else config.syftbox_folder
+def _locale(config: SyftJobConfig, home: Home) -> list[Check]:
+    """A finding where the locale is not UTF-8 and names need it."""
+    encoding, names = locale.getencoding(), sys.getfilesystemencoding()
+    is_utf8 = encoding.lower().replace("-", "") == "utf8" and names.lower() == "utf-8"
+    needs = [str(path) for path in (config.syftbox_folder, home.path) if not str(path).isascii()]
+    if is_utf8 or (not needs and names.lower() == "utf-8"):
+        return []
+    told = f"the locale's encoding is {encoding}"
+    if names.lower() == "utf-8":
+        told += "; names on disk are read as UTF-8 all the same, and what a terminal lacks is written in ASCII"
+        return [Check("locale", ok=None, told=told, advice="A UTF-8 locale shows everything: LC_ALL=C.UTF-8")]
+    if needs:
+        told += f", and {needs[0]} needs UTF-8"
+    advice = "Use a UTF-8 locale (LC_ALL=C.UTF-8), or start Python with -X utf8, as the command line does by itself."
+    return [Check("locale", ok=None if not needs else False, told=told, advice=advice)]
+
+
+def _own(config: SyftJobConfig) -> tuple[str, ...]:
+    """The folder to try things in, below the shared folder: one's own datasite, or the shared folder itself."""
+    return (config.email,) if disk.is_directory(config.syftbox_folder, config.email) else ()
 
 
 @contextmanager
-def _written(place: Path) -> Iterator[Path]:
-    """A small file in ``place`` that nobody takes for anything, removed again."""
+def _written(config: SyftJobConfig) -> Iterator[float]:
+    """Write a small temporary file that no reader takes for anything; yields its time, and removes it again."""
     name = disk.temporary_name()
-    with disk.directory(place) as opened:
+    with disk.directory(config.syftbox_folder, *_own(config)) as opened:
         disk.put(opened, name, b"syft-job doctor was here\n")
         try:
-            yield place / name
+            found = disk.look(opened, name)
+            yield time.time() if found is None else found.st_mtime
         finally:
             disk.remove(opened, name)
 

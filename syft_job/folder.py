@@ -14,16 +14,19 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from . import disk, names, presence, spec, testimony
-from .errors import StoreError, UnreadableJob
+from . import arrival, disk, names, presence, spec, testimony
+from .blocked import WORDS, category_from
+from .errors import BlockedCategory, StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
-from .markers import ATTEMPTS, WITHDRAWN, Marker
+from .markers import ATTEMPTS, BLOCKED, WITHDRAWN, Marker
 from .place import Place
 from .record import JobRecord, Stamp
 from .spec import CONFIG, JobSpec
 from .testimony import Checked, Testimony
 from .viewer import Viewer
 
+EMPTY_CONFIG = "config.yaml is here without its content, which has not arrived yet"
+_REASON_CHARACTERS = 200
 _SUBMITTED_AT = b'\n  "submitted_at": "'
 
 
@@ -41,6 +44,11 @@ class Look:
         """The counting marker of ``kind`` that belongs to the present attempt or is not bound to one."""
         counting = [found.marker for found in self.markers if found.ignored is None and found.marker.kind == kind]
         return max(counting, key=lambda marker: marker.attempt, default=None)
+
+    @property
+    def reason(self) -> str:
+        """Why the job was rejected, cancelled or withdrawn, in full; empty where no reason was given."""
+        return _reason(self.markers, self.record.standing)
 
 
 def look(root: Path, place: Place, viewer: Viewer) -> Look:
@@ -94,6 +102,8 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
             config, problem = b"", str(error)
         else:
             problem = ""
+            if config is not None and not config.strip(b"\0"):
+                config = None  # its name came first, or it is a placeholder; its content is still on its way
         if config and not full and viewer.email == place.owner and config.startswith(b"{"):
             vouched = _vouched(opened, place, viewer, config, present, stamp, looked)
             if vouched is not None:
@@ -186,11 +196,11 @@ def _read(
         else:
             if asked.format == 0:
                 return _read_older(opened, place, viewer, asked, config, present, said, stamp)
-    elif config is not None and not problem:
-        problem = "config.yaml is empty"
     digest = spec.digest_of(config) if config else ""
     heard = _hear(opened, place, viewer, asked, job, digest, present, full=full)
-    findings = ["config.yaml has not arrived yet"] if config is None else []
+    findings = []
+    if config is None:
+        findings = [EMPTY_CONFIG if CONFIG in present else "config.yaml has not arrived yet"]
     findings += heard.findings
     facts = [*said, *_as_claimed(heard.facts, viewer, place, job, said)]
     if ledger is None:
@@ -201,12 +211,13 @@ def _read(
         heard.checked.append(taken_back)
         findings += [taken_back.ignored] if taken_back.ignored else []
         facts += [Fact("withdrawn")] if taken_back.ignored is None else []
+    absent: tuple[str, ...] = ()
     have = sum(not names.is_litter(name) for name in present) if config is None else 0
     total, standing = 0, state_of(facts)
     if asked is not None and (full or standing.state is JobState.CREATED):
         total = len(asked.files)
         try:
-            have = presence.arrived(opened, asked.files)
+            have, absent = arrival.check(opened, asked.files)
         except UnreadableJob as error:
             problem = problem or str(error)
         if have == total and not problem:
@@ -214,8 +225,9 @@ def _read(
     findings += _warnings(viewer, place, asked, config, full=full)
     if ledger is not None:
         findings += testimony.missing(opened, viewer.home, job, said, standing, present)
-        if standing.state is JobState.QUEUED and (aside := viewer.home.aside(job)):
-            findings.append(f"approved, but not started: {aside}")
+    blocked = None
+    if digest and (standing.state is JobState.QUEUED or (full and BLOCKED in present)):
+        blocked = _blocked(opened, viewer, place, asked, job, digest, standing, present, heard, findings)
     is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
     claim = asked.submitted_at if asked is not None else None
     record = JobRecord(
@@ -228,12 +240,70 @@ def _read(
         problem=problem,
         have=have,
         total=total,
+        missing=absent,
         findings=tuple(dict.fromkeys(findings)),
         forged_yes=heard.has_forged_yes,
+        blocked=blocked,
+        reason=_shortened(_reason(heard.checked, standing)),
         said=said,
         stamp=stamp if is_settled else None,
     )
     return Look(record, asked, config or b"", present, tuple(heard.checked))
+
+
+def _blocked(
+    opened: int,
+    viewer: Viewer,
+    place: Place,
+    asked: JobSpec | None,
+    job: str,
+    digest: str,
+    standing: Standing,
+    present: frozenset[str],
+    heard: Testimony,
+    findings: list[str],
+) -> BlockedCategory | None:
+    """Why an approved job cannot start: by the home for the owner, by the marker `blocked` for everybody else.
+
+    What was found is added to ``heard`` and ``findings``; a marker that does not count changes nothing else.
+    """
+    is_queued = standing.state is JobState.QUEUED
+    category = None
+    if BLOCKED in present:
+        keys = viewer.owner_keys(place, asked)
+        checked = testimony.check_blocked(opened, place, digest, keys, viewer.limits, standing.attempt)
+        heard.checked.append(checked)
+        if checked.ignored is not None:
+            findings.append(checked.ignored)
+        elif is_queued:
+            category = category_from(checked.marker.body.get("category"))
+    if not viewer.owns(place):
+        if category is not None:
+            findings.append(f"blocked ({category}): it is approved and cannot start: {WORDS[category]}")
+        return category
+    known = viewer.home.blocked(job) if is_queued else None
+    if known is None:
+        return None
+    findings.append(f"approved, but not started: {known.reason}")
+    return known.category
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _REASON_CHARACTERS else reason[: _REASON_CHARACTERS - 1] + "…"
+
+
+def _reason(checked: Sequence[Checked], standing: Standing) -> str:
+    """The reason in the marker that ended the job without a result; empty where none was given."""
+    if standing.state not in (JobState.REJECTED, JobState.CANCELLED):
+        return ""
+    kinds = ("rejected",) if standing.state is JobState.REJECTED else (WITHDRAWN, "cancelled")
+    for kind in kinds:
+        for marker, ignored in checked:
+            is_present = kind == WITHDRAWN or marker.attempt == standing.attempt
+            reason = marker.body.get("reason")
+            if ignored is None and marker.kind == kind and is_present and isinstance(reason, str) and reason:
+                return reason
+    return ""
 
 
 def _hear(
@@ -310,6 +380,9 @@ def _read_older(
     standing = state_of(facts)
     if viewer.owns(place):
         findings += testimony.missing(opened, viewer.home, job, said, standing, present)
+    blocked = None
+    if standing.state is JobState.QUEUED or BLOCKED in present:
+        blocked = _blocked(opened, viewer, place, asked, job, digest, standing, present, heard, findings)
     is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
     record = JobRecord(
         place=place,
@@ -324,6 +397,8 @@ def _read_older(
         findings=tuple(dict.fromkeys(findings)),
         forged_yes="approved" in is_bare and not said,
         older=True,
+        blocked=blocked,
+        reason=_shortened(_reason(heard.checked, standing)),
         said=said,
         stamp=stamp if is_settled else None,
     )

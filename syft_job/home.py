@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from . import disk
+from .blocked import Blocked
 from .codec import dump, load_json
-from .errors import RunnerBusy, StoreError, UnreadableJob
+from .errors import BlockedCategory, ConfigError, RunnerBusy, StoreError, UnreadableJob
 from .keyring import Keyring
 from .keys import Chain
 from .ledger import Ledger
@@ -43,6 +44,7 @@ class Home:
         self.email = email
         self._lock: Any = None
         self._locks_process = 0
+        self._safe_for: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, root: Path, email: str) -> Home:
@@ -54,13 +56,84 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """Whether it was made already."""
+        """Whether it was made already.
+
+        Raises:
+            ConfigError, StoreError: it is there and must not be used; see `require_safe`.
+        """
         with disk.in_words(f"use the home {str(self.path)!r}"):
-            return (self.path / "home.json").is_file()
+            try:
+                is_made = (self.path / "home.json").is_file()
+            except PermissionError:
+                self.require_safe()  # which says so if it is another user's
+                raise
+        if is_made:
+            self.require_safe()
+        return is_made
+
+    def require_safe(self, *, again: bool = False) -> None:
+        """Return if no other user of this machine can read or replace what this home holds, or direct its runner.
+
+        Checked once per process, because it costs several system calls per directory; and again for another effective
+        user, and under the lock for another directory in the home's place.
+
+        Args:
+            again: check even if it was checked before, as the start of a runner does.
+
+        Raises:
+            StoreError: the home, the checkpoint of its ledger, or a directory on the way to one of them belongs to
+                another user or can be written by others; or the home and the shared folder contain one another.
+        """
+        if not again and self._safe_for is not None and self._safe_for[0] == os.geteuid():
+            return
+        self._refuse_overlap()
+        for name, path, setting in self._home_folders():
+            disk.require_safe(path, name, setting=setting)
+        self._safe_for = self._stamp()
+
+    def _stamp(self) -> tuple[int, ...]:
+        """What the check of `require_safe` holds for: the user, and the directory if there is one."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return (os.geteuid(),)
+        return (os.geteuid(), found.st_dev, found.st_ino, found.st_uid, found.st_mode)
+
+    def private_folders(self) -> list[tuple[str, Path, str]]:
+        """The folders that no other user may write to: what each is, its path, the variable that chooses another.
+
+        Raises:
+            ConfigError: see `workspaces`.
+        """
+        return [*self._home_folders(), ("the folder of workspaces", self._chosen_workspaces(), "SYFT_JOB_WORK")]
+
+    def _home_folders(self) -> list[tuple[str, Path, str]]:
+        return [
+            ("the home", self.path, "SYFT_JOB_HOME"),
+            ("the folder of the ledgers' checkpoints", witnesses(), "SYFT_JOB_HOME"),
+        ]
+
+    def _refuse_overlap(self) -> None:
+        home, root = self.path.resolve(), self.root.resolve()
+        if home.is_relative_to(root):
+            raise StoreError(
+                f"The home {self.path} would be inside the shared folder. Set SYFT_JOB_HOME to a private folder."
+            )
+        if root.is_relative_to(home):
+            raise StoreError(
+                f"The shared folder {self.root} would be inside the home {self.path}, which is private. Set"
+                " SYFT_JOB_HOME to another folder."
+            )
+
+    def _require_safe_if_there(self) -> None:
+        """Check what another process, or another user, has made; there is nothing to check before that."""
+        if os.path.lexists(self.path):
+            self.require_safe()
 
     @cached_property
     def ledger(self) -> Ledger:
         """Everything that this person's hand ever said."""
+        self._require_safe_if_there()
         tag = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:32]
         return Ledger(self.path / "ledger.jsonl", witnesses() / tag)
 
@@ -68,16 +141,13 @@ class Home:
         """Make the home if it is not there: folders, a random epoch; the key is made when it is first used.
 
         Raises:
-            StoreError: it cannot be made, or would lie inside the shared folder.
+            StoreError: it cannot be made, or must not be used; see `require_safe`.
         """
         if self.exists:
             return
-        if self.path.resolve().is_relative_to(self.root.resolve()):
-            raise StoreError(
-                f"The home {self.path} would lie inside the shared folder. Set SYFT_JOB_HOME to a private folder."
-            )
-        disk.make_directory(self.path.parent, mode=0o700)
+        self.require_safe(again=True)
         disk.make_directory(self.path, mode=0o700)
+        self.require_safe(again=True)  # someone else may have been faster
         for inner in ("begun", "held"):
             disk.make_directory(self.path / inner, mode=0o700)
         with self.locked():
@@ -88,8 +158,9 @@ class Home:
         """The content of `home.json`.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: it cannot be read, or must not be used; see `require_safe`.
         """
+        self.require_safe()
         try:
             said = load_json((self.path / "home.json").read_bytes(), limit=_IDENTITY_LIMIT)
         except OSError as error:
@@ -112,7 +183,7 @@ class Home:
             return "it was made on another machine"
         if said.get("inode") != self.path.stat().st_ino:
             return "it is a copy, or was restored from one"
-        if said.get("root") != str(self.root.resolve()):
+        if said.get("root") != _path_text(self.root.resolve()):
             return f"it serves the folder {said.get('root')}"
         return self.ledger.why_older()
 
@@ -126,6 +197,7 @@ class Home:
     @cached_property
     def keyring(self) -> Keyring:
         """Where this person's keys lie."""
+        self._require_safe_if_there()
         return Keyring(self.path, self.root, self.email)
 
     def key(self) -> Key:
@@ -186,6 +258,9 @@ class Home:
         Raises:
             StoreError: somebody else has held it for so long, or the home cannot be written.
         """
+        with disk.in_words(f"lock the home {str(self.path)!r}"):
+            if self._safe_for != self._stamp():
+                self.require_safe(again=True)
         from filelock import FileLock, Timeout
 
         if self._lock is None or self._locks_process != os.getpid():  # a lock does not survive a fork
@@ -211,7 +286,10 @@ class Home:
 
         Raises:
             RunnerBusy: another process holds it.
+            ConfigError, StoreError: other users could direct what runs; see `require_safe` and `workspaces`.
         """
+        self.require_safe(again=True)
+        self.require_safe_workspaces()
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / "runner.lock", timeout=_GLANCE_SECONDS, mode=0o600)
@@ -273,11 +351,56 @@ class Home:
 
     @cached_property
     def workspaces(self) -> Path:
-        """The folder of all workspaces; for root it lies where a dropped user can reach it."""
+        """The folder of all workspaces; for root it lies where a dropped user can reach it.
+
+        Raises:
+            ConfigError: ``SYFT_JOB_WORK`` overlaps with the shared folder or the home.
+            StoreError: other users could write there or on the way there.
+        """
+        path = self._chosen_workspaces()
+        disk.require_safe(path, "the folder of workspaces", setting="SYFT_JOB_WORK")
+        return path
+
+    def _chosen_workspaces(self) -> Path:
         chosen = os.environ.get("SYFT_JOB_WORK")
         if chosen:
-            return Path(chosen) / self.path.name
+            path = Path(chosen).expanduser().absolute() / self.path.name
+            self._refuse_workspaces(path)
+            return path
         return Path("/var/lib/syft_job/work") / self.path.name if os.geteuid() == 0 else self.path / "work"
+
+    def require_safe_workspaces(self) -> None:
+        """Check the folder of workspaces anew, as the start of a runner does.
+
+        Raises:
+            ConfigError, StoreError: see `workspaces`.
+        """
+        self.__dict__.pop("workspaces", None)
+        _ = self.workspaces
+
+    @property
+    def workspace_mode(self) -> int:
+        """The mode of directories on the way to a workspace: root drops jobs to a user that must pass through them."""
+        return disk.PASSABLE if os.geteuid() == 0 else 0o700
+
+    def _refuse_workspaces(self, path: Path) -> None:
+        """Refuse a folder of workspaces in which others find the running jobs, or whose tidying removes something else.
+
+        Raises:
+            ConfigError: it equals, contains or lies in the shared folder, the home, or the folder of checkpoints.
+        """
+        work = path.resolve()
+        for name, other in (
+            ("the shared folder", self.root),
+            ("the home", self.path),
+            ("the folder of the ledgers' checkpoints", witnesses()),
+        ):
+            place = other.resolve()
+            if work.is_relative_to(place) or place.is_relative_to(work):
+                raise ConfigError(
+                    f"SYFT_JOB_WORK: the workspaces would be in {path}, which overlaps with {name} {other}. Set it to"
+                    " a folder of its own."
+                )
 
     def seen(self, place: Place) -> str | None:
         """The digest of the job at ``place`` that this person was last shown by another process."""
@@ -294,19 +417,24 @@ class Home:
 
     def aside(self, job: str) -> str | None:
         """Why the runner does not start an approved submission, in its words; None where nothing is in the way."""
+        found = self.blocked(job)
+        return None if found is None else found.reason
+
+    def blocked(self, job: str) -> Blocked | None:
+        """Why the runner could not start an approved submission when it last tried; None where nothing prevents it."""
         try:
-            return (self.path / "aside" / job).read_text("utf-8").strip()
+            return Blocked.from_text((self.path / "aside" / job).read_text("utf-8").strip())
         except FileNotFoundError:
             return None
 
-    def say_aside(self, job: str, reason: str | None) -> None:
+    def say_aside(self, job: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER) -> None:
         """Remember, or with None forget, why a submission is not started."""
         disk.make_directory(self.path / "aside", mode=0o700)
         with disk.directory(self.path / "aside") as opened:
             if reason is None:
                 disk.remove(opened, job)
             else:
-                disk.put(opened, job, reason.encode() + b"\n", mode=0o600)
+                disk.put(opened, job, Blocked(category, reason).to_text().encode() + b"\n", mode=0o600)
 
     def paused(self) -> frozenset[str]:
         """Whose approved jobs are not started for the time being; ``"*"`` is everybody's."""
@@ -337,11 +465,16 @@ class Home:
             "epoch": secrets.token_hex(16),
             "machine": _machine(),
             "inode": self.path.stat().st_ino,
-            "root": str(self.root.resolve()),
+            "root": _path_text(self.root.resolve()),
             "owner": self.email,
         }
         with disk.directory(self.path) as opened:
             disk.put(opened, "home.json", dump(said), mode=0o600)
+
+
+def _path_text(path: Path) -> str:
+    """The path as text that does not depend on the locale: its bytes read as UTF-8, others written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 _homes: dict[tuple[Path, Path], Home] = {}
@@ -351,7 +484,7 @@ def homes() -> Path:
     """The folder of all homes of this user: ``SYFT_JOB_HOME``, or the user's data folder."""
     chosen = os.environ.get("SYFT_JOB_HOME")
     if chosen:
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser().absolute()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("syft_job", appauthor=False)) / "homes"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import acts, folder, release, results
+from . import acts, disk, folder, release, results
 from .errors import InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
@@ -134,15 +134,23 @@ class JobInfo:
     def findings(self) -> tuple[str, ...]:
         """What one should know about this job, one sentence each."""
         record = self.record
-        return (*(() if not record.problem else (record.problem,)), *record.findings)
+        return (*(() if not record.problem else (record.problem,)), *record.missing, *record.findings)
+
+    @property
+    def reason(self) -> str:
+        """Why the job was rejected, cancelled or withdrawn; empty where it was not, or where no reason was given."""
+        record = self.record
+        if record.reason.endswith("…"):  # a record holds the beginning only
+            return self._look().reason
+        return results.reason_of(self.client.viewer, record)
 
     @property
     def returncode(self) -> int | None:
         """The exit code: to the owner when the job is done, to others when its logs are shared with them."""
-        path = self._results().log("returncode")
-        if path is None:
+        file = self._results().open_log("returncode")
+        if file is None:
             return None
-        with path.open("rb") as file:
+        with file:
             said = _RETURN_CODE.fullmatch(file.read(16))
         return int(said[1]) if said else None
 
@@ -294,10 +302,11 @@ class JobInfo:
     @property
     def files(self) -> list[Path]:
         """Files and folders directly in the job's directory; empty when it is gone."""
-        try:
-            return sorted(self.location.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        if self._place is None or self._root is None:
+            names = disk.list_names(self.location.parent, self.location.name)
+        else:
+            names = disk.list_names(self._root, *self._place.parts)
+        return [self.location / name for name in sorted(names or ())]
 
     @property
     def stdout(self) -> StdoutViewer:
@@ -333,7 +342,7 @@ class JobInfo:
         from .watch import Watch
 
         until = float("inf") if timeout is None else time.monotonic() + timeout
-        with Watch(_SWEEP_SECONDS) as watch:
+        with Watch(_SWEEP_SECONDS, root=self._root) as watch:
             while True:
                 is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
@@ -341,7 +350,10 @@ class JobInfo:
                     return record.state
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise JobTimeoutError(f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on.")
+                    raise JobTimeoutError(
+                        f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on."
+                        f" Now {text.waits_for(record)}."
+                    )
                 if not is_new_there:
                     watch.wait(at_most=left)
                     watch.moved()
@@ -402,10 +414,12 @@ class JobInfo:
     def _results(self) -> results.Results:
         return results.Results(self.client.viewer, self.record)
 
-    def _log(self, stream: str) -> tuple[Path | None, str]:
+    def _log(self, stream: str) -> tuple[Path | None, str, Path | None]:
         if self._place is None or not self._refresh().state.is_terminal or self.status != "done":
-            return None, f"No {stream} available - job not completed yet"
-        return self._results().log(stream), f"No {stream} file found"
+            return None, f"No {stream} available - job not completed yet", None
+        found = self._results()
+        path = found.log(stream)
+        return path, f"No {stream} file found", None if path is None else found.base_of(path)
 
     def _people(self, who: bool | Iterable[str]) -> tuple[str, ...]:
         if isinstance(who, bool):

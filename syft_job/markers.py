@@ -21,11 +21,13 @@ from .seal import Key, is_sealed, sealed_by
 OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
 """Markers of the owner's hand at the top of a job's directory."""
 WITHDRAWN = "withdrawn"
+BLOCKED = "blocked"
+"""The owner's marker of an approved job that cannot start now. It is no state: nothing is derived from it."""
 ATTEMPTS = "attempts"
 OUTPUTS = "outputs"
 LOGS = {"stdout": "stdout.txt", "stderr": "stderr.txt", "returncode": "returncode.txt"}
 RULES = "syft.pub.yaml"
-OWNERS_NAMES = frozenset({*OWNERS, ATTEMPTS, OUTPUTS, *LOGS.values(), "logs", RULES})
+OWNERS_NAMES = frozenset({*OWNERS, BLOCKED, ATTEMPTS, OUTPUTS, *LOGS.values(), "logs", RULES})
 """Names in a job's directory that are the owner's, so nothing under them is part of a submission."""
 
 

@@ -1,14 +1,13 @@
-"""Which files of a job are here: whole, on their way, or something else than files.
+"""What lies in a job directory beside its manifest: what moved, what is not listed, and the files of the older layout.
 
 It looks at names, kinds, sizes and, for the older layout, contents; it follows no link. What the files mean for the
-job's state is decided elsewhere.
+job's state is decided elsewhere; whether the listed ones have arrived is the business of `arrival`.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 
 from . import disk, names
 from .errors import InvalidName, UnreadableJob
@@ -18,28 +17,6 @@ from .spec import CONFIG, RUN, FileEntry, JobSpec, Limits
 Trace = tuple[tuple[str, int, int, int, int], ...]
 """Of everything in a job directory: path, mtime and ctime in nanoseconds, inode, size."""
 _TRACED_AT_MOST = 64
-
-
-def arrived(job: int, files: Mapping[str, FileEntry]) -> int:
-    """How many of the listed files are here with their size; an empty one may have been dropped on the way.
-
-    Raises:
-        UnreadableJob: one of them is no plain file.
-    """
-    have = 0
-    folders: dict[str, dict[str, os.stat_result]] = {}
-    for path, entry in files.items():
-        folder, _, name = path.rpartition("/")
-        if folder not in folders:
-            folders[folder] = _stats(job, folder)
-        found = folders[folder].get(name)
-        if found is None:
-            have += entry.size == 0
-        elif not stat.S_ISREG(found.st_mode):
-            raise UnreadableJob(f"{path!r} is {disk.kind_of(found)}, not a plain file")
-        else:
-            have += found.st_size == entry.size
-    return have
 
 
 def is_ruin(job: int) -> bool:
@@ -138,11 +115,3 @@ def _is_nothing(entry: disk.Entry) -> bool:
 def _is_litter(path: str) -> bool:
     """Whether a path is a sync tool's, or lies in a folder that is."""
     return any(names.is_litter(part) for part in path.split("/"))
-
-
-def _stats(job: int, folder: str) -> dict[str, os.stat_result]:
-    try:
-        with disk.directory(job, *(folder.split("/") if folder else ())) as inner:
-            return {name: found for name in os.listdir(inner) if (found := disk.look(inner, name)) is not None}
-    except FileNotFoundError:
-        return {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .errors import BlockedCategory
 from .lifecycle import UNREADABLE, WORDS, Fact, JobState, Standing
 from .place import Place
 
@@ -35,9 +36,12 @@ class JobRecord:
         when: the claim in seconds since 1970, never later than the look; minus infinity where there is none.
         problem: why the directory cannot be read as a job; empty for a readable one.
         have, total: how many of the listed files are here, while they arrive.
+        missing: a clause about each of the first listed files that are not here, and how many more there are.
         findings: what a person should know about it, one sentence each.
         forged_yes: an `approved` lies there that does not count.
         older: the directory is of the earlier marker layout.
+        blocked: why an approved job cannot start now; None where it can, or where that is not known.
+        reason: why it was rejected, cancelled or withdrawn, cut to 200 characters; empty where a marker was not read.
         said: the facts of the ledger that the state was derived from; the owner's only.
         stamp: the directory's, when everything that decides was read; None when it must be looked at again.
     """
@@ -51,9 +55,12 @@ class JobRecord:
     problem: str = ""
     have: int = 0
     total: int = 0
+    missing: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     forged_yes: bool = False
     older: bool = False
+    blocked: BlockedCategory | None = None
+    reason: str = ""
     said: tuple[Fact, ...] = ()
     stamp: Stamp | None = None
 

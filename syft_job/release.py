@@ -122,10 +122,13 @@ def lay(held: Path, job: int, limits: Limits) -> dict[str, FileEntry]:
     return files
 
 
-def copy_tree(source: int, target: int, limits: Limits, *, left_out: list[str] | None = None) -> dict[str, FileEntry]:
+def copy_tree(
+    source: int, target: int, limits: Limits, *, left_out: list[str] | None = None, private: bool = False
+) -> dict[str, FileEntry]:
     """Copy all plain files of one open directory into another, durably; no link is followed.
 
-    With ``left_out``, what cannot travel is named there and passed over instead of raised.
+    With ``left_out``, what cannot travel is named there and passed over instead of raised. With ``private``, for a copy
+    in the home, files get mode 0600 and directories 0700; else 0644 and 0755, less what the umask takes away.
 
     Raises:
         UnreadableJob: there is a link, a device, a name that cannot travel, or more than ``limits`` allow.
@@ -133,6 +136,7 @@ def copy_tree(source: int, target: int, limits: Limits, *, left_out: list[str] |
     files: dict[str, FileEntry] = {}
     folders: list[list[str]] = [[]]
     left = limits.total_bytes
+    file_mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
     for entry in disk.walk(source, most=limits.files, passed_over=left_out):
         folder, _, name = entry.path.rpartition("/")
         refused = why_not(name, entry)
@@ -143,11 +147,14 @@ def copy_tree(source: int, target: int, limits: Limits, *, left_out: list[str] |
             raise UnreadableJob(f"{refused}. Remove it first.")
         inside = folder.split("/") if folder else []
         if entry.is_dir:
-            with disk.directory(target, *inside, name, create=True):
+            with disk.directory(target, *inside, name, create=True, mode=folder_mode):
                 folders.append([*inside, name])
                 continue
-        with disk.directory(source, *inside) as reading, disk.directory(target, *inside, create=True) as writing:
-            copied = disk.copy(reading, name, writing, name, most=left, mode=0o644, durable=True)
+        with (
+            disk.directory(source, *inside) as reading,
+            disk.directory(target, *inside, create=True, mode=folder_mode) as writing,
+        ):
+            copied = disk.copy(reading, name, writing, name, most=left, mode=file_mode, durable=True)
         files[entry.path] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
     for inside in folders if files or folders[1:] else ():  # a name that is not durable is lost with a power cut, too

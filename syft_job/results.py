@@ -6,11 +6,13 @@ anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from . import disk, folder, spec
 from .errors import UnreadableJob
@@ -45,7 +47,7 @@ MISHAPS = {
 }
 """What the ledger's line about an end may tell besides, in words."""
 
-_ORDER = ("approved", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
+_ORDER = ("approved", "blocked", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
 """In which order the hands speak within one attempt; the times of `done` are too coarse to tell."""
 
 
@@ -88,29 +90,51 @@ class Results:
     def __init__(self, viewer: Viewer, record: JobRecord) -> None:
         self._viewer = viewer
         self._record = record
-        self._location = record.location(viewer.home.root)
+        self._root = viewer.home.root
+        self._parts = record.place.parts
 
     def outputs(self) -> list[Path]:
         """Files and folders directly in the outputs, in name order."""
         if self._record.status != "done":
             return []
         if self._reads_from_folder:
-            return _entries(self._location / OUTPUTS)
+            return _entries(self._root, *self._parts, OUTPUTS)
         if self._viewer.owns(self._record.place):
-            return _entries(self._held / OUTPUTS)
-        tops = sorted({path.partition("/")[0] for path in self._told("outputs")})
-        return [path for top in tops if (path := self._location / OUTPUTS / top).exists()]
+            return _entries(self._held, OUTPUTS)
+        listed = {path.partition("/")[0] for path in self._told("outputs")}
+        return _entries(self._root, *self._parts, OUTPUTS, only=listed)
 
     def log(self, stream: str) -> Path | None:
         """The file that holds ``stream`` ("stdout", "stderr", "returncode"), or None."""
         name = LOGS[stream]
         if self._reads_from_folder:
-            candidates = [self._location / name, self._location / "logs" / name]
+            candidates = [(*self._parts, name), (*self._parts, "logs", name)]
         elif self._viewer.owns(self._record.place):
-            candidates = [self._held / "logs" / name]
+            return self._held / "logs" / name if _is_plain(self._held, "logs", name) else None
         else:
-            candidates = [self._location / name] if name in self._told("logs") else []
-        return next((path for path in candidates if _is_plain(path)), None)
+            candidates = [(*self._parts, name)] if name in self._told("logs") else []
+        return next((self._root.joinpath(*parts) for parts in candidates if _is_plain(self._root, *parts)), None)
+
+    def open_log(self, stream: str) -> BinaryIO | None:
+        """Open the file that holds ``stream``; no link is followed below the shared folder and the home.
+
+        Returns:
+            None where there is no such log, or where it went away meanwhile.
+
+        Raises:
+            UnreadableJob: something of another kind was placed on the way to it.
+        """
+        path = self.log(stream)
+        if path is None:
+            return None
+        try:
+            return disk.open_plain(path, below=self.base_of(path))
+        except FileNotFoundError:
+            return None
+
+    def base_of(self, path: Path) -> Path:
+        """The trusted directory that a path of these results is below: the shared folder, or the owner's home."""
+        return self._root if path.is_relative_to(self._root) else self._viewer.home.path
 
     @property
     def is_complete(self) -> bool:
@@ -181,19 +205,27 @@ class Results:
     def _lying(self, what: str) -> list[str]:
         """What lies in the folder, for a grantee to whom `shared` lists no files."""
         if what == "logs":
-            return [name for name in LOGS.values() if (self._location / name).is_file()]
-        return [path.name for path in _entries(self._location / OUTPUTS)]
+            return [name for name in LOGS.values() if _is_plain(self._root, *self._parts, name)]
+        return [path.name for path in _entries(self._root, *self._parts, OUTPUTS)]
 
     def _is_here(self, path: str, entry: FileEntry) -> bool:
-        *inside, name = path.split("/")
-        try:
-            with disk.directory(self._location, *inside) as opened:
-                found = disk.look(opened, name)
-        except (FileNotFoundError, UnreadableJob):
-            found = None
+        found = disk.status_of(self._root, *self._parts, *path.split("/"))
         if found is None:
             return entry.size <= 0
         return entry.size in (-1, found.st_size)
+
+
+def reason_of(viewer: Viewer, record: JobRecord) -> str:
+    """Why a job was rejected, cancelled or withdrawn, in the words of the one who did it; empty where none were given.
+
+    The owner's own words are read from the ledger, because a listing does not open the markers that it vouches for.
+    """
+    event = {JobState.REJECTED: "reject", JobState.CANCELLED: "cancel"}.get(record.state)
+    if event is None or record.standing.withdrawn or not viewer.owns(record.place):
+        return record.reason
+    lines = [line for line in viewer.home.ledger.lines(record.id) if line.event == event]
+    reason = lines[-1].said.get("mark", {}).get("reason") if lines else None
+    return reason if isinstance(reason, str) else ""
 
 
 def history(viewer: Viewer, look: Look) -> list[Said]:
@@ -270,7 +302,7 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
     outcome = line.get("outcome") or mark.get("outcome")
     if outcome:
         parts.append(JobState(outcome).value.replace("_", " "))
-    for key in ("by", "method", "reason", "sandbox", "returncode"):
+    for key in ("by", "method", "reason", "category", "sandbox", "returncode"):
         value = line.get(key, mark.get(key))
         if value not in (None, ""):
             parts.append(f"{key} {value}")
@@ -280,18 +312,24 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _is_plain(path: Path) -> bool:
-    """Whether a plain file lies there, in a folder that is no link."""
-    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
+def _is_plain(start: Path, *parts: str) -> bool:
+    """Whether a plain file is there, reached without following a link."""
+    found = disk.status_of(start, *parts)
+    return found is not None and stat.S_ISREG(found.st_mode)
 
 
-def _entries(path: Path) -> list[Path]:
-    if path.is_symlink():
-        return []
+def _entries(start: Path, *parts: str, only: Collection[str] | None = None) -> list[Path]:
+    """Files and folders in a directory below ``start``, in name order; links and the rule file are left out.
+
+    With ``only``, no more than these names are looked at, however many are there.
+    """
     try:
-        return sorted(entry for entry in path.iterdir() if entry.name != RULES and not entry.is_symlink())
-    except (FileNotFoundError, NotADirectoryError):
+        with disk.directory(start, *parts) as opened:
+            names = os.listdir(opened) if only is None else only
+            found = [(name, disk.look(opened, name)) for name in sorted(names) if name != RULES]
+    except (FileNotFoundError, NotADirectoryError, UnreadableJob):
         return []
+    return [start.joinpath(*parts, name) for name, status in found if status and not stat.S_ISLNK(status.st_mode)]
 
 
 def _includes(said: object, person: str) -> bool:

@@ -71,9 +71,10 @@ def settings(root: str | Path | None = None, email: str | None = None, profile: 
             ([] if folder else ["which folder is shared"]) + ([] if person else ["who you are (an e-mail address)"])
         )
         raise ConfigError(
-            f"It is not known {missing}. Say it in one of three ways: get_client(folder, email), which is --root DIR"
-            f" --as EMAIL on the command line; the environment variables {FOLDER_VARIABLE} and {EMAIL_VARIABLE}; or"
-            f" email and syftbox_folder below [profiles.default] in {config_path()}."
+            f"It is not known {missing}. To save it once and for all: syft-job --root DIR --as EMAIL init --save."
+            f" Or say it in one of three ways: get_client(folder, email), which is --root DIR --as EMAIL on the command"
+            f" line; the environment variables {FOLDER_VARIABLE} and {EMAIL_VARIABLE}; or email and syftbox_folder"
+            f" below [profiles.default] in {config_path()}."
         )
     plain = SyftJobConfig.from_syftbox_folder(folder, person)
     if in_force is None and known is not None and _same(known, plain):

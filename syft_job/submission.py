@@ -113,7 +113,7 @@ def submit(
     root = viewer.home.root
     place = Place(names.address(owner), viewer.email, names.job_name(name.strip() or f"Job - {secrets.token_hex(4)}"))
     with disk.in_words(f"submit to {str(root / place.owner)!r}"):
-        is_there = (root / place.owner).is_dir()
+        is_there = disk.is_directory(root, place.owner)
     if not is_there:
         raise PathMissing(f"{place.owner} has no datasite in {root}. Is the address right, and is the folder synced?")
     try:

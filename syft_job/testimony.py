@@ -16,7 +16,7 @@ from .errors import UnreadableJob
 from .home import Home
 from .ledger import Ledger
 from .lifecycle import RANKS, Fact, Standing
-from .markers import ATTEMPTS, OWNERS, WITHDRAWN, Marker, is_of_first_attempt, parse
+from .markers import ATTEMPTS, BLOCKED, OWNERS, WITHDRAWN, Marker, is_of_first_attempt, parse
 from .place import Place
 from .spec import Limits
 
@@ -152,6 +152,19 @@ def hear_withdrawal(job: int, place: Place, config: bytes, limits: Limits) -> Ch
         return Checked(Marker(WITHDRAWN, "", 1), f"'withdrawn' cannot be read and counts for nothing: {error}")
     key = spec.submitters_key(config, place, limits)
     return Checked(marker, marker.counts(place, spec.digest_of(config), () if key is None else (key,)))
+
+
+def check_blocked(job: int, place: Place, digest: str, keys: Collection[str], limits: Limits, attempt: int) -> Checked:
+    """Read and check the owner's `blocked`: it counts for the present attempt only."""
+    try:
+        data = disk.read(job, BLOCKED, limit=limits.marker_bytes)
+        marker = parse(BLOCKED, data or b"", limit=limits.marker_bytes)
+    except UnreadableJob as error:
+        return Checked(Marker(BLOCKED, "", 1), f"'{BLOCKED}' cannot be read and counts for nothing: {error}")
+    ignored = marker.counts(place, digest, keys)
+    if ignored is None and marker.attempt != attempt:
+        ignored = f"'{BLOCKED}' of attempt {marker.attempt} ignored"
+    return Checked(marker, ignored)
 
 
 def expected(said: Iterable[Fact], standing: Standing) -> list[Fact]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import keys
-from .errors import ConfigError
+from .errors import ConfigError, StoreError
 from .filesystem import settling_seconds
 from .home import Home
 from .keys import Chain
@@ -71,6 +71,32 @@ class Viewer:
         if person not in self._chains:
             self._chains[person] = self._read_chain(person)
         return self._chains[person]
+
+    @property
+    def is_home_elsewhere(self) -> bool:
+        """Whether this person's keys are on another machine: a key is published for them, and this home has none.
+
+        What is published is not believed here (format.md §Seals): it only tells that a home exists.
+        """
+        if self.home.keyring.chain is not None:
+            return False
+        try:
+            return keys.published(self.home.root, self.email) is not None
+        except ConfigError:
+            return True  # something is published, however broken
+        except (OSError, StoreError):
+            return False  # the folder does not answer, which others report
+
+    @property
+    def home_warning(self) -> str | None:
+        """What to know where this person's home is not on this machine; None where it is, or where there is none."""
+        if not self.is_home_elsewhere:
+            return None
+        return (
+            f"The home of {self.email} is not on this machine ({self.home.path} has no key): neither ledger nor keys"
+            " are here to tell what was decided and run, so the states shown for this datasite may be wrong; held"
+            " results are not here, and nothing can be decided here."
+        )
 
     def _read_chain(self, person: str) -> Chain | None:
         if person == self.email:

@@ -18,8 +18,13 @@ from typing import Any, Self
 from watchdog import events
 from watchdog.observers import Observer
 
+from . import disk
+from .errors import SyftJobError
+
 MOST_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
+MAX_BLIND_INTERVAL_S = 5.0
+"""How often a sweep is due at least where some change may not be reported by file events."""
 _LOOKS_UP = 0.2
 """Seconds after which a wait sees that it is to stop."""
 _MOVES = [
@@ -46,11 +51,19 @@ class Watch:
     Args:
         poll_interval: seconds after which a sweep is due, whatever the events say.
         growing: whether a file that is being written has moved already, or only when it is whole.
+        root: the shared folder; what is below it is watched only where no symbolic link leads there.
+        remote: the directories are on a network file system, which reports no change of other machines.
     """
 
-    def __init__(self, poll_interval: float, *, growing: bool = False) -> None:
+    def __init__(
+        self, poll_interval: float, *, growing: bool = False, root: Path | None = None, remote: bool = False
+    ) -> None:
         self.poll_interval = poll_interval
         self.is_blind = False
+        self.refusal: OSError | None = None
+        """Why the system refused to watch a directory that is there, at the last refusal."""
+        self._is_remote = remote
+        self._root = root
         self._kinds = [*_MOVES, events.FileModifiedEvent] if growing else _MOVES
         self._observer: Any = Observer()
         self._watches: dict[str, tuple[Any, int]] = {}
@@ -80,12 +93,12 @@ class Watch:
             Whether it was not watched before, so that the caller must look at it once more.
         """
         path = str(directory)
-        inode = _inode(path)
         if path in self._watches:
-            if self._watches[path][1] == inode:
+            if self._watches[path][1] == _inode_of_name(path):
                 self._matters[path] = matters
                 return False
             self.drop(directory)  # another directory lies there by now
+        inode = self._inode(directory)
         self._matters[path] = matters
         if inode is None:
             return False
@@ -94,8 +107,12 @@ class Watch:
             return False
         try:
             watch = self._observer.schedule(_Told(self), path, recursive=False, event_filter=self._kinds)
-        except OSError:
-            self.is_blind = self.is_blind or os.path.isdir(path)  # the system's limit is used up, or it went away
+        except OSError as error:
+            if self._inode(directory) is not None:  # else it went away
+                self.is_blind, self.refusal = True, error
+            return False
+        if self._inode(directory) != inode:  # a link or another directory took its place while it was watched
+            self._observer.unschedule(watch)
             return False
         self._watches[path] = (watch, inode)
         return True
@@ -124,10 +141,16 @@ class Watch:
         is_new = [self.add(directory, matters) for directory, matters in directories.items()]
         return any(is_new)
 
+    @property
+    def interval(self) -> float:
+        """Seconds between two sweeps: the poll interval, or less where not every change is reported."""
+        is_deaf = self.is_blind or self._is_remote
+        return min(self.poll_interval, MAX_BLIND_INTERVAL_S) if is_deaf else self.poll_interval
+
     def is_sweep_due(self) -> bool:
-        """Whether the poll interval is over; if so, it begins anew and what moved is forgotten."""
+        """Whether the interval is over; if so, it begins anew and what moved is forgotten."""
         now = time.monotonic()
-        if now - self._swept < self.poll_interval:
+        if now - self._swept < self.interval:
             return False
         self._swept = now
         with self._bell:
@@ -150,13 +173,24 @@ class Watch:
         Returns:
             Whether something moved.
         """
-        until = min(self._swept + self.poll_interval, time.monotonic() + at_most)
+        until = min(self._swept + self.interval, time.monotonic() + at_most)
         with self._bell:
             while (
                 not self._moved and not (stop is not None and stop.is_set()) and (left := until - time.monotonic()) > 0
             ):
                 self._bell.wait(min(left, _LOOKS_UP))
             return bool(self._moved)
+
+    def _inode(self, directory: Path) -> int | None:
+        """The inode of a directory; None where there is none, or where a link below the shared folder leads there."""
+        root = self._root
+        try:
+            if root is None or not directory.is_relative_to(root):
+                return os.stat(directory).st_ino
+            with disk.directory(root, *directory.relative_to(root).parts) as opened:
+                return os.fstat(opened).st_ino
+        except (OSError, SyftJobError):
+            return None
 
     def tell(self, path: Path) -> None:
         """Take note that something moved at ``path``, if it matters."""
@@ -168,7 +202,8 @@ class Watch:
             self._bell.notify_all()
 
 
-def _inode(path: str) -> int | None:
+def _inode_of_name(path: str) -> int | None:
+    """One system call for what is watched already; whether a link leads there was found out before."""
     try:
         return os.stat(path).st_ino
     except OSError:

@@ -23,6 +23,7 @@ from .rules import (
     RESULTS,
     RuleFile,
     datasite_rules,
+    is_earlier_datasite_rules,
     job_rules,
     parse,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "RuleFile",
     "datasite_rules",
     "explain",
+    "is_earlier_datasite_rules",
     "job_rules",
     "may_admin",
     "may_read",

@@ -15,8 +15,10 @@ from .pattern import ASKING_USER, EVERYBODY, TEMPLATE, TEMPLATES, Rule, check_wi
 
 FILE_NAME: Final = names.PERMISSION_FILE
 FILE_BYTES: Final = 64 * 1024
-MARKERS: Final = ("approved", "rejected", "cancelled", "shared", "running", "done", "attempts/**")
+MARKERS: Final = ("approved", "rejected", "cancelled", "shared", "running", "done", "attempts/**", "blocked")
 """What the owner's hand says about a job; its submitter may read it."""
+_MARKERS_BEFORE_BLOCKED: Final = MARKERS[:-1]
+"""What releases up to 0.1 wrote into the rule file of a datasite."""
 LOGS: Final = ("stdout.txt", "stderr.txt", "returncode.txt")
 RESULTS: Final = ("outputs/**", *LOGS, "logs/**", FILE_NAME)
 """What only the owner may read until it is granted."""
@@ -109,8 +111,17 @@ def datasite_rules() -> bytes:
 
     It names nobody, so it is the same for every datasite.
     """
+    return _datasite_rules(MARKERS)
+
+
+def is_earlier_datasite_rules(data: bytes) -> bool:
+    """Return True if these bytes are a datasite's permission file as an earlier release wrote it, unchanged."""
+    return data == _datasite_rules(_MARKERS_BEFORE_BLOCKED)
+
+
+def _datasite_rules(markers: Sequence[str]) -> bytes:
     rules = [_rule(f"{TEMPLATE}/**", write=[ASKING_USER])]
-    rules += [_rule(f"{TEMPLATE}/*/{pattern}", read=[ASKING_USER]) for pattern in MARKERS]
+    rules += [_rule(f"{TEMPLATE}/*/{pattern}", read=[ASKING_USER]) for pattern in markers]
     rules += [_rule(f"{TEMPLATE}/*/{pattern}") for pattern in RESULTS]
     return codec.dump({"rules": rules})
 

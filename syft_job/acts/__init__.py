@@ -5,19 +5,22 @@ marker. Whoever acts, a person or the runner, does it here. Every act may be kil
 ledger decides, and `restore` puts back whatever the folder lacks.
 """
 
+from .blocking import publish_blocked
 from .cleaning import clean
 from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, rerun, withdraw
 from .giving import carry_out_release, deposit, may_share, promise, share
 from .putting_back import is_out_of_order
 from .running import finish, permit, say_over, start
-from .turns import require_home, restore, roles_of, turn
+from .turns import allowed_events, check_allowed, require_home, restore, roles_of, turn
 
 __all__ = [
     "CANCEL_REQUEST",
+    "allowed_events",
     "approve",
     "ask_to_stop",
     "cancel",
     "carry_out_release",
+    "check_allowed",
     "clean",
     "deposit",
     "finish",
@@ -25,6 +28,7 @@ __all__ = [
     "may_share",
     "permit",
     "promise",
+    "publish_blocked",
     "reject",
     "require_home",
     "rerun",

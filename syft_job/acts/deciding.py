@@ -12,7 +12,7 @@ from syft_job.place import Place
 from syft_job.release import Grants
 from syft_job.viewer import Viewer
 
-from .laying import put, say, say_and_put, telling, tidy
+from .laying import put, say, say_and_put, telling, tidy, unblock
 from .turns import turn
 
 CANCEL_REQUEST = "cancel"
@@ -95,6 +95,7 @@ def cancel(viewer: Viewer, place: Place, reason: str | None = None, *roles: Who)
         ask_to_stop(viewer, record.id, record.attempt)  # whether or not the folder can be told
         with telling(now, "cancel"):
             put(now.job, marker)
+            unblock(viewer, now)
 
 
 def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
@@ -132,6 +133,7 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
         )
         with telling(now, "permit"):
             put(now.job, marker)
+            unblock(viewer, now)
             tidy(now.job)
         return tuple(words for words, was_there in existed if was_there)
 

@@ -13,7 +13,7 @@ from syft_job.place import Place
 from syft_job.release import Grants
 from syft_job.viewer import Viewer
 
-from .laying import Turn, are_forgotten, publish_deposit, telling
+from .laying import Turn, are_forgotten, publish_deposit, telling, unblock
 from .putting_back import put_back
 from .turns import turn
 
@@ -48,6 +48,7 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
         )
         with telling(now, "deposit"):
             publish_deposit(viewer, now)
+            unblock(viewer, now)
             if promised:
                 release.publish(viewer, now.look, promised)
         return place.under(viewer.home.root) / OUTPUTS / source.name
@@ -112,13 +113,16 @@ def _hold_deposit(held: Path, source: Path, viewer: Viewer) -> None:
     with disk.directory(held.parent) as base, disk.directory(source.parent) as parent:
         disk.make_new_directory(base, temporary, mode=0o700)
         try:
-            with disk.directory(base, temporary, OUTPUTS, create=True) as outputs:
+            with disk.directory(base, temporary, OUTPUTS, create=True, mode=0o700) as outputs:
                 found = os.stat(source.name, dir_fd=parent)  # what the owner names may be a link
                 if refused := release.why_not(source.name, disk.Entry(source.name, found)):
                     raise UnreadableJob(f"{refused}. Deposit something else.")
                 if source.is_dir():
-                    with disk.directory(source) as tree, disk.directory(outputs, source.name, create=True) as target:
-                        release.copy_tree(tree, target, viewer.limits)
+                    with (
+                        disk.directory(source) as tree,
+                        disk.directory(outputs, source.name, create=True, mode=0o700) as target,
+                    ):
+                        release.copy_tree(tree, target, viewer.limits, private=True)
                 else:
                     with disk.directory(source.resolve().parent) as place:
                         most = viewer.limits.total_bytes
@@ -140,9 +144,12 @@ def _hold_what_lies_there(viewer: Viewer, now: Turn) -> None:
     disk.make_directory(held, mode=0o700)
     with disk.directory(held) as opened:
         if OUTPUTS in now.look.names:
-            with disk.directory(now.job, OUTPUTS) as lying, disk.directory(opened, OUTPUTS, create=True) as outputs:
-                release.copy_tree(lying, outputs, viewer.limits)
-        with disk.directory(opened, "logs", create=True) as logs:
+            with (
+                disk.directory(now.job, OUTPUTS) as lying,
+                disk.directory(opened, OUTPUTS, create=True, mode=0o700) as outputs,
+            ):
+                release.copy_tree(lying, outputs, viewer.limits, private=True)
+        with disk.directory(opened, "logs", create=True, mode=0o700) as logs:
             for name in LOGS.values():
                 if name in now.look.names:
                     disk.copy(now.job, name, logs, name, most=viewer.limits.total_bytes)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from syft_job import disk, markers, release
 from syft_job.errors import StoreError
 from syft_job.folder import Look
-from syft_job.markers import ATTEMPTS, LOGS, OUTPUTS, Marker
+from syft_job.markers import ATTEMPTS, BLOCKED, LOGS, OUTPUTS, Marker
 from syft_job.viewer import Viewer
 
 MARKER_OF_EVENT = {"approve": "approved", "reject": "rejected", "cancel": "cancelled", "permit": "attempt"}
@@ -47,6 +47,7 @@ def say_and_put(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: 
     marker = say(viewer, now, event, attempt, **said)
     with telling(now, event):
         put(now.job, marker)
+        unblock(viewer, now)
 
 
 def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> Marker:
@@ -107,6 +108,23 @@ def _put_file(place: int, name: str, marker: Marker) -> None:
     if found is not None and disk.kind_of(found) == "a directory":
         disk.remove(place, name)
     disk.put(place, name, markers.to_bytes(marker))
+
+
+def unblock(viewer: Viewer, now: Turn) -> None:
+    """Remove what says that the job is blocked: the marker from the folder and the reason from the home.
+
+    A directory of that name is the submitter's; it counts for nothing and may be large, so it stays.
+    """
+    if BLOCKED in now.look.names and not is_directory(now.job, BLOCKED):
+        disk.remove(now.job, BLOCKED)
+    if viewer.home.blocked(now.id) is not None:
+        viewer.home.say_aside(now.id, None)
+
+
+def is_directory(job: int, name: str) -> bool:
+    """Whether ``name`` in the open job directory is a directory."""
+    found = disk.look(job, name)
+    return found is not None and disk.kind_of(found) == "a directory"
 
 
 def lacks(now: Turn, kind: str, attempt: int) -> bool:

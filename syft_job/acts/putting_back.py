@@ -6,7 +6,7 @@ from syft_job import disk, release, testimony
 from syft_job.folder import Look
 from syft_job.ledger import LedgerLine
 from syft_job.lifecycle import Fact, JobState
-from syft_job.markers import OUTPUTS
+from syft_job.markers import BLOCKED, OUTPUTS
 from syft_job.viewer import Viewer
 
 from .laying import (
@@ -20,6 +20,7 @@ from .laying import (
     put,
     running_marker,
     tidy,
+    unblock,
 )
 
 
@@ -29,7 +30,7 @@ def is_out_of_order(viewer: Viewer, look: Look) -> bool:
     ledger = viewer.home.ledger
     if not viewer.owns(record.place) or "clean" in ledger.events(record.id):
         return False
-    if any(map(disk.is_temporary, look.names)):
+    if any(map(disk.is_temporary, look.names)) or _is_blocked_no_more(look):
         return True
     counting = {(item.marker.kind, item.marker.attempt) for item in look.markers if item.ignored is None}
     wanted = {
@@ -56,6 +57,8 @@ def put_back(viewer: Viewer, now: Turn, *, is_published: bool = False) -> tuple[
         return ()
     # Under the home's lock nobody of the owner's hand is writing here, and the submitter's has another name for it.
     disk.remove_temporaries(now.job)
+    if _is_blocked_no_more(now.look):
+        unblock(viewer, now)
     lines = viewer.home.ledger.lines(record.id)
     names: list[str] = []
     for fact in testimony.expected(viewer.home.ledger.facts(record.id), record.standing):
@@ -84,6 +87,15 @@ def put_back(viewer: Viewer, now: Turn, *, is_published: bool = False) -> tuple[
         release.publish(viewer, now.look, granted)
         names.append("shared")
     return tuple(names)
+
+
+def _is_blocked_no_more(look: Look) -> bool:
+    """Whether our `blocked` is there although the job does not wait for its start: withdrawn, or killed half way.
+
+    What a submitter put there under this name is left alone: it counts for nothing, and removing it again and again
+    would be work at their command.
+    """
+    return look.record.state is not JobState.QUEUED and look.marker(BLOCKED) is not None
 
 
 def _is_shared_of_before(viewer: Viewer, look: Look) -> bool:

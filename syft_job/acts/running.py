@@ -12,7 +12,7 @@ from syft_job.lifecycle import Event, Who
 from syft_job.place import Place
 from syft_job.viewer import Viewer
 
-from .laying import is_untidy, tidy
+from .laying import is_untidy, tidy, unblock
 from .turns import restore, turn
 
 _AT_HOME_SECONDS = 5.0
@@ -58,6 +58,7 @@ def start(viewer: Viewer, place: Place, expected: str, digest: str, **said: Any)
         permit(viewer, now.look)
         if is_untidy(now.look.names):
             tidy(now.job)
+        unblock(viewer, now)
         lines = viewer.home.ledger.lines(record.id)
         if not any(line.event == "start" and line.attempt == record.attempt for line in lines):
             viewer.home.ledger.say(record.id, record.attempt, "start", place=list(place), **said)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from syft_job import disk, folder
-from syft_job.errors import JobNotFoundError, NotAllowed, PathMissing, StoreError
+from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError
 from syft_job.knocking import knock
-from syft_job.lifecycle import Event, Who, allowed
+from syft_job.lifecycle import TABLE, Event, JobState, Who, allowed
 from syft_job.place import Place, checked
+from syft_job.record import JobRecord
 from syft_job.viewer import Viewer
 
-from .laying import Turn
+from .laying import Turn, are_forgotten
 from .putting_back import put_back
 
 
@@ -49,17 +50,7 @@ def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iter
                 look = folder.look(viewer.home.root, place, viewer)
             if event is not None:
                 record = look.record
-                said = viewer.home.ledger.events(record.id)
-                allowed(
-                    record.standing,
-                    event,
-                    roles or roles_of(viewer, place),
-                    name=place.name,
-                    unreadable=bool(record.problem) and not record.state.is_terminal,
-                    starting=viewer.home.ledger.is_under_way(record.id, record.attempt),
-                    deposited="deposit" in said,
-                    cleaned="clean" in said,
-                )
+                check_allowed(viewer, record, event, *roles)
                 if viewer.owns(place):
                     viewer.home.key()  # what cannot be sealed must not be said either
             with disk.directory(viewer.home.root, *place.parts) as job:
@@ -68,6 +59,54 @@ def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iter
             if isinstance(error, PathMissing):
                 raise
             raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
+
+
+def check_allowed(viewer: Viewer, record: JobRecord, event: Event, *roles: Who) -> None:
+    """Return if ``event`` may happen to a job now: the state machine's table, asked with everything that it needs.
+
+    Args:
+        viewer: who acts.
+        record: the job as it was read just now.
+        event: what is to happen.
+        roles: the roles that act; by default those of the person.
+
+    Raises:
+        InvalidTransition, NotAllowed: see `lifecycle.allowed`.
+    """
+    ledger = viewer.home.ledger
+    events = ledger.events(record.id)
+    try:
+        allowed(
+            record.standing,
+            event,
+            roles or roles_of(viewer, record.place),
+            name=record.name,
+            unreadable=bool(record.problem) and not record.state.is_terminal,
+            starting=ledger.is_under_way(record.id, record.attempt),
+            deposited="deposit" in events,
+            cleaned="clean" in events,
+        )
+    except InvalidTransition as error:
+        if record.state is not JobState.CREATED or not record.missing or record.problem:
+            raise
+        raise InvalidTransition(f"{error} {'; '.join(record.missing)}.", **error.context) from error
+
+
+def allowed_events(viewer: Viewer, record: JobRecord) -> list[Event]:
+    """The events that this participant may cause in this state, in the order of the table."""
+    if viewer.owns(record.place) and viewer.is_home_elsewhere:
+        return []  # this machine has no key to sign a decision with
+    events = dict.fromkeys(
+        row.event for row in TABLE if row.event is not Event.SUBMIT and {Who.OWNER, Who.SUBMITTER} & {*row.who}
+    )
+    found: list[Event] = []
+    for event in events:
+        if event is Event.SHARE and are_forgotten(viewer, record.id, record.attempt):
+            continue  # there is nothing left to share
+        with suppress(InvalidTransition, NotAllowed):
+            check_allowed(viewer, record, event)
+            found.append(event)
+    return found
 
 
 def roles_of(viewer: Viewer, place: Place) -> tuple[Who, ...]:

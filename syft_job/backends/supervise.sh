@@ -28,6 +28,7 @@
 # Each process costs about a millisecond, so that builtins do what they can.
 
 set -u
+umask 077 # whatever the caller's is: claim, verdict, logs and what the job makes are its owner's alone
 claim=$1 verdict=$2 out=$3 err=$4 results=$5 wall=$6 grace=$7 blocks=$8 contained=$9 disk=${10}
 shift 10
 place=${verdict%/*}
@@ -118,7 +119,6 @@ tell() {
 # all was written. The kernel counts, and tee goes on without a file that is full: `head -c` holds lines back, and dd
 # takes a short read for a whole block.
 keep() {
-    umask 077
     [ "$blocks" = - ] || ulimit -f "$blocks"
     trap '' XFSZ
     exec tee -- "$1" >/dev/null 2>&1
@@ -288,11 +288,12 @@ keep_results() {
     [ "$err" = - ] || [ "$err" = "$out" ] || [ ! -s "$err" ] || set -- "$@" "$err"
     [ "$#" -eq 0 ] || sync -- "$@"
     [ "$results" = - ] && return
+    [ ! -L "$results" ] || return # the job put a link there, which may lead anywhere
     for entry in "$results"/* "$results"/.[!.]* "$results"/..?*; do
         if [ -e "$entry" ] || [ -L "$entry" ]; then
             # Neither links nor what a reader could block on: the job laid all of it.
             find "$results" \( -type f -o -type d \) -exec sync -- {} +
-            sync -- "$results/.."
+            sync -- "${results%/*}"
             return
         fi
     done
@@ -413,7 +414,6 @@ watcher=$!
 alone_with_8 $watcher $out_reader $err_reader
 echo >&8
 exec 3<&- 4<&- 5>&- 6>&- 7<&-
-umask 077
 
 # `wait` returns early when a signal was handled; the job is then still there, at least as a zombie.
 while

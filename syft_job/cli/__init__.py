@@ -24,12 +24,14 @@ _loaded: set[str] = set()
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave the process with its exit code: 0 done, 1 refused or failed, 2 misuse, 3 not found."""
+    from .encoding import prepare_streams, use_utf8_for_names
+
+    if arguments is None:
+        use_utf8_for_names()
+    prepare_streams()
     from .frame import app, globals_first, verb_in
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them would cost each call 10 ms
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name must not stop a listing on an old terminal
     words = globals_first(sys.argv[1:] if arguments is None else arguments)
     wanted = [room for room, verbs in VERBS.items() if verb_in(words) in verbs]
     for room in wanted or VERBS:  # what is no verb gets the help about all of them

@@ -108,8 +108,8 @@ def outputs(
             raise SyftJobError(f"There are no outputs of '{found.name}' for you to copy; it is {found.status}.")
         target = _outside(copy.expanduser().absolute(), client.root)
         with busy("Copying the outputs …"):
-            copied = copy_out(paths, target)
-    files = [path for top in paths for path in _files(top)]
+            copied = copy_out(paths, target, client.root)
+    files = [path for top in paths for path in _files(top, client.root)]
     if copied:
         text = "\n".join(visible_line(path) for path in copied)
     elif files:
@@ -130,46 +130,58 @@ def _outside(target: Path, root: Path) -> Path:
     return target
 
 
-def copy_out(paths: list[Path], target: Path) -> list[str]:
-    """Copy files and folders into ``target``, which is made; nothing there is replaced, and no link is followed."""
+def copy_out(paths: list[Path], target: Path, root: Path) -> list[str]:
+    """Copy files and folders into ``target``, which is made; nothing there is replaced, and no link is followed.
+
+    The copies have mode 0600 and folders 0700, whatever the umask: results are private until their reader decides.
+    """
     taken = [path.name for path in paths if os.path.lexists(target / path.name)]
     if taken:
         raise SyftJobError(f"{target} has {', '.join(map(repr, taken))} already. Choose another folder.")
-    target.mkdir(parents=True, exist_ok=True)
+    disk.make_directory(target)
     copied: list[str] = []
     with disk.directory(target) as writing:
         for path in paths:
-            with disk.directory(path.parent) as reading:
+            start, *inside = _opened_from(path.parent, root)
+            with disk.directory(start, *inside) as reading:
                 found = disk.look(reading, path.name)
                 if found is not None and disk.kind_of(found) == "a directory":
-                    copied += _copy_folder(path, writing, target)
+                    copied += _copy_folder(reading, path.name, writing, target)
                 else:
                     disk.copy(reading, path.name, writing, path.name, most=_ANY_SIZE)
                     copied.append(str(target / path.name))
     return copied
 
 
-def _copy_folder(source: Path, writing: int, target: Path) -> list[str]:
+def _copy_folder(parent: int, top: str, writing: int, target: Path) -> list[str]:
     copied: list[str] = []
-    with disk.directory(source.parent, source.name) as reading:
-        with disk.directory(writing, source.name, create=True):
+    with disk.directory(parent, top) as reading:
+        with disk.directory(writing, top, create=True, mode=0o700):
             pass
         for entry in disk.walk(reading, most=_MOST_FILES):
             *inside, name = entry.path.split("/")
             if entry.is_dir:
-                with disk.directory(writing, source.name, *inside, name, create=True):
+                with disk.directory(writing, top, *inside, name, create=True, mode=0o700):
                     continue
             with (
                 disk.directory(reading, *inside) as of,
-                disk.directory(writing, source.name, *inside, create=True) as to,
+                disk.directory(writing, top, *inside, create=True, mode=0o700) as to,
             ):
                 disk.copy(of, name, to, name, most=_ANY_SIZE)
-            copied.append(str(target / source.name / entry.path))
+            copied.append(str(target / top / entry.path))
     return copied
 
 
-def _files(top: Path) -> list[Path]:
-    if top.is_symlink() or not top.is_dir():
+def _files(top: Path, root: Path) -> list[Path]:
+    """The plain files of an output, itself or below it."""
+    start, *inside = _opened_from(top, root)
+    if not disk.is_directory(start, *inside):
         return [top]
-    with disk.directory(top) as opened:
+    with disk.directory(start, *inside) as opened:
         return sorted(top / entry.path for entry in disk.walk(opened, most=_MOST_FILES) if entry.is_file)
+
+
+def _opened_from(path: Path, root: Path) -> tuple[Path, *tuple[str, ...]]:
+    """A trusted directory and the components below it, to be opened without following a link: see `disk.directory`."""
+    start = root if path.is_relative_to(root) else path.parent
+    return (start, *path.relative_to(start).parts)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from syft_job.errors import NotAllowed, SyftJobError
-from syft_job.lifecycle import FINISHED, JobState
+from syft_job.errors import SyftJobError
+from syft_job.lifecycle import Event
 from syft_job.policies import retention
 from syft_job.policies.retention import Kept, Kind
 from syft_job.visible import visible, visible_line
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
 def clean_named(frame: Frame, client: JobClient, found: list[JobInfo], *, dry_run: bool) -> None:
     """Remove these jobs, or say that they would be."""
+    from syft_job import acts
+
     told = [job_json(client, job.record) for job in found]
     for job in found:
         record = job.record
         if dry_run:
-            is_over = record.state in (*FINISHED, JobState.CANCELLED, JobState.REJECTED)
-            if not client.viewer.owns(record.place):
-                raise NotAllowed(f"Only the owner of '{record.name}' may clean it.")
-            if not (is_over or record.problem):
-                raise SyftJobError(f"'{record.name}' is {record.status}, not over; it would not be removed.")
+            acts.check_allowed(client.viewer, record, Event.CLEAN)
             if not frame.json:
                 print(f"🧹 would remove {named(record)} from {visible(str(job.location))}, and its results at home")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syft_job.errors import ChangedSinceSeen, NotAllowed
+from syft_job.lifecycle import JobState
 from syft_job.visible import visible, visible_line
 
 from .frame import (
@@ -28,10 +30,12 @@ from .frame import (
 if TYPE_CHECKING:
     from syft_job.client import JobClient
     from syft_job.job import JobInfo
+    from syft_job.record import JobRecord
     from syft_job.review import Review
     from syft_job.runner.terms import Terms
 
 _DIGEST_DIGITS = 8
+_NOTE_CHARACTERS = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,27 +56,34 @@ def list_(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="all jobs on a terminal, too")] = False,
 ) -> None:
-    """List the jobs that you can see, newest first; to a pipe all of them, in plain columns."""
+    """List the jobs that you can see, newest first; to a pipe all of them, in plain columns.
+
+    The columns are id, status, state, owner, submitter, time of submission and name; then, for some jobs, a note: why
+    it was rejected, cancelled or withdrawn, why it is blocked, or what has not arrived of it.
+    """
     from syft_job.views import tables
 
     frame = frame_of(ctx)
     client = frame.client()
     records = client.store.records()
     notes = [*(client.jobs.notes if client.store.left_out() or client.store.unread else ()), *_pauses(client)]
+    if (warning := client.viewer.home_warning) and any(record.owner == client.email for record in records):
+        notes.insert(0, f"⚠ {warning}")
     if status:
         _refuse_unknown(status)
         records = [record for record in records if record.status in status]
+    note_of = functools.partial(_note_of, client)
     if frame.json:
         frame.answer({"jobs": [job_json(client, record) for record in records], "notes": list(notes)})
     elif not is_terminal():
-        print(tables.plain_jobs(records), end="")
+        print(tables.plain_jobs(records, note_of), end="")
         for note in notes:
             print(visible_line(note), file=sys.stderr)
     elif not records:
         print("📭 No jobs found.")
     else:
         most = None if everything else tables.NEWEST
-        print(tables.jobs(records, client.email, notes, most=most, colours=has_colours()), end="")
+        print(tables.jobs(records, client.email, notes, note_of=note_of, most=most, colours=has_colours()), end="")
 
 
 @verb
@@ -249,6 +260,23 @@ def review_json(found: Review) -> dict[str, Any]:
         "unlisted": list(found.unlisted),
         "as_listed": found.is_as_listed,
     }
+
+
+def _note_of(client: JobClient, record: JobRecord) -> str:
+    """What a list adds to a job's status: why it was not run, why it cannot start, or what is missing of it."""
+    from syft_job.results import reason_of
+
+    if record.blocked is not None:
+        return f"blocked: {record.blocked}"
+    if record.state is JobState.CREATED and record.missing:
+        return _shortened(record.missing[0])
+    if record.state in (JobState.REJECTED, JobState.CANCELLED):
+        return _shortened(reason_of(client.viewer, record))
+    return ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _NOTE_CHARACTERS else text[: _NOTE_CHARACTERS - 1] + "…"
 
 
 def _pauses(client: JobClient) -> list[str]:

@@ -73,25 +73,39 @@ class Frame:
     over: threading.Event = field(default_factory=threading.Event)
     """Set when the verb has ended."""
 
-    def settings(self) -> SyftJobConfig:
-        """Whose folder is meant, from the options, the environment or the profile; it answers by now."""
+    def settings(self, *, newcomer: bool = False) -> SyftJobConfig:
+        """Whose folder is meant, from the options, the environment or the profile; it answers by now.
+
+        Args:
+            newcomer: accept an address that has no datasite there yet.
+
+        Raises:
+            ConfigError: folder or address is not known, or the address has no datasite there.
+        """
         from syft_job import session
 
         where = self.root or os.environ.get(session.FOLDER_VARIABLE) or "of your profile"
-        return patiently(self._settings, f"The folder {where} does not answer; waiting for it. Ctrl-C gives up.")
+        return patiently(
+            lambda: self._settings(newcomer=newcomer),
+            f"The folder {where} does not answer; waiting for it. Ctrl-C gives up.",
+        )
 
-    def _settings(self) -> SyftJobConfig:
+    def _settings(self, *, newcomer: bool) -> SyftJobConfig:
         from syft_job import session
+
+        from .participants import require_datasite
 
         config = session.settings(self.root, self.email, self.profile)
         knock(config.syftbox_folder)
+        if not newcomer:
+            require_datasite(config)
         return config
 
-    def client(self) -> JobClient:
-        """The client for this call; it announces to people only."""
+    def client(self, *, newcomer: bool = False) -> JobClient:
+        """The client for this call; it announces to people only. For ``newcomer`` see `settings`."""
         from syft_job.client import JobClient
 
-        settings = self.settings()
+        settings = self.settings(newcomer=newcomer)
         Impatience(settings.syftbox_folder, self.over)
         return JobClient(settings, announce=None if self.json else tell)
 
@@ -317,6 +331,8 @@ def _is_name(text: str) -> bool:
 
 def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
     """What a program is told of a job."""
+    from syft_job.results import reason_of
+
     return {
         "id": record.id,
         "owner": record.owner,
@@ -329,7 +345,10 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
         "submitted_at": record.submitted_at,
         "location": str(record.location(client.root)),
         "problem": record.problem or None,
+        "reason": reason_of(client.viewer, record) or None,
+        "blocked": record.blocked.value if record.blocked is not None else None,
         "arrived": [record.have, record.total],
+        "missing": list(record.missing),
         "findings": list(record.findings),
     }
 

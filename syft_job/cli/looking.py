@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from syft_job.errors import InvalidTransition, NotAllowed, SyftJobError
-from syft_job.lifecycle import Event, JobState, allowed
+from syft_job import disk
+from syft_job.blocked import WORDS
+from syft_job.errors import SyftJobError
+from syft_job.lifecycle import JobState
 from syft_job.visible import decoded, visible, visible_line, with_colours, without_colours
 
 from .frame import REFUSED, JobName, busy, find, frame_of, has_colours, is_terminal, job_json, verb
@@ -23,16 +25,6 @@ if TYPE_CHECKING:
 _SWEEP_SECONDS = 0.5
 """How often it is looked where no file events arrive."""
 _CHUNK = 1 << 16
-_NEXT = {
-    Event.APPROVE: "approve",
-    Event.REJECT: "reject",
-    Event.DEPOSIT: "deposit",
-    Event.WITHDRAW: "withdraw",
-    Event.CANCEL: "cancel",
-    Event.SHARE: "share",
-    Event.RERUN: "rerun",
-    Event.CLEAN: "clean",
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,6 +44,8 @@ def show(ctx: typer.Context, job: JobName) -> None:
     client = frame.client()
     found = find(client, job)
     record = found.record
+    reason = found.reason
+    warning = (client.viewer.home_warning if client.viewer.owns(record.place) else None) or ""
     outputs, may, aside = found.output_paths, _may(client, record), _aside(client, record)
     appearance = look.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
@@ -63,18 +57,23 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("to", record.owner),
         ("submitted", visible_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
+        ("reason", visible_line(reason)),
         ("return code", "" if found.returncode is None else str(found.returncode)),
         ("digest", record.digest),
         ("folder", visible_line(str(found.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
+        ("blocked", _blocked_words(record)),
         ("waits", visible_line(aside or "")),
         ("findings", "\n".join(text.findings(record))),
+        ("warning", visible_line(warning)),
         ("you may", ", ".join(may)),
     ]
     document = job_json(client, record) | {
+        "reason": reason or None,
         "returncode": found.returncode,
         "outputs": [str(path) for path in outputs],
         "may": may,
+        "warning": warning or None,
         "aside": aside,
     }
     frame.answer({"job": document}, tables.pairs(rows))
@@ -98,7 +97,8 @@ def logs(
         return
     if path is None:
         raise SyftJobError(str(found.stderr if err else found.stdout) + _where_logs_are(client, found))
-    data = path.read_bytes()
+    with open_log(client, path) as log:
+        data = log.read()
     if frame.json:
         told = visible(without_colours(decoded(data)))
         frame.answer({"job": job_json(client, found.record), "stream": stream, "text": told, "bytes": len(data)})
@@ -142,7 +142,7 @@ def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     record = job.record
     if client.viewer.owns(record.place) and record.state is JobState.RUNNING:
         live = client.home.work(record.id, record.attempt) / stream
-        if live.is_file():
+        if live.is_file():  # in the workspace's own directory, where the job cannot write
             return live
     if client.viewer.owns(record.place) and not record.state.is_finished:
         held = client.home.held(record.id, record.attempt) / "logs" / f"{stream}.txt"
@@ -150,11 +150,21 @@ def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     return (job.stderr if stream == "stderr" else job.stdout).path
 
 
+def open_log(client: JobClient, path: Path) -> BinaryIO:
+    """Open a log that `log_path` found; no link is followed below the shared folder.
+
+    Raises:
+        FileNotFoundError: it went away.
+        UnreadableJob: something of another kind was placed there meanwhile.
+    """
+    return disk.open_plain(path, below=client.root if path.is_relative_to(client.root) else path.parent)
+
+
 def _follow(client: JobClient, job: JobInfo, stream: str) -> None:
     """Print whole lines as they come, and the rest at the end; the live log and the held one are the same bytes."""
     from syft_job.watch import Watch
 
-    with Watch(_SWEEP_SECONDS, growing=True) as watch:
+    with Watch(_SWEEP_SECONDS, growing=True, root=client.root) as watch:
         _print_while_it_runs(client, job, stream, watch)
 
 
@@ -170,7 +180,7 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
         path = log_path(client, job, stream)
         if path is not None and record.attempt == attempt:
             try:
-                with path.open("rb") as log:
+                with open_log(client, path) as log:
                     log.seek(shown)
                     while new := log.read(_CHUNK):
                         shown += len(new)
@@ -202,25 +212,14 @@ def _where_logs_are(client: JobClient, job: JobInfo) -> str:
 
 
 def _may(client: JobClient, record: JobRecord) -> list[str]:
-    from syft_job.acts import roles_of
+    """The commands that this person may use on this job now; each event of a person has the command of its name."""
+    from syft_job import acts
 
-    said = client.home.ledger.events(record.id) if client.home.exists else frozenset()
-    found = []
-    for event, word in _NEXT.items():
-        try:
-            allowed(
-                record.standing,
-                event,
-                roles_of(client.viewer, record.place),
-                name=record.name,
-                unreadable=bool(record.problem) and not record.state.is_terminal,
-                deposited="deposit" in said,
-                cleaned="clean" in said,
-            )
-        except (InvalidTransition, NotAllowed):
-            continue
-        found.append(word)
-    return found
+    return [event.value for event in acts.allowed_events(client.viewer, record)]
+
+
+def _blocked_words(record: JobRecord) -> str:
+    return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
 
 
 def _aside(client: JobClient, record: JobRecord) -> str | None:

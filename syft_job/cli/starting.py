@@ -38,7 +38,7 @@ def init(
 ) -> None:
     """Make your datasite in the shared folder, your key and your rules; doing it again changes nothing."""
     frame = frame_of(ctx)
-    client = _newcomer(frame).client() if save else frame.client()
+    client = (_newcomer(frame) if save else frame).client(newcomer=True)
     others = [names.address(person) for person in people or ()]
     client.open_datasite()
     for person in others:
@@ -175,6 +175,11 @@ def _save(frame: Frame, client: JobClient) -> Path:
         before = path.read_bytes()
     except FileNotFoundError:
         before = b""
+    if not _is_utf8(client.root):
+        raise ConfigError(
+            f"{client.root} cannot be saved in {path}, because its name is not UTF-8. Rename the folder, or give --root"
+            " each time."
+        )
     text = (
         f"[profiles.{_toml(name)}]\nemail = {_toml(client.email)}\nsyftbox_folder = {_toml(str(client.root))}\n"
     ).encode()
@@ -185,6 +190,14 @@ def _save(frame: Frame, client: JobClient) -> Path:
     if load_profile(name, path) is None:
         raise PathMissing(f"{path} could not be read back.")
     return path
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _toml(text: str) -> str:

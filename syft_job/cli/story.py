@@ -84,10 +84,10 @@ def play(*, aloud: bool, keep: bool) -> Played:
     played = Played()
     base = Path(tempfile.mkdtemp(prefix="syft-job-demo-"))
     try:
-        base.chmod(0o711)  # a user that jobs are dropped to must reach the workspaces
         environment = _environment(base)
-        (base / "box").mkdir()
-        shutil.copytree(FILES, base, dirs_exist_ok=True)
+        (base / "box").mkdir(mode=0o700)
+        shutil.copytree(FILES, base, dirs_exist_ok=True)  # which gives `base` the mode of the installed folder
+        base.chmod(0o711)  # a user that jobs are dropped to must reach the workspaces
         if aloud:
             print("Two people who share nothing but a folder. Everything below happens now, in a temporary one.")
         for number, step in enumerate(steps(base / "answer"), 1):

@@ -5,9 +5,12 @@ what is read is a plain file of bounded size; what is written appears whole or n
 counted first (`count_writes`), so that a test can stop the process at the k-th. It knows nothing of jobs.
 """
 
+from .below import is_directory, list_names, open_plain, status_of
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
-from .looking import CHUNK, is_full, kind_of, look, read
+from .looking import CHUNK, is_full, is_hole, kind_of, look, read
+from .modes import PASSABLE
+from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
 from .walking import Entry, walk
@@ -16,28 +19,38 @@ from .writing import append, create, put, rename, whole_lines
 
 __all__ = [
     "CHUNK",
+    "PASSABLE",
     "Copied",
     "Entry",
+    "UnsafePath",
     "append",
     "copy",
     "count_writes",
     "create",
     "directory",
     "discard",
+    "find_unsafe",
+    "find_unsafe_file",
     "hash_file",
     "hold",
     "in_words",
+    "is_directory",
     "is_full",
+    "is_hole",
     "is_temporary",
     "kind_of",
+    "list_names",
     "look",
     "make_directory",
     "make_new_directory",
+    "open_plain",
     "put",
     "read",
     "remove",
     "remove_temporaries",
     "rename",
+    "require_safe",
+    "status_of",
     "sync",
     "temporary_name",
     "trouble",

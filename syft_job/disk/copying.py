@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .counting import tick
 from .looking import CHUNK, plain_file, refuse_longer
+from .modes import settle_mode
 from .words import path_words, trouble
 from .writing import NEW, write_all
 
@@ -50,6 +51,7 @@ def copy(
         try:
             writing = os.open(as_name, NEW & ~os.O_WRONLY | os.O_RDWR, mode, dir_fd=target)
             try:
+                settle_mode(writing, mode)
                 size, digest = _pour(reading, writing, name, most, private=private)
                 if durable and size:
                     os.fsync(writing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from .words import astray, path_words, trouble
 CHUNK = 1 << 20
 _A_LITTLE = 16 << 10
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def look(place: int, name: str) -> os.stat_result | None:
@@ -45,7 +46,7 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         UnreadableJob: it is a link, a FIFO, a device or a directory, or longer than ``limit`` bytes.
     """
     try:  # spelled out, because a listing does this once a job
-        descriptor = os.open(name, _READ, dir_fd=place)
+        descriptor = os.open(name, READ, dir_fd=place)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -68,6 +69,26 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         os.close(descriptor)
 
 
+def is_hole(place: int, name: str) -> bool:
+    """Return True if the plain file ``name`` holds no data on this disk: one hole from its beginning to its end.
+
+    False where the file system cannot tell, and where it is no plain file any more.
+    """
+    try:
+        descriptor = os.open(name, READ, dir_fd=place)
+    except OSError:
+        return False  # whoever reads it says why it cannot be opened
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        os.lseek(descriptor, 0, os.SEEK_DATA)
+    except OSError as error:
+        return error.errno == errno.ENXIO
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def is_full(path: Path) -> bool:
     """Whether next to nothing can be written below ``path`` any more; False where nobody can tell."""
     try:
@@ -82,7 +103,7 @@ def is_full(path: Path) -> bool:
 def plain_file(place: int, name: str, most: int) -> Iterator[int]:
     """Open a plain file of at most ``most`` bytes for reading, without following a link and without blocking."""
     try:
-        descriptor = os.open(name, _READ, dir_fd=place)
+        descriptor = os.open(name, READ, dir_fd=place)
     except FileNotFoundError:
         raise
     except OSError as error:

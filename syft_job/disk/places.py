@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from syft_job.errors import StoreError
+
 from .counting import tick
 from .looking import DIRECTORY
+from .modes import open_closed_directory, settle_mode
 from .words import astray, path_words, trouble
 
 
@@ -33,8 +36,8 @@ def directory(
             except FileNotFoundError:
                 if not create:
                     raise
-                _make(descriptor, part, mode, durable=durable)
-                inner = _open_made(descriptor, part)
+                is_new = _make(descriptor, part, mode, durable=durable)
+                inner = _open_made(descriptor, part, mode if is_new else None)
             except OSError as error:
                 raise astray(descriptor, part, error) from error
             os.close(descriptor)
@@ -45,21 +48,41 @@ def directory(
 
 
 def make_directory(path: Path, *, mode: int = 0o700) -> None:
-    """Make ``path`` and its missing parents; the last one gets ``mode``.
+    """Make the private directory ``path`` and its missing parents, all with ``mode`` whatever the umask is.
 
     Raises:
-        StoreError: it cannot be made.
+        StoreError: it cannot be made, or another user has placed something there.
     """
     if path.is_dir():
         return
     tick(f"mkdir {path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=mode, exist_ok=True)
-        path.chmod(mode)
-        sync_directory(path.parent)
+        _make_missing(path, mode)
     except OSError as error:
         raise trouble(f"make the folder {str(path)!r}", error) from error
+
+
+def _make_missing(path: Path, mode: int) -> None:
+    """Make the missing components one by one, each in the open directory above it."""
+    existing = next(parent for parent in path.parents if parent.is_dir())
+    descriptor = os.open(existing, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in path.relative_to(existing).parts:
+            is_new = _mkdir(descriptor, part, mode)
+            inner = _open_new(descriptor, part, mode if is_new else None)
+            owner = os.fstat(inner).st_uid
+            if owner != os.geteuid():
+                os.close(inner)
+                raise StoreError(
+                    f"Another user (uid {owner}) made the folder {part!r} on the way to {str(path)!r} just now."
+                    " Choose a directory that other users cannot write to."
+                )
+            if is_new:
+                os.fsync(descriptor)
+            os.close(descriptor)
+            descriptor = inner
+    finally:
+        os.close(descriptor)
 
 
 def make_new_directory(place: int, name: str, *, mode: int = 0o755) -> None:
@@ -72,6 +95,7 @@ def make_new_directory(place: int, name: str, *, mode: int = 0o755) -> None:
     tick(f"mkdir {name}")
     try:
         os.mkdir(name, mode, dir_fd=place)
+        os.close(_open_new(place, name, mode))
     except FileExistsError:
         raise
     except OSError as error:
@@ -99,23 +123,44 @@ def _opened(start: Path) -> int:
         raise trouble(f"open {str(start)!r}", error) from error
 
 
-def _open_made(descriptor: int, part: str) -> int:
+def _open_made(descriptor: int, part: str, mode: int | None) -> int:
     try:
-        return os.open(part, DIRECTORY, dir_fd=descriptor)
+        return _open_new(descriptor, part, mode)
     except OSError as error:
         raise astray(descriptor, part, error) from error
 
 
-def _make(descriptor: int, name: str, mode: int, *, durable: bool) -> None:
+def _open_new(descriptor: int, part: str, mode: int | None) -> int:
+    """Open the directory ``part``, no link followed; with ``mode`` it was made just now and gets what that says."""
+    try:
+        opened = os.open(part, DIRECTORY, dir_fd=descriptor)
+    except PermissionError:
+        if mode is None:
+            raise
+        opened = open_closed_directory(descriptor, part)  # the umask took our own bits
+    if mode is not None:
+        settle_mode(opened, mode)
+    return opened
+
+
+def _make(descriptor: int, name: str, mode: int, *, durable: bool) -> bool:
+    """Make a directory; returns False where another process made it first."""
     tick(f"mkdir {name}")
     try:
-        os.mkdir(name, mode, dir_fd=descriptor)
-        if durable:
+        is_new = _mkdir(descriptor, name, mode)
+        if is_new and durable:
             os.fsync(descriptor)
-    except FileExistsError:
-        return  # another process made it first
     except OSError as error:
         raise trouble(f"make {path_words(descriptor, name, 'a folder in ')}", error) from error
+    return is_new
+
+
+def _mkdir(descriptor: int, name: str, mode: int) -> bool:
+    try:
+        os.mkdir(name, mode, dir_fd=descriptor)
+    except FileExistsError:
+        return False
+    return True
 
 
 def sync_directory(path: Path) -> None:

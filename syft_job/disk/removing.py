@@ -13,6 +13,7 @@ from syft_job.errors import StoreError
 
 from .counting import tick
 from .looking import DIRECTORY, look
+from .modes import open_closed_directory
 from .words import TEMPORARY, path_words, trouble
 
 _YOUNG_SECONDS = 3600
@@ -95,8 +96,7 @@ def _remove_flattened(place: int, name: str) -> None:
     while ahead:
         folder = ahead.pop()
         try:
-            os.chmod(folder, 0o700, dir_fd=place)
-            opened = os.open(folder, DIRECTORY, dir_fd=place)
+            opened = open_closed_directory(place, folder)
         except FileNotFoundError:
             continue
         try:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from .counting import tick
+from .modes import settle_mode
 from .places import sync_directory
 from .removing import remove, temporary_name
 from .words import path_words, trouble
@@ -58,6 +59,7 @@ def create(place: int, name: str, data: bytes, *, mode: int = 0o644, durable: bo
 def _write_new(place: int, name: str, data: bytes, *, mode: int, durable: bool) -> None:
     descriptor = os.open(name, NEW, mode, dir_fd=place)
     try:
+        settle_mode(descriptor, mode)
         write_all(descriptor, data)
         if durable:
             os.fsync(descriptor)
@@ -78,6 +80,8 @@ def append(path: Path, line: bytes) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             end = whole_lines(descriptor)
+            if end == 0:
+                settle_mode(descriptor, 0o600)
             os.ftruncate(descriptor, end)
             os.lseek(descriptor, end, os.SEEK_SET)
             try:

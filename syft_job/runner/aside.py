@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from syft_job import disk
+from syft_job.blocked import category_of
 from syft_job.errors import InvalidTransition, JobNotFoundError, SyftJobError
 from syft_job.place import Place
 from syft_job.store import JobStore
@@ -87,11 +88,11 @@ class Aside:
         self.reasons[place] = reason
         if not is_said:
             self._say(f"⚠ '{place.name}' from {place.submitter}: {reason}")
-        self._note(place, str(error))
+        self._note(place, error)
 
-    def _note(self, place: Place, reason: str) -> None:
-        """Leave the reason at home for whoever lists the job."""
+    def _note(self, place: Place, error: Exception) -> None:
+        """Keep the reason and its category in the home for listings of the owner."""
         try:
-            self._store.viewer.home.say_aside(self._store.get(place).id, reason)
+            self._store.viewer.home.say_aside(self._store.get(place).id, str(error), category_of(error))
         except (SyftJobError, OSError):
             return  # it cannot even be read, and its row says so; or the home is what is in the way

@@ -8,12 +8,14 @@ attempts stay for ever: they are what keeps an attempt from beginning twice.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from syft_job import acts, disk, names
-from syft_job.errors import NotAllowed
+from syft_job.errors import NotAllowed, SyftJobError
 from syft_job.home import seen_name
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
@@ -21,6 +23,8 @@ from syft_job.policies.retention import Kept, Kind
 from syft_job.store import JobStore
 from syft_job.viewer import Viewer
 
+_MEASURED_AT_MOST = 10_000_000
+"""Entries of one tree whose sizes are added up; more, and what is too deep, or cannot be read, counts for nothing."""
 _OVER = frozenset({"done", "cancelled", "rejected"})
 
 
@@ -92,7 +96,7 @@ class Leftovers:
         for name in _listed(base):
             job, _, number = name.partition(".")
             if names.id_like(job) and number.isdigit():  # unfinished copies are the runner's to tidy
-                size, age = _measured(base / name)
+                size, age = _measured(base, name)
                 # The clock may have stood years back when this was written.
                 age = min(age, self._age(job, age))
                 yield Kept(kind, f"{prefix}{name}", job, size, age, self._why(kind, f"{prefix}{name}"))
@@ -102,7 +106,7 @@ class Leftovers:
         for base in ("aside", "seen"):
             for name in _listed(self._home.path / base):
                 if not name.startswith("."):
-                    size, age = _measured(self._home.path / base / name)
+                    size, age = _measured(self._home.path / base, name)
                     job = name if base == "aside" else ""
                     yield Kept(
                         Kind.HISTORY, f"{base}/{name}", job, size, age, self._why(Kind.HISTORY, f"{base}/{name}")
@@ -120,7 +124,7 @@ class Leftovers:
                 why = "its end or a release is still to come"
             name = f"{record.submitter}/{record.name}"
             self._places[name] = record.place
-            size, age = _measured(record.location(self._home.root))
+            size, age = _measured(self._home.root, *record.place.parts)
             yield Kept(Kind.JOBS, name, record.id, size, self._age(record.id, age), why)
 
     def _why(self, kind: Kind, name: str) -> str:
@@ -145,13 +149,15 @@ class Leftovers:
 
     def _notes_of_what_exists(self) -> frozenset[str] | None:
         """The notes about jobs that are still there; None while the folder is away and nobody can tell."""
-        jobs = self._home.root.joinpath(self._viewer.email, *JOBS)
-        if not jobs.is_dir():
+        root, owner = self._home.root, self._viewer.email
+        submitters = disk.list_names(root, owner, *JOBS)
+        if submitters is None:
             return None
         records = self._store.records()
         places = {record.place for record in records}
         # A list leaves out what a submitter has too much of; the folder does not.
-        places |= {Place(self._viewer.email, who, job) for who in _listed(jobs) for job in _listed(jobs / who)}
+        for who in submitters:
+            places |= {Place(owner, who, job) for job in disk.list_names(root, owner, *JOBS, who) or ()}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
         return frozenset(waits) | {f"seen/{seen_name(place)}" for place in places}
 
@@ -174,22 +180,14 @@ def _listed(path: Path) -> list[str]:
         return []
 
 
-def _measured(path: Path) -> tuple[int, float]:
-    """The bytes below ``path``, links not followed, and the seconds since it was last changed."""
-    try:
-        top = path.lstat()
-    except FileNotFoundError:
+def _measured(start: Path, *parts: str) -> tuple[int, float]:
+    """The bytes below ``parts`` of ``start``, links not followed, and the seconds since it was last changed."""
+    top = disk.status_of(start, *parts)
+    if top is None:
         return 0, 0.0
-    size = top.st_size if not path.is_dir() or path.is_symlink() else 0
-    waiting = [path] if size == 0 and path.is_dir() and not path.is_symlink() else []
-    while waiting:  # not recursive: how deep a tree is, its maker decides
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    else:
-                        size += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            continue  # it went away, or is too deep to be reached by its name: it counts for nothing
+    size = 0 if stat.S_ISDIR(top.st_mode) else top.st_size
+    if stat.S_ISDIR(top.st_mode):
+        with suppress(SyftJobError, OSError), disk.directory(start, *parts) as opened:
+            for entry in disk.walk(opened, most=_MEASURED_AT_MOST, passed_over=[]):
+                size += 0 if entry.is_dir else entry.stat.st_size
     return size, max(0.0, time.time() - top.st_mtime)

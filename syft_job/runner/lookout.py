@@ -7,11 +7,11 @@ that what one job costs does not depend on how many others wait.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from syft_job import names
+from syft_job import disk, names
+from syft_job.errors import StoreError
 from syft_job.home import Home
 from syft_job.markers import OWNERS_NAMES
 from syft_job.place import JOBS, Place
@@ -68,7 +68,15 @@ class Lookout:
         """Watch a submitter's folder; returns what lies in it, if it was not watched before or is said to be new."""
         path = self._jobs / submitter
         is_new = self._watch.add(path, _is_no_litter) or is_new
-        return [Place(self._owner, submitter, name) for name in _listed(path) if _is_no_litter(name)] if is_new else []
+        if not is_new:
+            return []
+        return [Place(self._owner, submitter, name) for name in self._listed(submitter) if _is_no_litter(name)]
+
+    def _listed(self, submitter: str) -> list[str]:
+        try:
+            return disk.list_names(self._root, self._owner, *JOBS, submitter) or []
+        except StoreError:
+            return []  # the sweep says what is the matter
 
     def _directories(self, place: Place) -> tuple[Path, Path]:
         location = place.under(self._root)
@@ -82,10 +90,3 @@ def _is_theirs(name: str) -> bool:
 
 def _is_no_litter(name: str) -> bool:
     return not names.is_litter(name)
-
-
-def _listed(path: Path) -> list[str]:
-    try:
-        return os.listdir(path)
-    except OSError:
-        return []  # the sweep says what is the matter

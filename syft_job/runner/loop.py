@@ -20,6 +20,7 @@ from typing import Any
 from syft_job import acts, disk, names
 from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
+from syft_job.filesystem import is_remote, kind_of
 from syft_job.home import Home
 from syft_job.lifecycle import Who
 from syft_job.place import JOBS, Place
@@ -27,7 +28,7 @@ from syft_job.record import JobRecord, StatusTransition
 from syft_job.release import Grants
 from syft_job.store import JobStore
 from syft_job.viewer import Viewer
-from syft_job.watch import Watch
+from syft_job.watch import MAX_BLIND_INTERVAL_S, Watch
 
 from . import telling, workspace
 from .attempt import Attempt
@@ -55,6 +56,7 @@ class JobRunner:
     Args:
         config: whose datasite, and what its owner allows.
         poll_interval: seconds between two sweeps of the unfinished jobs; in between, file events wake the runner.
+            Where file events cannot be had, at most 5.
         announce: called with the lines that the runner announces; None silences it.
         told: called with each move of a job; a release is a move to the same state, with the reason "released". After a
             kill the next runner tells the ends and releases that were not told, and perhaps some a second time.
@@ -151,6 +153,7 @@ class JobRunner:
                 with self._waiting_out():
                     moves = self._step(None if is_sweep else news | self._round.hints(lookout))
                     is_done = True
+                self._report_refused_watches(watch)
                 if is_sweep and is_done:
                     self._troubles.end("disk")
                 if (once or drain) and "disk" not in self._troubles:
@@ -225,9 +228,11 @@ class JobRunner:
                     acts.cancel(self.viewer, record.place, "all jobs were reset", Who.RUNNER)
             while self._step((), starts=False) or self._round.running.total():
                 time.sleep(_LONGEST_PAUSE)
-            jobs = self.config.datasite.joinpath(*JOBS)
-            for submitter in sorted(path.name for path in jobs.iterdir() if path.is_dir()) if jobs.is_dir() else ():
-                with disk.directory(jobs, submitter) as opened:
+            root, owner = self.config.syftbox_folder, self.config.email
+            for submitter in sorted(disk.list_names(root, owner, *JOBS) or ()):
+                if not disk.is_directory(root, owner, *JOBS, submitter):
+                    continue
+                with disk.directory(root, owner, *JOBS, submitter) as opened:
                     for name in sorted(os.listdir(opened)):
                         found = disk.look(opened, name)
                         if found is not None and disk.kind_of(found) == "a directory":
@@ -365,12 +370,33 @@ class JobRunner:
     @contextmanager
     def _watching(self) -> Iterator[tuple[Watch, Lookout]]:
         """Be woken by file events, and by a sweep each poll interval."""
-        with Watch(self.poll_interval) as watch:
+        root = self.config.syftbox_folder
+        is_far = is_remote(root)
+        if is_far:
+            self._say(
+                f"⚠ {root} is on a network file system ({kind_of(root)}), which does not report what other machines"
+                f" write. {self._poll_words()}"
+            )
+        with Watch(self.poll_interval, root=root, remote=is_far) as watch:
             self._round.lookout = lookout = Lookout(watch, self.home)
             try:
                 yield watch, lookout
             finally:
                 self._round.lookout = None
+
+    def _report_refused_watches(self, watch: Watch) -> None:
+        """Say once that the system refuses to report file events; the sweeps go on without them."""
+        if watch.refusal is not None:
+            reason = watch.refusal.strerror or str(watch.refusal)
+            self._troubles.begin(
+                "file events",
+                f"File events cannot be had here: {reason}. {self._poll_words()} More watches are allowed by the"
+                " administrator's settings fs.inotify.max_user_instances and fs.inotify.max_user_watches.",
+            )
+
+    def _poll_words(self) -> str:
+        every = min(self.poll_interval, MAX_BLIND_INTERVAL_S)
+        return f"Jobs are found by a sweep every {every:g} s; nothing is lost."
 
     @contextmanager
     def _at_most(self, seconds: float | None) -> Iterator[None]:

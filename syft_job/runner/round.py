@@ -7,14 +7,13 @@ next and what was said already.
 from __future__ import annotations
 
 import errno
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import chain, islice
 
-from syft_job import disk, names
-from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
+from syft_job import datasite, disk, names
+from syft_job.errors import JobNotFoundError, StoreError, SyftJobError, UnreadableJob
 from syft_job.folder import Look
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
@@ -82,6 +81,7 @@ class Round:
         self._to_check: deque[Place] = deque()
         self._again: dict[Place, None] = {}
         self._mark = 0
+        self._has_upgraded_rules = False
 
     def go(self, hints: Iterable[Place] | None, moves: list[StatusTransition], *, at_most: int) -> None:
         """Do one round and add what moved to ``moves``, as it happens.
@@ -206,7 +206,7 @@ class Round:
             self.lookout.leave_job(place)
 
     def _gone(self, place: Place) -> None:
-        if os.path.isdir(place.under(self._store.root)):
+        if disk.is_directory(self._store.root, *place.parts):
             self._unfinished[place] = JobState.CREATED  # nothing of it has arrived yet but its directory
         else:
             self._forget(place)
@@ -229,6 +229,7 @@ class Round:
         self._look_for_room()
         self._require_folder()
         self._tend_key()
+        self._upgrade_rules()
         self._mark = self._home.ledger.end  # what was said until now, the sweep hears
         moved = self._store.sweep(self._owner, _STATTED_A_SWEEP)
         self._troubles.only(
@@ -268,7 +269,7 @@ class Round:
         """
         jobs = self._store.root.joinpath(self._owner, *JOBS)
         with disk.in_words(f"read {str(jobs)!r}"):
-            is_there = jobs.is_dir()
+            is_there = disk.is_directory(self._store.root, self._owner, *JOBS)
         if not is_there and (self.was_there or next(self._home.ledger.jobs(), None) is not None):
             raise StoreError(
                 f"The folder is away: there is no {'/'.join((self._owner, *JOBS))} in {str(self._store.root)!r}."
@@ -284,6 +285,21 @@ class Round:
         except (SyftJobError, OSError) as error:
             trouble = str(error)
         self._troubles.only("key", {} if trouble is None else {trouble: trouble})
+
+    def _upgrade_rules(self) -> None:
+        """Once a run: let submitters read the markers that this release writes and an earlier one did not know."""
+        if self._has_upgraded_rules:
+            return
+        try:
+            with disk.in_words(f"write the rules of {self._owner!r}"):
+                datasite.upgrade_rules(self._store.root, self._owner)
+        except (FileNotFoundError, UnreadableJob):
+            return  # there is no folder of jobs yet; or doctor names what is in the place of the rules
+        except StoreError as error:
+            self._troubles.begin("rules", f"Submitters cannot read why a job is blocked. {error}")
+            return
+        self._troubles.end("rules")
+        self._has_upgraded_rules = True
 
     def _note(self, record: JobRecord) -> None:
         """Remember what may move by itself, and let approved jobs join the line."""

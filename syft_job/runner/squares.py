@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from syft_job import acts, folder, release
 from syft_job.backends.shell import Verdict
 from syft_job.config import SyftJobConfig
-from syft_job.errors import JobNotFoundError, NotStarted, SyftJobError
+from syft_job.errors import InvalidTransition, JobNotFoundError, NotStarted, SyftJobError
 from syft_job.folder import Look
 from syft_job.lifecycle import Fact, JobState, Who
 from syft_job.place import Place
@@ -25,6 +25,7 @@ from syft_job.viewer import Viewer
 from . import attempt as attempts
 from . import starting, workspace
 from .attempt import Attempt
+from .blocked import BlockedReports
 from .telling import ENDED, end_of
 from .terms import CurrentTerms, Terms
 
@@ -52,6 +53,7 @@ class Squares:
         self.config = config
         self._terms = terms
         self._say = say
+        self._blocked = BlockedReports(say)
         self._patience = patience
         self._announced: set[tuple[str, int]] = set()
         self._shown: set[tuple[str, int]] = set()
@@ -103,9 +105,13 @@ class Squares:
         if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
             return
         self._tried[record.id, record.attempt] = time.monotonic()
-        starting.start(attempt, look, self.config, self._terms.at_start())
-        if self.viewer.home.aside(record.id) is not None:
-            self.viewer.home.say_aside(record.id, None)
+        try:
+            starting.start(attempt, look, self.config, self._terms.at_start())
+        except (InvalidTransition, FileNotFoundError, JobNotFoundError):
+            raise  # it has moved on or went away, and is not blocked
+        except (SyftJobError, OSError) as error:
+            self._blocked.report(attempt, look, error)
+            raise
 
     def tend(self, attempt: Attempt) -> list[StatusTransition]:
         """Look after an attempt that was said to start: has it begun, is it over, is nobody there any more?"""

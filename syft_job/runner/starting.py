@@ -34,7 +34,9 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
     if asked is not None and asked.datasets:
         raise NotStarted(f"it needs the data {', '.join(asked.datasets)}, and this version provides none to jobs")
     if config.require_sandbox and not terms.is_contained:
-        raise NotStarted("a sandbox is required and this host has none; see syft-job doctor")
+        raise NotStarted(
+            "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
+        )
     _refuse_without_interpreter(look, terms)
     _refuse_open_folder(attempt, config)
     workspaces.copy_in(attempt, look)

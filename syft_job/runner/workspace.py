@@ -9,7 +9,7 @@ import os
 
 from syft_job import disk, presence, release, spec
 from syft_job.backends.shell import Verdict
-from syft_job.errors import NotStarted, UnreadableJob
+from syft_job.errors import BlockedCategory, NotStarted, UnreadableJob
 from syft_job.folder import Look
 from syft_job.home import Home
 from syft_job.markers import LOGS, OUTPUTS
@@ -28,16 +28,18 @@ def copy_in(attempt: Attempt, look: Look) -> None:
     """
     asked = look.spec
     if asked is None:
-        raise NotStarted(look.record.problem or "it cannot be read")
+        raise _differs(look.record.problem or "it cannot be read")
     base = attempt.workspace.parent
-    disk.make_directory(base, mode=0o711)
+    mode = attempt.viewer.home.workspace_mode
+    disk.make_directory(base, mode=mode)
+    attempt.viewer.home.require_safe_workspaces()  # a cleaner of /tmp may have removed it, and another user replaced it
     temporary = disk.temporary_name()
     with disk.directory(base) as opened:
         if disk.look(opened, attempt.workspace.name) is not None:
             if _is_whole(attempt, asked):
                 return  # made by a runner that was stopped before it could start the attempt
             disk.remove(opened, attempt.workspace.name)
-        disk.make_new_directory(opened, temporary, mode=0o711)
+        disk.make_new_directory(opened, temporary, mode=mode)
         try:
             with disk.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
                 _copy_listed(attempt, look, job)
@@ -128,7 +130,7 @@ def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
             look.record.older
             and spec.older_digest(presence.older_files(source, attempt.viewer.limits)) != look.record.digest
         ):
-            raise NotStarted("its files changed since the yes; it waits until the bytes are back")
+            raise _differs("its files changed since the yes; it waits until the bytes are back")
         for path, entry in look.spec.files.items():
             *inside, name = path.split("/")
             try:
@@ -141,14 +143,18 @@ def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
                     )
             except FileNotFoundError:
                 if entry.size:
-                    raise NotStarted(f"{path!r} is not here; it waits until the bytes are back") from None
+                    raise _differs(f"{path!r} is not here; it waits until the bytes are back") from None
                 with disk.directory(job, *inside, create=True, mode=0o700, durable=False) as to:
                     disk.create(to, name, b"", mode=0o600, durable=False)
                 continue
             except UnreadableJob as error:
-                raise NotStarted(f"{path!r} is not what was approved: {error}") from error
+                raise _differs(f"{path!r} is not what was approved: {error}") from error
             if copied != (entry.size, entry.sha256):
-                raise NotStarted(f"{path!r} is not what was approved; it waits until the bytes are back")
+                raise _differs(f"{path!r} is not what was approved; it waits until the bytes are back")
+
+
+def _differs(message: str) -> NotStarted:
+    return NotStarted(message, category=BlockedCategory.FILES)
 
 
 def _copy_logs(attempt: Attempt, logs: int) -> None:
@@ -164,7 +170,7 @@ def _copy_logs(attempt: Attempt, logs: int) -> None:
 def _copy_outputs(attempt: Attempt, outputs: int, left_out: list[str]) -> None:
     try:
         with disk.directory(attempt.workspace, JOB, OUTPUTS) as source:
-            release.copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out)
+            release.copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, private=True)
     except FileNotFoundError:
         return  # the job removed its folder, or never had one
     except UnreadableJob as error:

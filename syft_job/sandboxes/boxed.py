@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from syft_job import backends
+from syft_job import backends, disk
 from syft_job.backends.base import PRIVATE_FD, Command
 from syft_job.errors import ConfigError, StoreError
 from syft_job.limits import EVERY, kernel_argv
@@ -106,6 +106,8 @@ class Bubblewrap:
     def prepare(self, workspace: Workspace) -> None:
         """Give the workspace, and everything in it, to the user that the job runs as. Follows no links.
 
+        The top comes last: until then it is closed, so that no process of that user can replace what is given away.
+
         Raises:
             StoreError: it cannot be given away.
         """
@@ -113,10 +115,11 @@ class Bubblewrap:
             return
         uid, gid = _user(self.user)
         try:
-            for _, folders, files, at in os.fwalk(workspace.root, follow_symlinks=False):
-                os.chown(at, uid, gid)
+            for _, folders, files, at in os.fwalk(workspace.root, topdown=False, follow_symlinks=False):
                 for name in (*folders, *files):
                     os.chown(name, uid, gid, dir_fd=at, follow_symlinks=False)
+            with disk.directory(workspace.root) as top:
+                os.chown(top, uid, gid)
         except OSError as error:
             raise StoreError(f"The workspace {workspace.root} cannot be given to {self.user}: {error}.") from error
 

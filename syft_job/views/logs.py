@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
+from syft_job import disk
 from syft_job.visible import decoded, visible, without_colours
 
 SHORT_LINES = 3
@@ -20,20 +22,32 @@ class LogViewer:
 
     stream = "log"
 
-    def __init__(self, path: Path | None, instead: str) -> None:
+    def __init__(self, path: Path | None, instead: str, below: Path | None = None) -> None:
         self.path = path
         self._instead = instead
+        self._below = below
 
     @property
     def text(self) -> str:
         """The whole text, read anew each time."""
         if self.path is None:
             return self._instead
-        with self.path.open("rb") as log:
+        with self.open() as log:
             data = log.read(SHOWN_BYTES)
             left = os.fstat(log.fileno()).st_size - len(data)
         more = f"\n[{left} bytes more in {self.path}]\n" if left > 0 else ""
         return visible(without_colours(decoded(data))) + more
+
+    def open(self) -> BinaryIO:
+        """Open the file that holds the log; below the shared folder no link is followed.
+
+        Raises:
+            FileNotFoundError: there is none, or it went away.
+            UnreadableJob: something of another kind was placed there since it was looked at.
+        """
+        if self.path is None:
+            raise FileNotFoundError(self._instead)
+        return disk.open_plain(self.path, below=self._below or self.path.parent)
 
     @property
     def line_count(self) -> int:

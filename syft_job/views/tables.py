@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syft_job.record import JobRecord
@@ -19,6 +19,7 @@ from . import look
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 NEWEST = 50
 """How many jobs a terminal is shown unless it asks for all."""
@@ -32,26 +33,39 @@ def plain(rows: Iterable[Sequence[str]]) -> str:
     return "".join("\t".join(visible_line(cell) for cell in row) + "\n" for row in rows)
 
 
-def plain_jobs(records: Iterable[JobRecord]) -> str:
-    """id, status, state, owner, submitter, time of submission and name of each job."""
-    return plain(
-        (
-            record.id,
-            record.status,
-            record.state.value,
-            record.owner,
-            record.submitter,
-            record.submitted_at or "-",
-            record.name,
+def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]) -> str:
+    """id, status, state, owner, submitter, time of submission and name of each job; a note where there is one."""
+    rows = []
+    for record in records:
+        note = note_of(record)
+        rows.append(
+            (
+                record.id,
+                record.status,
+                record.state.value,
+                record.owner,
+                record.submitter,
+                record.submitted_at or "-",
+                record.name,
+                *([note] if note else []),
+            )
         )
-        for record in records
-    )
+    return plain(rows)
 
 
 def jobs(
-    records: Sequence[JobRecord], me: str, notes: Iterable[str] = (), *, most: int | None = NEWEST, colours: bool = True
+    records: Sequence[JobRecord],
+    me: str,
+    notes: Iterable[str] = (),
+    *,
+    note_of: Callable[[JobRecord], str],
+    most: int | None = NEWEST,
+    colours: bool = True,
 ) -> str:
-    """The newest ``most`` jobs as a table as wide as the terminal, the counts of all, and ``notes``."""
+    """The newest ``most`` jobs as a table as wide as the terminal, the counts of all, and ``notes``.
+
+    What ``note_of`` has to say of a job is shown below its name.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -70,7 +84,7 @@ def jobs(
         table.add_row(
             record.id[:_ID_DIGITS],
             Text(f"{appearance.emoji} {words}{flag}", style=appearance.colour),
-            Text(visible_line(record.name)),
+            _named(record, note_of(record)),
             Text("you" if record.submitter == me else record.submitter),
             Text("you" if record.owner == me else record.owner),
             Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
@@ -130,7 +144,16 @@ def drawn(what: RenderableType, *, colours: bool) -> str:
     return "".join(line.rstrip() + "\n" for line in into.getvalue().splitlines())
 
 
+def _named(record: JobRecord, note: str) -> Text:
+    from rich.text import Text
+
+    name = Text(visible_line(record.name))
+    return name.append(f"\n{visible_line(note)}", style="bright_black") if note else name
+
+
 def _status(record: JobRecord) -> str:
+    if record.blocked is not None:
+        return f"{record.status}, blocked"
     if record.status == "done":
         return record.state.value.replace("_", " ")
     if record.status == "arriving" and record.total:

@@ -9,7 +9,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from syft_job.lifecycle import UNREADABLE
+from syft_job.blocked import WORDS
+from syft_job.lifecycle import UNREADABLE, JobState
 from syft_job.record import JobRecord
 from syft_job.review import Review
 from syft_job.review.pack import ReviewedFile, fingerprint_of
@@ -58,8 +59,21 @@ def findings(record: JobRecord) -> list[str]:
     if record.problem:
         lines.insert(0, f"⛔ cannot be read as a job: {visible_line(record.problem)}")
     if record.total and record.have < record.total:
-        lines.insert(0, f"⏳ arriving: {record.have} of {record.total} files are here")
+        absent = [f"   {visible_line(clause)}" for clause in record.missing]
+        lines[:0] = [f"⏳ arriving: {record.have} of {record.total} files are here", *absent]
     return lines
+
+
+def waits_for(record: JobRecord) -> str:
+    """What a job that is not over waits for, in one clause."""
+    if record.blocked is not None:
+        return f"it is approved and blocked ({record.blocked}): {WORDS[record.blocked]}"
+    return {
+        JobState.CREATED: f"it is still arriving ({record.have} of {record.total or 'an unknown number of'} files)",
+        JobState.SUBMITTED: f"it waits for the approval of {record.owner}",
+        JobState.QUEUED: f"it is approved and waits for the runner of {record.owner}",
+        JobState.RUNNING: "it is running",
+    }.get(record.state, "it is over, and its results are still arriving")
 
 
 def review(found: Review) -> str:

@@ -68,6 +68,10 @@ def a_life(tmp_path: Path) -> Iterator[TwoPeople]:
         people.submit("true", name="Shared by the call")
         people.owner_job("Shared by the call").approve()
         runner.process_approved_jobs(share_logs_with_submitter=True)
+        blocked = people.submit("true", name="Blocked")
+        people.owner_job("Blocked").approve()
+        (blocked / "run.sh").write_text("eurt")
+        runner.step()
         runner.home.pause()
         people.owner.rotate_key(compromised=True)
         yield people

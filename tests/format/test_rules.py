@@ -15,7 +15,7 @@ import pytest
 
 from syft_job import JobClient, acts, disk, folder, get_client, presence, spec
 from syft_job.acl import may_read, may_write
-from syft_job.errors import ChangedSinceSeen, SyftJobError
+from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
 from syft_job.lifecycle import JobState
 from syft_job.markers import OWNERS
 from syft_job.names import is_litter
@@ -51,6 +51,7 @@ def golden(tmp_path: Path, version: str, email: str) -> JobClient:
 V1 = {
     "inbox": (JobState.SUBMITTED, 1, "inbox"),
     "approved": (JobState.QUEUED, 1, "approved"),
+    "blocked": (JobState.QUEUED, 1, "approved"),
     "bare yes": (JobState.SUBMITTED, 1, "approved"),
     "rejected": (JobState.REJECTED, 1, "rejected"),
     "changed mind": (JobState.QUEUED, 2, "approved"),
@@ -75,6 +76,13 @@ def test_golden_directories_of_version_1_load(tmp_path: Path, email: str):
     for job in client.jobs:
         assert job.submitted_at in (None, "2026-03-02T10:30:00.000000Z")
         assert job.verify().ok is (job.name not in ("bare yes", "another format", "unknown need")), str(job.verify())
+
+
+@pytest.mark.parametrize("email", [ADA, EVE])
+def test_a_golden_blocked_marker_tells_its_category(tmp_path: Path, email: str):
+    jobs = golden(tmp_path, "v1", email).jobs
+    assert {job.name: job.record.blocked for job in jobs if job.record.blocked} == {"blocked": BlockedCategory.STORAGE}
+    assert any("blocked (storage)" in finding for finding in jobs["blocked"].findings)
 
 
 def test_golden_results_are_read_by_whom_they_were_shared_with(tmp_path: Path):

@@ -81,9 +81,10 @@ def test_a_broken_config_is_one_row(people: TwoPeople, group: str):
     jobs = others_go_on(people)
     for name in chosen:
         job = jobs[name]
-        assert job.status == "unreadable", name
+        status = "arriving" if name == "empty" else "unreadable"  # sync tools make a file before they fill it
+        assert job.status == status, name
         assert job.findings
-        assert f"{name} (unreadable)" in str(jobs)
+        assert f"{name} ({status})" in str(jobs)
         with pytest.raises(SyftJobError):
             job.approve()
         job.reject("it cannot be read")

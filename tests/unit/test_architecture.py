@@ -1,6 +1,8 @@
-"""Only `disk` writes into the tree: read off the syntax of every other module, with few exceptions named here.
+"""Only `disk` writes into the tree, and only it looks at paths below the shared folder.
 
-The check is a net against forgetfulness, not against malice: it sees calls by name.
+Both are read off the syntax of every other module, with few exceptions named here.
+
+The checks are nets against forgetfulness, not against malice: they see calls by name.
 """
 
 from __future__ import annotations
@@ -25,6 +27,43 @@ MAY_WRITE = {
     "testing": "users' tests make folders of their own",
 }
 
+# Module or subpackage -> which paths it may look at by name, which follows links (threat 39). What lies in the shared
+# folder is opened from there on, component by component: `disk.directory`, `disk.status_of`, `disk.open_plain`.
+MAY_FOLLOW = {
+    "acts.cleaning": "the home",
+    "acts.deciding": "the home",
+    "acts.giving": "the home, and what the owner deposits",
+    "backends": "/proc, and the private side",
+    "cli.asking": "what the user submits, and the place for copies",
+    "cli.demo_files": "they are a job",
+    "cli.keeping": "the file that a key is exported to",
+    "cli.looking": "the home",
+    "cli.starting": "the configuration file",
+    "cli.story": "the demonstration's own folder",
+    "config": "the configuration file, and the shared folder itself",
+    "disk": "it is the one that looks",
+    "doctor": "the home",
+    "filesystem": "mount points",
+    "folder": "the home",
+    "home": "the home",
+    "keyring": "the home",
+    "knocking": "the shared folder itself: whether it answers",
+    "ledger": "the home",
+    "release": "the home",
+    "runner.attempt": "the home",
+    "runner.leftovers": "the home",
+    "runner.printed": "the home",
+    "runner.squares": "the home",
+    "runner.telling": "the home",
+    "runner.workspace": "the home",
+    "sandboxes": "the system's own folders",
+    "session": "the shared folder itself",
+    "store": "the shared folder itself, and entries of open directories",
+    "submission": "what the user submits",
+    "testing": "users' tests make folders of their own",
+    "watch": "the inode of what it watches; for links it has looked from the shared folder on",
+}
+
 WRITING = {
     "os": {
         "chmod", "chown", "fchmod", "fchown", "ftruncate", "lchown", "link", "makedirs", "mkdir", "mkfifo", "mknod",
@@ -35,6 +74,15 @@ WRITING = {
         "unpack_archive",
     },
     "tempfile": {"NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile", "mkdtemp", "mkstemp"},
+}  # fmt: skip
+FOLLOWING_METHODS = {
+    "exists", "glob", "is_block_device", "is_char_device", "is_dir", "is_fifo", "is_file", "is_mount", "is_socket",
+    "is_symlink", "iterdir", "lstat", "open", "read_bytes", "read_text", "readlink", "resolve", "rglob", "samefile",
+    "stat", "walk",
+}  # fmt: skip
+FOLLOWING_FUNCTIONS = {
+    "open", "os.walk", "os.path.exists", "os.path.getmtime", "os.path.getsize", "os.path.isdir", "os.path.isfile",
+    "os.path.islink", "os.path.lexists", "os.path.realpath", "os.path.samefile",
 }  # fmt: skip
 WRITING_FLAGS = {"O_APPEND", "O_CREAT", "O_RDWR", "O_TMPFILE", "O_TRUNC", "O_WRONLY"}
 WRITING_METHODS = {
@@ -107,6 +155,40 @@ def written_by(call: ast.Call, names: dict[str, str]) -> str | None:
     return None
 
 
+def follows(source: str) -> list[str]:
+    """Every place in a module's source that may look at a path by its name, as "line: what"."""
+    tree = ast.parse(source)
+    names = imported(tree)
+    found = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = full_name(node.func, names)
+        if name in FOLLOWING_FUNCTIONS:
+            found.add((node.lineno, name))
+        elif name in {"os.stat", "os.lstat", "os.open", "os.listdir", "os.scandir"}:
+            # Relative to a descriptor, or of one: then the argument is no path of more than one component.
+            has_descriptor = any(keyword.arg == "dir_fd" for keyword in node.keywords)
+            if not has_descriptor and not is_descriptor(node.args):
+                found.add((node.lineno, name))
+        elif (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in FOLLOWING_METHODS
+            and name.partition(".")[0] not in {"os", "syft_job", "disk"}
+            and not (node.func.attr == "open" and name == "self.open")
+        ):
+            found.add((node.lineno, f".{node.func.attr}()"))
+    return [f"{line}: {what}" for line, what in sorted(found)]
+
+
+DESCRIPTORS = {"inner", "jobs", "job", "now.job", "opened", "parent"}
+"""What open directories are called in this package."""
+
+
+def is_descriptor(arguments: list[ast.expr]) -> bool:
+    return bool(arguments) and ast.unparse(arguments[0]) in DESCRIPTORS
+
+
 def opens_to_write(call: ast.Call, position: int) -> bool:
     given = [keyword.value for keyword in call.keywords if keyword.arg == "mode"] or call.args[position : position + 1]
     if not given:
@@ -124,7 +206,55 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def may_write(module: str) -> bool:
-    return any(module == room or module.startswith(f"{room}.") for room in MAY_WRITE)
+    return is_named(module, MAY_WRITE)
+
+
+def is_named(module: str, rooms: dict[str, str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(*found, id=found[0] or "syft_job") for found in modules()])
+def test_nothing_looks_by_name_at_what_others_write(module: str, path: Path):
+    if is_named(module, MAY_FOLLOW):
+        return
+    found = follows(path.read_text(encoding="utf-8"))
+    assert not found, (
+        f"{path.name} may follow a link: use disk.directory, disk.status_of, disk.list_names or disk.open_plain, or"
+        " name in MAY_FOLLOW which paths it looks at:\n" + "\n".join(found)
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "path.is_dir()",
+        "(location / 'outputs').iterdir()",
+        "open(path)",
+        "import os\nos.stat(path, follow_symlinks=False)",
+        "import os\nos.path.isdir(path)",
+        "from os import listdir\nlistdir(path)",
+        "import os\nos.open(path, os.O_RDONLY)",
+    ],
+)
+def test_the_check_sees_a_path_that_is_followed(source: str):
+    assert follows(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from syft_job import disk\ndisk.is_directory(root, name)",
+        "import os\nos.stat(name, dir_fd=parent, follow_symlinks=False)",
+        "import os\nos.listdir(opened)",
+    ],
+)
+def test_the_check_lets_descriptors_pass(source: str):
+    assert follows(source) == []
+
+
+def test_every_exception_is_needed():
+    looking = {module for module, path in modules() if follows(path.read_text(encoding="utf-8"))}
+    assert [room for room in MAY_FOLLOW if not any(is_named(module, {room: ""}) for module in looking)] == []
 
 
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*found, id=found[0] or "syft_job") for found in modules()])

@@ -550,13 +550,16 @@ def test_a_claim_that_was_taken_away_is_not_made_again(attempt: Attempt):
     assert not (attempt.place / "begun").exists()
 
 
-def test_the_log_and_the_verdict_are_private(attempt: Attempt):
-    attempt.run("/bin/sh", "-c", "umask")
-
-    assert [(attempt.place / name).stat().st_mode & 0o077 for name in ("out", "err", "verdict")] == [0, 0, 0]
-    mask = os.umask(0o022)
-    os.umask(mask)
-    assert int(attempt.out, 8) == mask
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
+def test_claim_logs_verdict_and_what_the_job_makes_are_private_whatever_the_umask(attempt: Attempt, mask: int):
+    before = os.umask(mask)
+    try:
+        attempt.run("/bin/sh", "-c", "umask")
+    finally:
+        os.umask(before)
+    assert int(attempt.out, 8) == 0o077
+    for path in (attempt.place / name for name in ("begun", "out", "err", "verdict")):
+        assert path.stat().st_mode & 0o777 == 0o600, path
 
 
 # --------------------------------------------------------------------------------------------------------- being ended

@@ -114,3 +114,44 @@ def test_a_config_is_frozen(tmp_path: Path):
     config = SyftJobConfig.from_syftbox_folder(tmp_path, OMAR)
     with pytest.raises(AttributeError):
         config.email = "eve@example.org"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "amounts"),
+    [
+        ("", {"time_limit": 86400.0, "memory": None}),
+        ('time_limit = "1h"\nmemory = "2G"', {"time_limit": 3600, "memory": 2 << 30}),
+        ('time_limit = "none"\nprocesses = "none"', {"time_limit": None, "processes": None}),
+        ('file_bytes = "1.5G"\ndisk_bytes = "none"\nlog_bytes = "64K"', {"file_bytes": 3 << 29, "log_bytes": 65536}),
+        ("time_limit = 0.5", {"time_limit": 0.5}),
+    ],
+)
+def test_amounts_are_numbers_or_texts_with_units(tmp_path: Path, text: str, amounts: dict[str, object]):
+    file = tmp_path / "config.toml"
+    file.write_text(f'[profiles.default]\nemail = "{OMAR}"\nsyftbox_folder = "{tmp_path}"\n{text}\n')
+    profile = load_profile(path=file)
+    assert profile is not None
+    assert {key: getattr(profile, key) for key in amounts} == amounts
+    again = SyftJobConfig.from_syftbox_folder(tmp_path, OMAR, **profile.settings)
+    assert again == profile
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"time_limit": "soon"},
+        {"time_limit": "0s"},
+        {"time_limit": float("inf")},
+        {"time_limit": float("nan")},
+        {"memory": "2 apples"},
+        {"memory": 1.5},
+        {"memory": 2**60},
+        {"processes": "512"},
+        {"log_bytes": "none"},
+        {"log_bytes": None},
+        {"time_limit": True},
+    ],
+)
+def test_a_wrong_amount_is_named(tmp_path: Path, wrong: dict[str, object]):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        SyftJobConfig.from_syftbox_folder(tmp_path, OMAR, **wrong)

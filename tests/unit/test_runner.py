@@ -151,7 +151,7 @@ def test_what_is_set_aside_is_announced_once_and_forgotten_when_it_starts(people
 def test_the_time_limit_of_a_call_ends_with_the_call(people):
     serving = JobRunner(people.owner.config, announce=None)
     serving.process_approved_jobs(timeout=3)
-    assert serving.config.time_limit is None
+    assert serving.config.time_limit == people.owner.config.time_limit
 
 
 def test_what_a_job_prints_is_told_in_whole_lines(people):

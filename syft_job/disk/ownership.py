@@ -1,0 +1,220 @@
+"""Decide whether other local users could replace what lies at a path.
+
+The model is OpenSSH's ``safe_path()``: a private directory is as safe as the least safe directory on the way to it.
+This module looks only; it changes nothing and knows nothing of homes and jobs.
+
+Invariants, for a path that `find_unsafe` accepts, with *user* the effective user of this process:
+
+1. Each existing directory on the way, "/" and the last one included, belongs to *user* or to root.
+2. None of them is writable by others. A group may write only if it is the private group of *user* or of root: it has
+   the same name, it is the user's primary group, it has no other member, and the directory has no access control list
+   (with one, the group bits are the mask of all named users and groups).
+3. One exception: a sticky directory of root's, such as /tmp, may be writable by others if the next component belongs to
+   *user* (not merely to root, whose programs remove and recreate things there) and is no symbolic link. The last
+   directory of the path is never excepted.
+4. Symbolic links are resolved component by component, relative to open descriptors; the directories on the way to a
+   link and those on the way to its target satisfy 1 to 3 alike.
+
+Components that do not exist yet are accepted: `make_directory` creates them privately and refuses those of others.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from syft_job.errors import StoreError
+
+MAX_LINKS = 40
+"""As many symbolic links as Linux follows in one path (path_resolution(7))."""
+
+_OPEN_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT_UID = 0
+_ACCESS_ACL = "system.posix_acl_access"
+
+
+@dataclass(frozen=True, slots=True)
+class UnsafePath:
+    """A directory or file that makes a path unsafe: which one, why, and the command or step that mends it."""
+
+    path: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path!r} {self.reason}. {self.remedy}"
+
+
+def require_safe(path: Path, purpose: str, *, setting: str) -> None:
+    """Return if no other local user can replace the directory ``path`` or what lies in it.
+
+    Args:
+        path: an absolute path; what does not exist yet is accepted.
+        purpose: what the directory is, for the message, such as "the home".
+        setting: the environment variable that chooses another directory.
+
+    Raises:
+        StoreError: one of the directories on the way is unsafe; the message names it and the command that mends it.
+    """
+    unsafe = find_unsafe(path)
+    if unsafe is not None:
+        subject = purpose[:1].upper() + purpose[1:]
+        raise StoreError(
+            f"{subject} {str(path)!r} is not safe from other users: {unsafe}, or choose another directory with"
+            f" {setting}."
+        )
+
+
+def find_unsafe(path: Path) -> UnsafePath | None:
+    """Return the first directory on the way to ``path`` that breaks an invariant of this module, or None.
+
+    Raises:
+        StoreError: the path cannot be examined: it leads through a file or through too many links.
+    """
+    user = os.geteuid()
+    remaining = list(reversed(path.absolute().parts[1:]))
+    links = 0
+    here = "/"
+    descriptor = os.open(here, _OPEN_DIRECTORY)
+    try:
+        while True:
+            found = os.fstat(descriptor)
+            is_shared = _is_shared_sticky(found) and bool(remaining)
+            if not is_shared and (unsafe := _unsafe_directory(descriptor, here, found, user)):
+                return unsafe
+            if not remaining:
+                return None
+            name = remaining.pop()
+            inner = _join(here, name)
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+            if is_shared and name != ".." and (unsafe := _unsafe_below_sticky(here, inner, status, user)):
+                return unsafe
+            if stat.S_ISLNK(status.st_mode):
+                links += 1
+                if links > MAX_LINKS:
+                    raise StoreError(f"The path {str(path)!r} leads through more than {MAX_LINKS} symbolic links.")
+                target = os.readlink(name, dir_fd=descriptor)
+                remaining.extend(reversed([part for part in target.split("/") if part not in ("", ".")]))
+                if target.startswith("/"):
+                    here, next_descriptor = "/", os.open("/", _OPEN_DIRECTORY)
+                else:
+                    continue
+            elif not stat.S_ISDIR(status.st_mode):
+                raise StoreError(f"The path {str(path)!r} leads through {inner!r}, which is not a directory.")
+            else:
+                here, next_descriptor = inner, os.open(name, _OPEN_DIRECTORY, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = next_descriptor
+    except OSError as error:
+        raise StoreError(f"The path {str(path)!r} cannot be examined: {error}.", errno=error.errno) from error
+    finally:
+        os.close(descriptor)
+
+
+def find_unsafe_file(descriptor: int, path: Path) -> UnsafePath | None:
+    """Return why other users could have written the open file, or None: invariants 1 and 2 for the file itself."""
+    return _unsafe_directory(descriptor, str(path), os.fstat(descriptor), os.geteuid())
+
+
+def _join(directory: str, name: str) -> str:
+    if name == "..":
+        return os.path.dirname(directory)
+    return f"{directory.rstrip('/')}/{name}"
+
+
+def _is_shared_sticky(found: os.stat_result) -> bool:
+    """Whether this is a directory like /tmp: writable by others, but root's and sticky."""
+    is_writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return bool(is_writable and found.st_mode & stat.S_ISVTX and found.st_uid == _ROOT_UID)
+
+
+def _unsafe_below_sticky(here: str, inner: str, found: os.stat_result, user: int) -> UnsafePath | None:
+    if stat.S_ISLNK(found.st_mode):
+        reason = f"is a symbolic link in {here!r}, where every user may write"
+        return UnsafePath(inner, reason, "Name the directory that it leads to")
+    if found.st_uid != user:
+        return _foreign(inner, found.st_uid, user, where=f" in {here!r}, where every user may write")
+    return None
+
+
+def _unsafe_directory(descriptor: int, here: str, found: os.stat_result, user: int) -> UnsafePath | None:
+    if found.st_uid not in (user, _ROOT_UID):
+        return _foreign(here, found.st_uid, user)
+    mode = stat.S_IMODE(found.st_mode)
+    quoted = _quoted(here)
+    if mode & stat.S_IWOTH:
+        return UnsafePath(here, f"can be written by every user (mode {mode:04o})", f"Run: chmod go-w {quoted}")
+    if not mode & stat.S_IWGRP:
+        return None
+    if _has_access_list(descriptor):
+        reason = f"can be written by those whom its access control list names (mode {mode:04o})"
+        return UnsafePath(here, reason, f"Run: setfacl -b {quoted} && chmod g-w {quoted}")
+    if any(_is_private_group(found.st_gid, owner) for owner in {user, _ROOT_UID}):
+        return None
+    reason = f"can be written by the group {_group_words(found.st_gid)} (mode {mode:04o})"
+    return UnsafePath(here, reason, f"Run: chmod g-w {quoted}")
+
+
+def _foreign(here: str, owner: int, user: int, where: str = "") -> UnsafePath:
+    own, theirs = _user_words(user), _user_words(owner)
+    reason = f"belongs to {theirs}{where}, and this process runs as {own}"
+    if user == _ROOT_UID:
+        return UnsafePath(here, reason, f"Run it as {theirs}")
+    return UnsafePath(here, reason, f"Run it as {theirs}, let root run: chown {user} {_quoted(here)}")
+
+
+def _quoted(path: str) -> str:
+    import shlex  # only a refusal needs it
+
+    return shlex.quote(path)
+
+
+def _has_access_list(descriptor: int) -> bool:
+    """Whether a POSIX access control list has more entries than the mode; False where the system has none."""
+    if not hasattr(os, "getxattr"):
+        return False
+    try:
+        # A descriptor that was opened with O_PATH has no extended attributes of its own, the name in /proc has.
+        return bool(os.getxattr(f"/proc/self/fd/{descriptor}", _ACCESS_ACL))
+    except OSError:
+        return False  # ENODATA: none; ENOTSUP: the file system has none; without /proc the mode is all there is
+
+
+@lru_cache(maxsize=64)
+def _is_private_group(gid: int, uid: int) -> bool:
+    """Whether the group is the user private group of ``uid`` and has no other member."""
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(uid), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    if group.gr_name != user.pw_name or user.pw_gid != gid or set(group.gr_mem) - {user.pw_name}:
+        return False
+    return all(entry.pw_uid == uid for entry in pwd.getpwall() if entry.pw_gid == gid)
+
+
+def _user_words(uid: int) -> str:
+    """The name of a user, or its number where it has no name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _group_words(gid: int) -> str:
+    import grp
+
+    try:
+        return repr(grp.getgrgid(gid).gr_name)
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,2 @@
+#!/bin/bash
+exec "${SYFT_JOB_PYTHON:-python3}" code/main.py
