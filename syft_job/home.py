@@ -38,8 +38,9 @@ _GLANCE_SECONDS = 0.5
 class Home:
     """The private folder of one person for one root."""
 
-    def __init__(self, path: Path, root: Path, email: str) -> None:
+    def __init__(self, path: Path, root: Path, email: str, *, real_root: Path | None = None) -> None:
         self.path = path
+        self._given_real_root = real_root
         self.root = root
         self.email = email
         self._lock: Any = None
@@ -49,10 +50,11 @@ class Home:
     @classmethod
     def of(cls, root: Path, email: str) -> Home:
         """The home of ``email`` for the folder ``root``, one object per process; nothing is made on disk yet."""
-        tag = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
+        real_root = root.resolve()
+        tag = hashlib.sha256(os.fsencode(real_root)).hexdigest()[:12]
         path = homes() / f"{email}-{tag}"
         # One object per process, so that its lock is re-entrant and its ledger is read once.
-        return _homes.setdefault((path, root), cls(path, root, email))
+        return _homes.setdefault((path, root), cls(path, root, email, real_root=real_root))
 
     @property
     def exists(self) -> bool:
@@ -113,8 +115,13 @@ class Home:
             ("the folder of the ledgers' checkpoints", witnesses(), "SYFT_JOB_HOME"),
         ]
 
+    @cached_property
+    def _real_root(self) -> Path:
+        """The shared folder without links on the way; not asked again, because a folder that hangs holds who asks."""
+        return self._given_real_root or self.root.resolve()
+
     def _refuse_overlap(self) -> None:
-        home, root = self.path.resolve(), self.root.resolve()
+        home, root = self.path.resolve(), self._real_root
         if home.is_relative_to(root):
             raise StoreError(
                 f"The home {self.path} would be inside the shared folder. Set SYFT_JOB_HOME to a private folder."
@@ -370,13 +377,12 @@ class Home:
         return Path("/var/lib/syft_job/work") / self.path.name if os.geteuid() == 0 else self.path / "work"
 
     def require_safe_workspaces(self) -> None:
-        """Check the folder of workspaces anew, as the start of a runner does.
+        """Check the folder of workspaces anew: at the start of a runner, and before each attempt.
 
         Raises:
             ConfigError, StoreError: see `workspaces`.
         """
-        self.__dict__.pop("workspaces", None)
-        _ = self.workspaces
+        disk.require_safe(self.workspaces, "the folder of workspaces", setting="SYFT_JOB_WORK")
 
     @property
     def workspace_mode(self) -> int:
@@ -390,15 +396,14 @@ class Home:
             ConfigError: it equals, contains or lies in the shared folder, the home, or the folder of checkpoints.
         """
         work = path.resolve()
-        for name, other in (
-            ("the shared folder", self.root),
-            ("the home", self.path),
-            ("the folder of the ledgers' checkpoints", witnesses()),
+        for name, place in (
+            ("the shared folder", self._real_root),
+            ("the home", self.path.resolve()),
+            ("the folder of the ledgers' checkpoints", witnesses().resolve()),
         ):
-            place = other.resolve()
             if work.is_relative_to(place) or place.is_relative_to(work):
                 raise ConfigError(
-                    f"SYFT_JOB_WORK: the workspaces would be in {path}, which overlaps with {name} {other}. Set it to"
+                    f"SYFT_JOB_WORK: the workspaces would be in {path}, which overlaps with {name} {place}. Set it to"
                     " a folder of its own."
                 )
 
