@@ -10,10 +10,11 @@ from .deciding import CANCEL_REQUEST, approve, ask_to_stop, cancel, reject, reru
 from .giving import carry_out_release, deposit, may_share, promise, share
 from .putting_back import is_out_of_order
 from .running import finish, permit, say_over, start
-from .turns import require_home, restore, roles_of, turn
+from .turns import Stage, require_home, restore, roles_of, stage, turn
 
 __all__ = [
     "CANCEL_REQUEST",
+    "Stage",
     "approve",
     "ask_to_stop",
     "cancel",
@@ -32,6 +33,7 @@ __all__ = [
     "roles_of",
     "say_over",
     "share",
+    "stage",
     "start",
     "turn",
     "withdraw",

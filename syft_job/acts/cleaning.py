@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 
-from syft_job import disk, markers, release, spec
+from syft_job import disk, markers, release
 from syft_job.errors import InvalidTransition
 from syft_job.lifecycle import Event, state_of
 from syft_job.place import Place
@@ -27,13 +27,19 @@ def clean(viewer: Viewer, place: Place) -> None:
             viewer.home.ledger.say(record.id, record.attempt, "cancel", place=list(place), mark=body)
         viewer.home.ledger.say(record.id, record.attempt, "clean", place=list(place), by=viewer.email)
         release.withdraw_grants(now.job)
+        last = max(line.attempt for line in viewer.home.ledger.lines(record.id)) + 1  # a permit opens the next one
+        # Each tree is renamed away here, and removed when the lock is free again.
         for base in (viewer.home.path / "held", viewer.home.workspaces):
             if base.is_dir():
                 with disk.directory(base) as opened:
-                    for name in [name for name in os.listdir(opened) if name.startswith(f"{record.id}.")]:
-                        disk.remove(opened, name)
-        # `config.yaml` last: while it is there, whoever was stopped here can see which job this is, and go on.
-        for name in sorted(os.listdir(now.job), key=spec.CONFIG.__eq__):
-            disk.remove(now.job, name)
+                    for number in range(1, last + 1):
+                        disk.remove(opened, f"{record.id}.{number}")
         with disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
             disk.remove(parent, place.name)
+    _remove_what_was_left(viewer, place)
+
+
+def _remove_what_was_left(viewer: Viewer, place: Place) -> None:
+    """Remove what a `clean` that was killed renamed away in the same submitter's folder."""
+    with suppress(FileNotFoundError), disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
+        disk.remove_temporaries(parent, only_old=True)

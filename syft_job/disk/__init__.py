@@ -7,9 +7,20 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
+from .interrupting import Interrupted, check_interrupted, interruptible
 from .looking import CHUNK, is_full, kind_of, look, read
 from .places import directory, make_directory, make_new_directory, sync
-from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
+from .removing import (
+    RenamedTrees,
+    discard,
+    hold,
+    is_temporary,
+    removals_deferred,
+    remove,
+    remove_temporaries,
+    removing_with,
+    temporary_name,
+)
 from .walking import Entry, walk
 from .words import in_words, trouble
 from .writing import append, create, put, rename, whole_lines
@@ -18,7 +29,10 @@ __all__ = [
     "CHUNK",
     "Copied",
     "Entry",
+    "Interrupted",
+    "RenamedTrees",
     "append",
+    "check_interrupted",
     "copy",
     "count_writes",
     "create",
@@ -27,6 +41,7 @@ __all__ = [
     "hash_file",
     "hold",
     "in_words",
+    "interruptible",
     "is_full",
     "is_temporary",
     "kind_of",
@@ -35,8 +50,10 @@ __all__ = [
     "make_new_directory",
     "put",
     "read",
+    "removals_deferred",
     "remove",
     "remove_temporaries",
+    "removing_with",
     "rename",
     "sync",
     "temporary_name",
