@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
 
-from syft_job import disk, markers, release
+from syft_job import disk, markers, release, spec
 from syft_job.errors import InvalidTransition
 from syft_job.lifecycle import Event, state_of
 from syft_job.place import Place
@@ -27,19 +27,29 @@ def clean(viewer: Viewer, place: Place) -> None:
             viewer.home.ledger.say(record.id, record.attempt, "cancel", place=list(place), mark=body)
         viewer.home.ledger.say(record.id, record.attempt, "clean", place=list(place), by=viewer.email)
         release.withdraw_grants(now.job)
-        last = max(line.attempt for line in viewer.home.ledger.lines(record.id)) + 1  # a permit opens the next one
-        # Each tree is renamed away here, and removed when the lock is free again.
+        lines = viewer.home.ledger.lines(record.id)
+        job = os.dup(now.job)
+    try:
+        # Without the lock, since the job and its submitter decide how much there is. Nothing uses it any more, and
+        # `config.yaml` stays until everything else is gone: a process that is killed here leaves a job that is still
+        # listed, and that can be cleaned once more.
+        numbers = {number for line in lines for number in (line.attempt, line.attempt + 1)}  # a permit opens the next
         for base in (viewer.home.path / "held", viewer.home.workspaces):
             if base.is_dir():
                 with disk.directory(base) as opened:
-                    for number in range(1, last + 1):
+                    for number in sorted(numbers):
                         disk.remove(opened, f"{record.id}.{number}")
-        with disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
+        disk.remove_content(job, keep=spec.CONFIG)
+        _remove_directory(viewer, place, job)
+    finally:
+        os.close(job)
+
+
+def _remove_directory(viewer: Viewer, place: Place, job: int) -> None:
+    """Remove the job's directory, unless another one has its name by now."""
+    found = os.fstat(job)
+    with viewer.home.locked(), disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
+        there = disk.look(parent, place.name)
+        if there is not None and (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
+            disk.remove(job, spec.CONFIG)
             disk.remove(parent, place.name)
-    _remove_what_was_left(viewer, place)
-
-
-def _remove_what_was_left(viewer: Viewer, place: Place) -> None:
-    """Remove what a `clean` that was killed renamed away in the same submitter's folder."""
-    with suppress(FileNotFoundError), disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
-        disk.remove_temporaries(parent, only_old=True)

@@ -218,6 +218,23 @@ def remove(place: int, name: str, *, durable: bool = True) -> bool:
     return True
 
 
+def remove_content(place: int, *, keep: str) -> None:
+    """Remove everything in the directory ``place`` but ``keep``; no lock may be held, since this may take long.
+
+    Raises:
+        StoreError: something cannot be removed.
+    """
+    tick(f"remove all but {keep}")
+    try:
+        for _ in range(_MAX_PASSES * _MAX_PASSES):
+            if not _empty(place, keep=keep):
+                os.fsync(place)
+                return
+    except OSError as error:
+        raise trouble(f"remove what is in {path_words(place)}", error) from error
+    raise StoreError(f"Cannot remove what is in {path_words(place)}: something is added to it all the time.")
+
+
 def discard(place: int, name: str) -> None:
     """Remove what did not become whole, as far as the disk lets us: what stays has a name that nobody reads.
 
@@ -307,8 +324,13 @@ class _Level:
         os.close(self.descriptor)
 
 
-def _empty(top: int) -> None:
-    """Remove what is below the open directory ``top``; what is very deep is moved up into it and stays."""
+def _empty(top: int, *, keep: str | None = None) -> bool:
+    """Remove what is below the open directory ``top``, but for ``keep`` in it.
+
+    Returns:
+        Whether something was very deep: it was moved up into ``top``, and may still be there.
+    """
+    is_deep = False
     levels = [_Level(os.dup(top), "")]
     try:
         while levels:
@@ -323,6 +345,8 @@ def _empty(top: int) -> None:
                 levels.pop().close()
                 continue
             name, is_directory = entry
+            if name == keep and len(levels) == 1:
+                continue
             if not is_directory:
                 level.unlink(name)
             elif len(levels) < _MAX_OPEN_LEVELS:
@@ -330,11 +354,13 @@ def _empty(top: int) -> None:
                 if inner is not None:
                     levels.append(_Level(inner, name))
             else:
+                is_deep = True
                 with suppress(FileNotFoundError):
                     _move(level, name, top)
     finally:
         for level in levels:
             level.close()
+    return is_deep
 
 
 def _move(level: _Level, name: str, top: int) -> None:
