@@ -52,19 +52,21 @@ class StagedDirectory:
 
     def __init__(self, home: Home, parent: Path, *inside: str, mode: int = 0o700, locked: bool = True) -> None:
         self.name = disk.temporary_name()
+        self._held = ExitStack()
         with ExitStack() as opened:
             self.parent = opened.enter_context(disk.directory(parent, *inside))
+            opened.push(self._held)
             if locked:
                 with home.locked():
-                    self.descriptor = self._make(opened, mode)
+                    self.descriptor = self._make(mode)
             else:
-                self.descriptor = self._make(opened, mode)
+                self.descriptor = self._make(mode)
             self._opened = opened.pop_all()
         self._is_open = True
 
-    def _make(self, opened: ExitStack, mode: int) -> int:
+    def _make(self, mode: int) -> int:
         disk.make_new_directory(self.parent, self.name, mode=mode)
-        descriptor = opened.enter_context(disk.directory(self.parent, self.name))
+        descriptor = self._held.enter_context(disk.directory(self.parent, self.name))
         disk.hold(descriptor)
         return descriptor
 
@@ -78,6 +80,7 @@ class StagedDirectory:
         if self._is_open:
             self._is_open = False
             with self._opened:
+                self._held.close()
                 disk.discard(self.parent, self.name)
 
     def __enter__(self) -> Self:

@@ -155,11 +155,14 @@ def carry_out_release(viewer: Viewer, place: Place, stage: Stage = stage) -> Gra
         stage: how results are copied. Where it copies them elsewhere and answers None, nothing is released yet.
     """
     viewer.home.make()
-    with disk.in_words(f"use {str(place.under(viewer.home.root))!r}"):
-        try:
-            record = folder.look(viewer.home.root, place, viewer).record
-        except FileNotFoundError as error:
-            raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
+    try:
+        with (
+            disk.in_words(f"use {str(place.under(viewer.home.root))!r}"),
+            disk.directory(viewer.home.root, *place.parts[:-1]) as parent,
+        ):
+            record = folder.glance(parent, place, viewer)
+    except FileNotFoundError as error:
+        raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
     viewer.home.ledger.refresh()
     wanted = _owed(viewer, record)
     if wanted is None:

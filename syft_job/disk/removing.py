@@ -21,7 +21,7 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TypeVar
@@ -79,7 +79,7 @@ def remove_temporaries(place: int, *, only_old: bool = False) -> None:
         found = [name for name in found if _REMOVAL.fullmatch(name) or not _is_young(place, name)]
     trees = _deferral.trees if _deferral.depth else RenamedTrees()
     if found:
-        trees.add(place, found)
+        trees.add(place, found, unless_held=True)
     if not _deferral.depth:
         trees.remove()
 
@@ -97,18 +97,21 @@ class RenamedTrees:
     """Things below open directories that nobody needs any more, and that are to be removed while no lock is held."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[int, int], tuple[int, list[str]]] = {}
+        self._names: dict[tuple[int, int], tuple[int, dict[str, bool]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._names)
 
-    def add(self, place: int, names: list[str]) -> None:
-        """Take over the removal of ``names`` in the open directory ``place``; each is a temporary name."""
+    def add(self, place: int, names: Iterable[str], *, unless_held: bool) -> None:
+        """Take over the removal of temporary ``names`` in the open directory ``place``.
+
+        With ``unless_held`` they may be another writer's, and stay while a process holds them (`hold`).
+        """
         found = os.fstat(place)
         key = (found.st_dev, found.st_ino)
         if key not in self._names:
-            self._names[key] = (os.dup(place), [])
-        self._names[key][1].extend(names)
+            self._names[key] = (os.dup(place), {})
+        self._names[key][1].update(dict.fromkeys(names, unless_held))
 
     def remove(self) -> None:
         """Remove everything; what cannot be removed keeps its temporary name, and the others are removed all the same.
@@ -119,9 +122,9 @@ class RenamedTrees:
         failed: StoreError | None = None
         try:
             for place, names in self._names.values():
-                for name in names:
+                for name, unless_held in names.items():
                     try:
-                        if not _is_held(place, name):
+                        if not (unless_held and _is_held(place, name)):
                             remove(place, name, durable=False)
                     except StoreError as error:
                         failed = failed or error
@@ -238,10 +241,10 @@ def remove_content(place: int, *, keep: str) -> None:
 def discard(place: int, name: str) -> None:
     """Remove what did not become whole, as far as the disk lets us: what stays has a name that nobody reads.
 
-    For the way out after an error, which is the one to be told.
+    For the way out after an error, which is the one to be told. What is large is removed as inside `removals_deferred`.
     """
-    with interruptible(None), suppress(StoreError, OSError):
-        remove(place, name)
+    with interruptible(None), suppress(StoreError, OSError), removals_deferred():
+        remove(place, name, durable=False)
 
 
 def _rename_away(place: int, name: str) -> None:
@@ -253,7 +256,7 @@ def _rename_away(place: int, name: str) -> None:
         if not is_temporary(name):
             name, old = removal_name(), name
             os.rename(old, name, src_dir_fd=place, dst_dir_fd=place)
-        _deferral.trees.add(place, [name])
+        _deferral.trees.add(place, [name], unless_held=False)
 
 
 def _remove_tree(place: int, name: str) -> None:

@@ -312,6 +312,7 @@ class JobRunner:
                 acts.ask_to_stop(self.viewer, job, number)
         while self._bring_home() and stop_jobs:
             time.sleep(_LONGEST_PAUSE)
+        self._round.squares.transfers.close()
 
     # Beneath
 

@@ -111,7 +111,7 @@ class Round:
         self._start_next(at_most, looks)
 
     def bring_home(self, moves: list[StatusTransition]) -> bool:
-        """Bring home what is over, without touching the folder; returns whether something still runs or is copied."""
+        """Bring home what is over, without touching the folder; returns whether something runs or is collected."""
         self._home.ledger.refresh()
         still = False
         for job, number in self._home.ledger.unfinished():
@@ -122,8 +122,8 @@ class Round:
             except (SyftJobError, OSError) as error:
                 whose = f"'{attempt.place.name}' from {attempt.place.submitter}"
                 self._troubles.begin(("home", job, number), f"The results of {whose} are not brought home yet. {error}")
-            still = still or attempts.supervisor_lives(attempt)
-        return still or not self.squares.transfers.is_idle
+            still = still or self.squares.is_collecting(attempt) or attempts.supervisor_lives(attempt)
+        return still
 
     def start(self, place: Place, look: Look | None = None) -> None:
         """Start one job now, whoever else waits; ``look`` is how it was a moment ago, for who looked."""

@@ -161,6 +161,10 @@ class Squares:
         self._sweep_out(attempt, brought)
         return brought.moves
 
+    def is_collecting(self, attempt: Attempt) -> bool:
+        """Whether the results of an attempt are being copied to the home."""
+        return self.transfers.is_pending(_collect_key(attempt))
+
     def carry_out_release(self, place: Place) -> None:
         """Release what the yes promised, if that is still owed; where much is to be copied, when that is done."""
         released = acts.carry_out_release(self.viewer, place, self._stage)
@@ -257,7 +261,7 @@ class Squares:
             collected = workspace.Collected(attempt, verdict, max_bytes)
         else:
             finished = self.transfers.result(
-                ("collect", job, number),
+                _collect_key(attempt),
                 place.submitter,
                 lambda: workspace.Collected(attempt, verdict, max_bytes),
                 in_folder=False,
@@ -312,3 +316,7 @@ class Squares:
             return  # it went away; the sweep finds it when it is back
         except (SyftJobError, OSError):
             self._untold[place] = None  # the look that follows says what is in the way
+
+
+def _collect_key(attempt: Attempt) -> tuple[str, str, int]:
+    return ("collect", attempt.job, attempt.number)

@@ -68,9 +68,15 @@ class Transfers(Protocol):
     def pop_errors(self) -> list[str]:
         """What could not be done in the background since the last call."""
 
+    def is_pending(self, key: Hashable) -> bool:
+        """Whether the work of that key was begun, and what came of it was not asked for yet."""
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being done and nothing waits to be asked for."""
+
+    def close(self) -> None:
+        """Take no more work, and give up what is not done."""
 
 
 class Inline:
@@ -106,10 +112,17 @@ class Inline:
         errors, self._errors = self._errors, []
         return errors
 
+    def is_pending(self, key: Hashable) -> bool:  # noqa: ARG002
+        """Nothing is ever left to do."""
+        return False
+
     @property
     def is_idle(self) -> bool:
         """Nothing is ever left to do."""
         return True
+
+    def close(self) -> None:
+        """Nothing is ever left to give up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -170,6 +183,11 @@ class Pool:
         with self._bell:
             errors, self._errors = self._errors, []
         return errors
+
+    def is_pending(self, key: Hashable) -> bool:
+        """See `Transfers`."""
+        with self._bell:
+            return key in self._tasks
 
     @property
     def is_idle(self) -> bool:

@@ -292,7 +292,7 @@ def test_threat_33_deeply_nested_folders_are_removed(people):
     assert litter(people) == []
 
 
-def test_threat_33_few_descriptors_are_open_while_a_deep_tree_is_removed(tmp_path):
+def test_threat_33_few_descriptors_are_open_while_a_deep_tree_is_removed(tmp_path, monkeypatch):
     (tmp_path / "deep").mkdir()
     nested(tmp_path / "deep", 500)
     most = 0
@@ -304,17 +304,14 @@ def test_threat_33_few_descriptors_are_open_while_a_deep_tree_is_removed(tmp_pat
         rmdir(path, dir_fd=dir_fd)
 
     before = len(os.listdir("/proc/self/fd"))
-    os.rmdir = counting
-    try:
-        with disk.directory(tmp_path) as opened:
-            disk.remove(opened, "deep")
-    finally:
-        os.rmdir = rmdir
+    with monkeypatch.context() as patch, disk.directory(tmp_path) as opened:
+        patch.setattr(os, "rmdir", counting)
+        disk.remove(opened, "deep")
     assert most - before < 100
     assert list(tmp_path.iterdir()) == []
 
 
-def test_threat_33_removal_follows_no_link_and_survives_changes(tmp_path):
+def test_threat_33_removal_follows_no_link_and_survives_changes(tmp_path, monkeypatch):
     """While a tree is removed, a submitter replaces folders in it by links, and adds what was not there."""
     precious = tmp_path / "precious"
     precious.mkdir()
@@ -326,7 +323,7 @@ def test_threat_33_removal_follows_no_link_and_survives_changes(tmp_path):
     opening = os.open
     count = 0
 
-    def changing(path, flags, mode=0o777, *, dir_fd=None):  # type: ignore[no-untyped-def]
+    def changing(path, flags, mode=0o777, *, dir_fd=None):
         nonlocal count
         if dir_fd is not None and str(path).startswith("d") and count < 3:
             count += 1
@@ -336,18 +333,15 @@ def test_threat_33_removal_follows_no_link_and_survives_changes(tmp_path):
             (tree / f"late{count}").mkdir()
         return opening(path, flags, mode, dir_fd=dir_fd)
 
-    os.open = changing  # type: ignore[assignment]
-    try:
-        with disk.directory(tmp_path) as opened:
-            disk.remove(opened, "tree")
-    finally:
-        os.open = opening  # type: ignore[assignment]
+    with monkeypatch.context() as patch, disk.directory(tmp_path) as opened:
+        patch.setattr(os, "open", changing)
+        disk.remove(opened, "tree")
     assert count == 3
     assert not tree.exists()
     assert (precious / "file").read_text() == "1"
 
 
-def test_threat_33_a_tree_that_grows_for_ever_ends_in_an_error(tmp_path):
+def test_threat_33_a_tree_that_grows_for_ever_ends_in_an_error(tmp_path, monkeypatch):
     (tmp_path / "tree" / "a").mkdir(parents=True)
     rmdir = os.rmdir
 
@@ -356,12 +350,10 @@ def test_threat_33_a_tree_that_grows_for_ever_ends_in_an_error(tmp_path):
             (tmp_path / "tree" / "a" / "more").touch()
         rmdir(path, dir_fd=dir_fd)
 
-    os.rmdir = growing
-    try:
-        with disk.directory(tmp_path) as opened, pytest.raises(StoreError, match="added to it"):
+    with monkeypatch.context() as patch, disk.directory(tmp_path) as opened:
+        patch.setattr(os, "rmdir", growing)
+        with pytest.raises(StoreError, match="added to it"):
             disk.remove(opened, "tree")
-    finally:
-        os.rmdir = rmdir
 
 
 # The runner
@@ -369,7 +361,7 @@ def test_threat_33_a_tree_that_grows_for_ever_ends_in_an_error(tmp_path):
 
 def test_threat_33_sigterm_is_heard_while_a_large_result_is_copied(people, tmp_path):
     """The runner ends, the copy is given up, and the next runner brings everything to its end."""
-    people.submit("head -c 300M /dev/zero > outputs/a.bin\n", "Large")
+    people.submit("head -c 150M /dev/zero > outputs/a.bin\n", "Large")
     job = people.owner_job("Large")
     job.approve(share_outputs=True)
     program = (
@@ -398,7 +390,7 @@ def test_threat_33_sigterm_is_heard_while_a_large_result_is_copied(people, tmp_p
     assert people.owner.home.ledger.unfinished() == [(job.id, 1)], "it was not copied to the end first"
     JobRunner(people.owner.config, announce=None).run(once=True)
     assert job.state is JobState.SUCCEEDED
-    assert [path.stat().st_size for path in people.submitters_job("Large").output_paths] == [300 << 20]
+    assert [path.stat().st_size for path in people.submitters_job("Large").output_paths] == [150 << 20]
     assert litter(people) == []
 
 
