@@ -10,6 +10,8 @@ import fcntl
 import hashlib
 import os
 import secrets
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -31,6 +33,8 @@ _IDENTITY_LIMIT = 64 << 10
 _LOCK_SECONDS = 30.0
 _LOCK_LOOKS = 0.001
 """How often somebody who waits for the lock looks: it is held for milliseconds, and a runner's start waits for it."""
+_LOCK_SLICE_SECONDS = 0.25
+"""How long a thread waits for the lock before it looks whether its work is to end."""
 _GLANCE_SECONDS = 0.5
 """How long a runner waits for its lock: longer than somebody takes who only looks whether it is held."""
 
@@ -43,8 +47,10 @@ class Home:
         self._given_real_root = real_root
         self.root = root
         self.email = email
+        self._guard = threading.Lock()  # for what is made on first use, by whichever thread comes first
         self._lock: Any = None
         self._locks_process = 0
+        self._ledger: Ledger | None = None
         self._safe_for: tuple[int, ...] | None = None
 
     @classmethod
@@ -137,12 +143,16 @@ class Home:
         if os.path.lexists(self.path):
             self.require_safe()
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
         """Everything that this person's hand ever said."""
         self._require_safe_if_there()
-        tag = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:32]
-        return Ledger(self.path / "ledger.jsonl", witnesses() / tag)
+        if self._ledger is None:
+            with self._guard:
+                if self._ledger is None:
+                    tag = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:32]
+                    self._ledger = Ledger(self.path / "ledger.jsonl", witnesses() / tag)
+        return self._ledger
 
     def make(self) -> None:
         """Make the home if it is not there: folders, a random epoch; the key is made when it is first used.
@@ -257,7 +267,10 @@ class Home:
 
     @contextmanager
     def locked(self, patience: float = _LOCK_SECONDS) -> Iterator[None]:
-        """Hold the home's lock for the few milliseconds of one verb.
+        """Hold the home's lock for the few milliseconds of one verb; re-entrant within a thread.
+
+        Threads exclude each other like processes do. A tree that is removed inside is only renamed away, and is removed
+        when the lock is free again (`disk.removals_deferred`).
 
         Args:
             patience: seconds to wait for somebody else who holds it.
@@ -268,24 +281,44 @@ class Home:
         with disk.in_words(f"lock the home {str(self.path)!r}"):
             if self._safe_for != self._stamp():
                 self.require_safe(again=True)
-        from filelock import FileLock, Timeout
+        lock = self._lock_of_process()
+        with disk.removals_deferred():
+            self._acquire(lock, patience)
+            try:
+                self.ledger.refresh()
+                yield
+            finally:
+                lock.release()
 
-        if self._lock is None or self._locks_process != os.getpid():  # a lock does not survive a fork
-            self._lock = FileLock(self.path / "home.lock", mode=0o600, poll_interval=_LOCK_LOOKS)
-            self._locks_process = os.getpid()
-        try:
-            self._lock.acquire(timeout=patience)
-        except Timeout as error:
-            raise StoreError(
-                f"The home {self.path} has been locked for {patience:.0f} s by another process. Try again."
-            ) from error
-        except OSError as error:
-            raise disk.trouble(f"lock the home {str(self.path)!r}", error) from error
-        try:
-            self.ledger.refresh()
-            yield
-        finally:
-            self._lock.release()
+    def _acquire(self, lock: Any, patience: float) -> None:
+        from filelock import Timeout
+
+        deadline = time.monotonic() + patience
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                lock.acquire(timeout=min(left, _LOCK_SLICE_SECONDS))
+            except Timeout as error:
+                disk.check_interrupted()
+                if left <= _LOCK_SLICE_SECONDS:
+                    raise StoreError(
+                        f"The home {self.path} has been locked for {patience:.0f} s by another process. Try again."
+                    ) from error
+            except OSError as error:
+                raise disk.trouble(f"lock the home {str(self.path)!r}", error) from error
+            else:
+                return
+
+    def _lock_of_process(self) -> Any:
+        from filelock import FileLock
+
+        with self._guard:
+            if self._lock is None or self._locks_process != os.getpid():  # a lock does not survive a fork
+                # Each thread has a descriptor of its own, so that threads exclude each other.
+                path = self.path / "home.lock"
+                self._lock = FileLock(path, mode=0o600, poll_interval=_LOCK_LOOKS, thread_local=True)
+                self._locks_process = os.getpid()
+            return self._lock
 
     @contextmanager
     def serving(self) -> Iterator[None]:

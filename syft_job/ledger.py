@@ -88,13 +88,14 @@ class _Story:
 class Ledger:
     """Everything that the owner's hand ever said, one durable line each, only ever added to.
 
-    What others append is taken over by `refresh`, which reads only what is new.
+    What others append is taken over by `refresh`, which reads only what is new. One object serves all threads of a
+    process: `_guard` is held wherever what was taken over is read or changed, and never while something is written.
     """
 
     def __init__(self, path: Path, witness: Path) -> None:
         self._path = path
         self._witness = witness
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         # Where the newest line was cut off again, where it had ended, and of what it had spoken.
         self._cut = self._cut_end = -1
         self._unsaid: set[str] = set()
@@ -187,15 +188,18 @@ class Ledger:
 
     def facts(self, job: str) -> tuple[Fact, ...]:
         """The facts that the lines about submission ``job`` amount to, in the order they were said."""
-        return self._stories.get(job, self._nothing).facts
+        with self._guard:
+            return self._stories.get(job, self._nothing).facts
 
     def events(self, job: str) -> frozenset[str]:
         """Which events the ledger holds about submission ``job``."""
-        return self._stories.get(job, self._nothing).events
+        with self._guard:
+            return self._stories.get(job, self._nothing).events
 
     def released(self, job: str) -> int:
         """Of which attempt something is released now; 0 for none."""
-        return self._stories.get(job, self._nothing).released
+        with self._guard:
+            return self._stories.get(job, self._nothing).released
 
     def lines(self, job: str) -> list[LedgerLine]:
         """Everything said about submission ``job``, oldest first."""
@@ -207,10 +211,11 @@ class Ledger:
 
     def _lines(self, job: str) -> list[LedgerLine]:
         lines = []
-        line = self._last.get(job, -1)
-        while line >= 0:
-            lines.append(self._line(line))
-            line = self._before[line]
+        with self._guard:
+            line = self._last.get(job, -1)
+            while line >= 0:
+                lines.append(self._line(line))
+                line = self._before[line]
         return lines[::-1]
 
     def place_of(self, job: str) -> Place:
@@ -226,7 +231,8 @@ class Ledger:
 
     def lines_since(self, mark: int) -> list[LedgerLine]:
         """Everything said after ``mark``, oldest first."""
-        return [self._line(number) for number in range(self._line_at(mark), len(self._begins))]
+        with self._guard:
+            return [self._line(number) for number in range(self._line_at(mark), len(self._begins))]
 
     def _line_at(self, mark: int) -> int:
         """The first line after ``mark``; one that stands where another was cut off comes after marks of both."""
@@ -255,33 +261,39 @@ class Ledger:
 
     def changed_since(self, mark: int) -> set[str]:
         """The ids of the submissions of which something was said after ``mark``."""
-        changed = set(self._said_of[self._line_at(mark) :])
-        return changed | self._unsaid if mark <= self._cut_end else changed
+        with self._guard:
+            changed = set(self._said_of[self._line_at(mark) :])
+            return changed | self._unsaid if mark <= self._cut_end else changed
 
     def heard_since(self, mark: int) -> set[str]:
         """The ids of the submissions of which somebody else than this thread said something after ``mark``."""
-        first, me = self._line_at(mark), threading.get_ident()
-        heard = {
-            self._said_of[number] for number in range(first, len(self._said_of)) if self._said_by.get(number) != me
-        }
-        self._said_by.clear()  # nobody asks for what was before
-        return heard | self._unsaid if mark <= self._cut_end else heard
+        with self._guard:
+            first, me = self._line_at(mark), threading.get_ident()
+            heard = {
+                self._said_of[number] for number in range(first, len(self._said_of)) if self._said_by.get(number) != me
+            }
+            self._said_by.clear()  # nobody asks for what was before
+            return heard | self._unsaid if mark <= self._cut_end else heard
 
     def unfinished(self) -> list[tuple[str, int]]:
         """The (id, attempt) that were said to start and of which nobody said yet that they are over."""
-        return list(self._open)
+        with self._guard:
+            return list(self._open)
 
     def is_under_way(self, job: str, attempt: int) -> bool:
         """Whether an attempt was said to start and nobody said yet that it is over."""
-        return (job, attempt) in self._open
+        with self._guard:
+            return (job, attempt) in self._open
 
     def owed(self) -> list[tuple[str, int]]:
         """The (id, attempt) that are over and whose yes promised a release that has not happened."""
-        return list(self._owed)
+        with self._guard:
+            return list(self._owed)
 
     def is_tacit(self, job: str, attempt: int) -> bool:
         """Whether the outcome of an attempt is kept from the folder until something of it is shared."""
-        return (job, attempt) in self._tacit
+        with self._guard:
+            return (job, attempt) in self._tacit
 
     def last_said(self, now: float) -> dict[str, float]:
         """When each submission was last spoken of, in seconds since 1970; reads the whole ledger.
@@ -307,7 +319,8 @@ class Ledger:
 
     def jobs(self) -> Iterator[str]:
         """The ids of all submissions of which anything was said."""
-        return iter(self._last)
+        with self._guard:
+            return iter(list(self._last))
 
     def say(self, job: str, attempt: int, event: str, *, outcome: str | None = None, **said: Any) -> LedgerLine:
         """Add a line, durably; call it under the home's lock.
@@ -326,7 +339,8 @@ class Ledger:
         self.refresh()
         with suppress(StoreError, OSError):  # it is said; a note that lags behind does no harm
             self.bear_witness()
-        self._said_by[bisect_left(self._begins, begin)] = threading.get_ident()
+        with self._guard:
+            self._said_by[bisect_left(self._begins, begin)] = threading.get_ident()
         return LedgerLine(job, attempt, event, ({"outcome": outcome} if outcome else {}) | rest)
 
     def bear_witness(self) -> None:

@@ -1,8 +1,9 @@
 """From held results to released ones.
 
-Results lie at home until their owner lets them out. Letting out is copying through one gate (plain files only, no rule
-file, nothing above the limits), then saying in `shared` what may be read by whom, then opening the rules. Who may
-decide that is settled by the caller, who holds the home's lock.
+Results lie at home until their owner lets them out. Letting out is copying through one gate (`result_tree`) to a
+temporary name (`staging`), while no lock is held; then, under the home's lock, putting the copies in place, saying in
+`shared` what may be read by whom, and opening the rules. Who may decide that is settled by the caller, who holds the
+lock and has checked that the copies are of the present attempt.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import acl, disk, markers, names
-from .errors import InvalidName, UnreadableJob
 from .folder import Look
 from .markers import LOGS, OUTPUTS, RULES
-from .spec import FileEntry, Limits
+from .spec import FileEntry
+from .staging import Need, StagedResults
 from .viewer import Viewer
 
 
@@ -68,112 +68,36 @@ def promised(viewer: Viewer, job: str, attempt: int) -> Grants:
     return grants
 
 
-def publish(viewer: Viewer, look: Look, grants: Grants) -> None:
+def need_of(job: str, attempt: int, grants: Grants) -> Need:
+    """Which results have to be staged before ``grants`` of an attempt can be published."""
+    return Need(job, attempt, bool(grants.outputs), bool(grants.logs))
+
+
+def publish(viewer: Viewer, look: Look, grants: Grants, staged: StagedResults) -> None:
     """Release what ``grants`` opens of the present attempt: files, then `shared`, then the rules, then the ledger.
 
-    Every step can be repeated, so that one that was cut short is simply done again.
+    Nothing is copied here: ``staged`` holds the files, and the caller has asked whether it fits. Every step can be
+    repeated, so that one that was cut short is simply done again.
 
     Raises:
-        UnreadableJob: the held results hold something that must not travel.
         StoreError: the folder cannot be written.
     """
     record = look.record
     place, attempt = record.place, record.attempt
-    held = viewer.home.held(record.id, attempt)
     key = viewer.answering_key(look.spec)
     said: dict[str, Any] = {}
     with disk.directory(viewer.home.root, *place.parts) as job:
         disk.remove(job, RULES)
         if grants.outputs:
-            files = lay(held, job, viewer.limits)
-            said["outputs"] = _told(grants.outputs, place.submitter, files)
+            said["outputs"] = _told(grants.outputs, place.submitter, staged.put_outputs_in_place())
         if grants.logs:
-            logs = _lay_logs(held, job, viewer.limits)
-            said["logs"] = _told(grants.logs, place.submitter, logs)
+            said["logs"] = _told(grants.logs, place.submitter, staged.put_logs_in_place())
         if _is_strange(job, "shared"):
             disk.remove(job, "shared")
         marker = markers.make("shared", place, key, digest=record.digest, attempt=attempt, **said)
         disk.put(job, "shared", markers.to_bytes(marker))
         disk.put(job, RULES, acl.job_rules(place.submitter, grants.outputs, grants.logs))
     viewer.home.ledger.say(record.id, attempt, "released", share=grants.to_json(), mark=unsealed(marker))
-
-
-def lay(held: Path, job: int, limits: Limits) -> dict[str, FileEntry]:
-    """Copy the held outputs to `outputs` in the open job directory, as a whole; returns what was laid.
-
-    A folder of that name is replaced; links, devices and rule files are never copied.
-
-    Raises:
-        UnreadableJob: they hold a link, a device, a rule file's look-alike, or more than ``limits`` allow.
-    """
-    temporary = disk.temporary_name()
-    disk.make_new_directory(job, temporary)
-    try:
-        files: dict[str, FileEntry] = {}
-        with disk.directory(job, temporary) as target:
-            if (held / OUTPUTS).exists():
-                with disk.directory(held, OUTPUTS) as source:
-                    files = copy_tree(source, target, limits)
-        disk.remove(job, OUTPUTS)
-        disk.rename(job, temporary, job, OUTPUTS)
-    except BaseException:
-        disk.discard(job, temporary)
-        raise
-    return files
-
-
-def copy_tree(
-    source: int, target: int, limits: Limits, *, left_out: list[str] | None = None, private: bool = False
-) -> dict[str, FileEntry]:
-    """Copy all plain files of one open directory into another, durably; no link is followed.
-
-    With ``left_out``, what cannot travel is named there and passed over instead of raised. With ``private``, for a copy
-    in the home, files get mode 0600 and directories 0700; else 0644 and 0755, less what the umask takes away.
-
-    Raises:
-        UnreadableJob: there is a link, a device, a name that cannot travel, or more than ``limits`` allow.
-    """
-    files: dict[str, FileEntry] = {}
-    folders: list[list[str]] = [[]]
-    left = limits.total_bytes
-    file_mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
-    for entry in disk.walk(source, most=limits.files, passed_over=left_out):
-        folder, _, name = entry.path.rpartition("/")
-        refused = why_not(name, entry)
-        if refused and left_out is not None:
-            left_out.append(refused)
-            continue
-        if refused:
-            raise UnreadableJob(f"{refused}. Remove it first.")
-        inside = folder.split("/") if folder else []
-        if entry.is_dir:
-            with disk.directory(target, *inside, name, create=True, mode=folder_mode):
-                folders.append([*inside, name])
-                continue
-        with (
-            disk.directory(source, *inside) as reading,
-            disk.directory(target, *inside, create=True, mode=folder_mode) as writing,
-        ):
-            copied = disk.copy(reading, name, writing, name, most=left, mode=file_mode, durable=True)
-        files[entry.path] = FileEntry(copied.size, copied.sha256)
-        left -= copied.size
-    for inside in folders if files or folders[1:] else ():  # a name that is not durable is lost with a power cut, too
-        with disk.directory(target, *inside) as opened:
-            disk.sync(opened)
-    return files
-
-
-def why_not(name: str, entry: disk.Entry) -> str | None:
-    """Why a result of this name and kind cannot be let out; None where it can."""
-    if name.casefold() == RULES:
-        return f"{entry.path!r} is a permission file, and those are the owner's to write"
-    if not entry.is_dir and not entry.is_file:
-        return f"{entry.path!r} is {disk.kind_of(entry.stat)}, and only plain files can be results"
-    try:
-        names.inner_path(entry.path)
-    except InvalidName as error:
-        return f"{entry.path!r} has a name that cannot travel: {error}"
-    return None
 
 
 def withdraw_grants(job: int) -> None:
@@ -195,27 +119,6 @@ def may_share_with(people: Iterable[str]) -> tuple[str, ...]:
         InvalidName: one of them is no address.
     """
     return tuple(sorted({person if person == "*" else names.address(person) for person in people}))
-
-
-def _lay_logs(held: Path, job: int, limits: Limits) -> dict[str, FileEntry]:
-    laid: dict[str, FileEntry] = {}
-    if not (held / "logs").is_dir():
-        return laid
-    with disk.directory(held, "logs") as opened:
-        for name in LOGS.values():
-            if disk.look(opened, name) is None:
-                continue
-            temporary = disk.temporary_name()
-            try:
-                copied = disk.copy(opened, name, job, temporary, most=limits.total_bytes, mode=0o644, durable=True)
-                if _is_strange(job, name):
-                    disk.remove(job, name)
-                disk.rename(job, temporary, job, name)
-            except BaseException:
-                disk.discard(job, temporary)
-                raise
-            laid[name] = FileEntry(copied.size, copied.sha256)
-    return laid
 
 
 def _is_strange(job: int, name: str) -> bool:

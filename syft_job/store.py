@@ -183,8 +183,8 @@ class JobStore:
                             self._look_at(shelf, parent, owner, submitter, said_of, at_most)
                     except StoreError as error:
                         self.unread[owner, submitter] = str(error)
-            except StoreError:
-                self._ledger_mark = mark  # what was said meanwhile is looked at when the folder is back
+            except BaseException:  # a folder that is away, or an interruption
+                self._ledger_mark = mark  # what was said meanwhile is looked at the next time
                 raise
         if self.unread:
             self._ledger_mark = mark

@@ -197,7 +197,7 @@ def _new_folder(viewer: Viewer, parent: int, name: str) -> Iterator[int]:
     """Make and open the folder that a job is written in; those that earlier calls were stopped in are removed."""
     with ExitStack() as opened:
         with viewer.home.locked():  # so that nobody takes a new one for one that was left
-            disk.remove_temporaries(parent, held_too=False)
+            disk.remove_temporaries(parent, only_old=True)
             disk.make_new_directory(parent, name)
             job = opened.enter_context(disk.directory(parent, name))
             disk.hold(job)

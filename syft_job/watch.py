@@ -69,6 +69,7 @@ class Watch:
         self._watches: dict[str, tuple[Any, int]] = {}
         self._matters: dict[str, Matters] = {}
         self._moved: set[Path] = set()
+        self._is_woken = False
         self._bell = threading.Condition()
         self._swept = float("-inf")
 
@@ -164,22 +165,33 @@ class Watch:
         return moved
 
     def wait(self, stop: threading.Event | None = None, *, at_most: float = float("inf")) -> bool:
-        """Return when something moved, a sweep is due, ``stop`` is set (seen within 0.2 s), or the time is up.
+        """Return when something moved, `wake` was called, a sweep is due, ``stop`` is set (seen within 0.2 s), or the
+        time is up.
 
         Args:
             stop: another reason to return.
             at_most: seconds to wait.
 
         Returns:
-            Whether something moved.
+            Whether something moved or `wake` was called.
         """
         until = min(self._swept + self.interval, time.monotonic() + at_most)
         with self._bell:
             while (
-                not self._moved and not (stop is not None and stop.is_set()) and (left := until - time.monotonic()) > 0
+                not self._moved
+                and not self._is_woken
+                and not (stop is not None and stop.is_set())
+                and (left := until - time.monotonic()) > 0
             ):
                 self._bell.wait(min(left, _LOOKS_UP))
-            return bool(self._moved)
+            is_woken, self._is_woken = self._is_woken, False
+            return bool(self._moved) or is_woken
+
+    def wake(self) -> None:
+        """Let the present wait, or the next one, return at once; may be called by any thread."""
+        with self._bell:
+            self._is_woken = True
+            self._bell.notify_all()
 
     def _inode(self, directory: Path) -> int | None:
         """The inode of a directory; None where there is none, or where a link below the shared folder leads there."""

@@ -14,12 +14,13 @@ from .deciding import CANCEL_REQUEST, ask_to_stop, cancel, reject, rerun, withdr
 from .giving import carry_out_release, deposit, may_share, promise, share
 from .putting_back import is_out_of_order
 from .running import finish, permit, say_over, start
-from .turns import allowed_events, check_allowed, require_home, restore, roles_of, turn
+from .turns import Stage, allowed_events, check_allowed, require_home, restore, roles_of, stage, turn
 
 __all__ = [
     "BARE",
     "BUBBLEWRAP",
     "CANCEL_REQUEST",
+    "Stage",
     "allowed_events",
     "approve",
     "ask_to_stop",
@@ -41,6 +42,7 @@ __all__ = [
     "roles_of",
     "say_over",
     "share",
+    "stage",
     "start",
     "turn",
     "withdraw",

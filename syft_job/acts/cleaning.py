@@ -27,14 +27,30 @@ def clean(viewer: Viewer, place: Place) -> None:
             viewer.home.ledger.say(record.id, record.attempt, "cancel", place=list(place), mark=body)
         viewer.home.ledger.say(record.id, record.attempt, "clean", place=list(place), by=viewer.email)
         release.withdraw_grants(now.job)
+        lines = viewer.home.ledger.lines(record.id)
+        job = os.dup(now.job)
+    try:
+        # Without the lock, since the job and its submitter decide how much there is. Nothing uses it any more, and
+        # `config.yaml` stays until everything else is gone: a process that is killed here leaves a job that is still
+        # listed, and that can be cleaned once more.
+        numbers = {number for line in lines for number in (line.attempt, line.attempt + 1)}  # a permit opens the next
         for base in (viewer.home.path / "held", viewer.home.workspaces):
             if base.is_dir():
                 with disk.directory(base) as opened:
-                    for name in [name for name in os.listdir(opened) if name.startswith(f"{record.id}.")]:
-                        disk.remove(opened, name)
-        # `config.yaml` last: while it is there, whoever was stopped here can see which job this is, and go on.
-        for name in sorted(os.listdir(now.job), key=spec.CONFIG.__eq__):
-            disk.remove(now.job, name)
-        with disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
+                    for number in sorted(numbers):
+                        disk.remove(opened, f"{record.id}.{number}")
+        disk.remove_content(job, keep=spec.CONFIG)
+        _remove_directory(viewer, place, job)
+    finally:
+        os.close(job)
+
+
+def _remove_directory(viewer: Viewer, place: Place, job: int) -> None:
+    """Remove the job's directory, unless another one has its name by now."""
+    found = os.fstat(job)
+    with viewer.home.locked(), disk.directory(viewer.home.root, *place.parts[:-1]) as parent:
+        there = disk.look(parent, place.name)
+        if there is not None and (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
+            disk.remove(job, spec.CONFIG)
             disk.remove(parent, place.name)
         review_notes.remove_note(viewer.home, place)  # another submission of that name is another job

@@ -11,6 +11,7 @@ from syft_job import disk, markers, release
 from syft_job.errors import StoreError
 from syft_job.folder import Look
 from syft_job.markers import ATTEMPTS, BLOCKED, LOGS, OUTPUTS, Marker
+from syft_job.staging import StagedResults
 from syft_job.viewer import Viewer
 
 MARKER_OF_EVENT = {"approve": "approved", "reject": "rejected", "cancel": "cancelled", "permit": "attempt"}
@@ -156,13 +157,16 @@ def are_forgotten(viewer: Viewer, job: str, attempt: int) -> bool:
     )
 
 
-def publish_deposit(viewer: Viewer, now: Turn) -> None:
-    """Lay what was deposited, from the copy that the home holds, and the markers that say so."""
+def publish_deposit(viewer: Viewer, now: Turn, staged: StagedResults | None) -> None:
+    """Lay what was deposited, from copies of what the home holds, and the markers that say so.
+
+    Without ``staged`` the results in the folder stay as they are.
+    """
     record = now.look.record
     line = next(line for line in viewer.home.ledger.lines(record.id) if line.event == "deposit")
     said = line.said["mark"]
-    if not are_forgotten(viewer, record.id, line.attempt):
-        release.lay(viewer.home.held(record.id, line.attempt), now.job, viewer.limits)
+    if staged is not None:
+        staged.put_outputs_in_place()
     at = str(line.said["at"])
     if said["approves"]:
         yes = {"by": said["by"], "at": at, "method": "deposit", "epoch": viewer.home.epoch, "digest": said["digest"]}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from syft_job import disk, release, testimony
 from syft_job.folder import Look
 from syft_job.ledger import LedgerLine
 from syft_job.lifecycle import Fact, JobState
 from syft_job.markers import BLOCKED, OUTPUTS
+from syft_job.release import Grants
+from syft_job.staging import Need, StagedResults
 from syft_job.viewer import Viewer
 
 from .laying import (
@@ -47,28 +51,46 @@ def is_out_of_order(viewer: Viewer, look: Look) -> bool:
     return not wanted <= counting
 
 
-def put_back(viewer: Viewer, now: Turn, *, is_published: bool = False) -> tuple[str, ...]:
-    """Lay every marker that the ledger has and the folder lacks; returns their names.
+class PutBack(NamedTuple):
+    """What `put_back` did, and what it could not do without copies of results."""
 
-    ``is_published`` says that `shared` was laid just now.
+    names: tuple[str, ...]
+    need: Need | None
+
+
+def put_back(viewer: Viewer, now: Turn, *, staged: StagedResults | None = None, is_published: bool = False) -> PutBack:
+    """Lay every marker that the ledger has and the folder lacks.
+
+    Args:
+        viewer: the owner.
+        now: the job, under the home's lock.
+        staged: copies of the results, for a folder that lacks these, too; without them results are not published again.
+        is_published: `shared` was laid just now.
+
+    Returns:
+        The names of what was laid, and which results have to be staged for what is still missing.
     """
     record = now.look.record
     if "clean" in viewer.home.ledger.events(record.id):
-        return ()
-    # Under the home's lock nobody of the owner's hand is writing here, and the submitter's has another name for it.
+        return PutBack((), None)
+    # Under the home's lock nobody of the owner's hand is writing here but into folders that it holds, and the
+    # submitter's has another name for it.
     disk.remove_temporaries(now.job)
     if _is_blocked_no_more(now.look):
         unblock(viewer, now)
     lines = viewer.home.ledger.lines(record.id)
     names: list[str] = []
+    need_outputs, granted = _results_to_publish(viewer, now, is_published=is_published)
+    need = Need(record.id, record.attempt, need_outputs or bool(granted.outputs), bool(granted.logs))
+    if staged is not None and not staged.fits(record, now.job, need):
+        staged = None
     for fact in testimony.expected(viewer.home.ledger.facts(record.id), record.standing):
         line = _line_of(lines, fact)
         if line is None or (line.event == "over" and viewer.home.ledger.is_tacit(record.id, line.attempt)):
             continue
         if line.event == "deposit":
-            is_bare = OUTPUTS not in now.look.names and not are_forgotten(viewer, record.id, line.attempt)
-            if is_bare or lacks(now, "done", line.attempt):
-                publish_deposit(viewer, now)
+            if lacks(now, "done", line.attempt) or (need_outputs and staged is not None):
+                publish_deposit(viewer, now, staged if need_outputs else None)
                 names.append("done")
             continue
         kind = MARKER_OF_EVENT.get(line.event, "done")
@@ -80,13 +102,25 @@ def put_back(viewer: Viewer, now: Turn, *, is_published: bool = False) -> tuple[
     if record.state is JobState.RUNNING and lacks(now, "running", record.attempt):
         put(now.job, running_marker(viewer, now))
         names.append("running")
+    if granted and staged is not None:
+        release.publish(viewer, now.look, granted, staged)
+        names.append("shared")
+    is_missing = staged is None and (need.outputs or need.logs)
+    return PutBack(tuple(names), need if is_missing else None)
+
+
+def _results_to_publish(viewer: Viewer, now: Turn, *, is_published: bool) -> tuple[bool, Grants]:
+    """Whether deposited outputs are gone from the folder, and the grants whose `shared` is gone or of before."""
+    record = now.look.record
+    if are_forgotten(viewer, record.id, record.attempt):
+        return False, Grants()
+    is_bare = OUTPUTS not in now.look.names and any(
+        line.event == "deposit" and line.attempt == record.attempt for line in viewer.home.ledger.lines(record.id)
+    )
     granted = release.granted(viewer, record.id, record.attempt)
     is_wrong = lacks(now, "shared", record.attempt) or _is_shared_of_before(viewer, now.look)
-    is_missing = bool(granted) and is_wrong and not is_published
-    if record.state.is_finished and is_missing and not are_forgotten(viewer, record.id, record.attempt):
-        release.publish(viewer, now.look, granted)
-        names.append("shared")
-    return tuple(names)
+    is_missing = record.state.is_finished and is_wrong and not is_published
+    return is_bare, granted if is_missing else Grants()
 
 
 def _is_blocked_no_more(look: Look) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from syft_job import disk, folder
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError
@@ -11,15 +12,30 @@ from syft_job.knocking import knock
 from syft_job.lifecycle import TABLE, Event, JobState, Who, allowed
 from syft_job.place import Place, checked
 from syft_job.record import JobRecord
+from syft_job.staging import Need, StagedResults
 from syft_job.viewer import Viewer
 
 from .laying import Turn, are_forgotten
 from .putting_back import put_back
 
+Stage = Callable[[Viewer, Place, Need], StagedResults | None]
+"""Copies results while no lock is held; None where they are still being copied: then the act is done later."""
+
+
+class _ResultsMissing(Exception):
+    """The folder lacks results; the turn is taken again once they were copied without the lock."""
+
+    def __init__(self, need: Need) -> None:
+        super().__init__(need)
+        self.need = need
+
 
 @contextmanager
 def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iterator[Turn]:
     """Hold the home's lock, read the job again and ask whether ``event`` is allowed.
+
+    Where the folder lacks results that it had, the lock is left once to copy them (`restore`). Directories that are
+    removed inside are removed when the lock is free again.
 
     Args:
         viewer: who acts.
@@ -40,13 +56,29 @@ def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iter
             f"'{place.name}' is not in the datasite of {viewer.email}, so no runner of theirs may act on it."
         )
     viewer.home.make()
+    try:
+        with _locked_turn(viewer, place, event, roles) as now:
+            yield now
+            return
+    except _ResultsMissing:
+        restore(viewer, place)
+    with _locked_turn(viewer, place, event, roles, is_restored=True) as now:
+        yield now
+
+
+@contextmanager
+def _locked_turn(
+    viewer: Viewer, place: Place, event: Event | None, roles: tuple[Who, ...], *, is_restored: bool = False
+) -> Iterator[Turn]:
     knock(viewer.home.root)  # a folder that hangs must not be met with the lock in hand
     with viewer.home.locked(), disk.in_words(f"use {str(place.under(viewer.home.root))!r}"):
         try:
             look = folder.look(viewer.home.root, place, viewer)
             if event is not None and viewer.owns(place) and look.record.findings:
                 with disk.directory(viewer.home.root, *place.parts) as job:
-                    put_back(viewer, Turn(look, job))
+                    need = put_back(viewer, Turn(look, job)).need
+                if need is not None and not is_restored:
+                    raise _ResultsMissing(need)
                 look = folder.look(viewer.home.root, place, viewer)
             if event is not None:
                 record = look.record
@@ -114,10 +146,47 @@ def roles_of(viewer: Viewer, place: Place) -> tuple[Who, ...]:
     return (Who.OWNER,) * viewer.owns(place) + (Who.SUBMITTER,) * (viewer.email == place.submitter)
 
 
-def restore(viewer: Viewer, place: Place) -> tuple[str, ...]:
-    """Put back the owner's markers that the ledger has and the folder lacks; returns their names."""
+def stage(viewer: Viewer, place: Place, need: Need, source: Path | None = None) -> StagedResults:
+    """Copy results into the job's directory under a temporary name, here and now; the home's lock must be free.
+
+    Args:
+        viewer: the owner.
+        place: the job.
+        need: what is to be copied.
+        source: where from; by default where the home holds the results of the attempt.
+
+    Raises:
+        JobNotFoundError: the directory is gone.
+        UnreadableJob, StoreError: see `StagedResults`.
+    """
+    try:
+        with disk.in_words(f"use {str(place.under(viewer.home.root))!r}"):
+            return StagedResults(viewer.home, place, need, viewer.limits, source)
+    except FileNotFoundError as error:
+        raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
+
+
+def restore(viewer: Viewer, place: Place, stage: Stage = stage) -> tuple[str, ...]:
+    """Put back the owner's markers and released results that the ledger has and the folder lacks.
+
+    Args:
+        viewer: who acts; for another one than the owner nothing is done.
+        place: the job.
+        stage: how results are copied.
+
+    Returns:
+        The names of what was put back.
+    """
     with turn(viewer, place, None) as now:
-        return put_back(viewer, now) if viewer.owns(place) else ()
+        if not viewer.owns(place):
+            return ()
+        done = put_back(viewer, now)
+    staged = None if done.need is None else stage(viewer, place, done.need)
+    if staged is None:
+        return done.names
+    with staged, turn(viewer, place, None) as now:
+        again = put_back(viewer, now, staged=staged)
+    return (*done.names, *again.names)
 
 
 def require_home(viewer: Viewer) -> None:

@@ -148,7 +148,8 @@ leave_nobody() {
 }
 
 # measure: how much lies in the folder; with too much, SIGXFSZ to the supervisor. It is a process of its own, so that a
-# tree that takes long to count delays no other limit, and it rests twenty times as long as it counted.
+# tree that takes long to count delays no other limit, and it rests twenty times as long as it counted. What files take
+# up counts, and what they appear to hold: a copy of a sparse file is not sparse.
 measure() {
     hidden=''
     while [ -e "/proc/$$" ]; do
@@ -158,7 +159,9 @@ measure() {
         used=$(du -skx -- "$place" 2>/dev/null) ||
             hidden=$(find "$place" -xdev -type d ! '(' -readable -executable ')' -print -quit 2>/dev/null)
         used=${used%%[!0-9]*}
-        if [ "${used:-0}" -gt "$disk" ] || [ -n "$hidden" ]; then
+        apparent=$(du -skx --apparent-size -- "$place" 2>/dev/null)
+        apparent=${apparent%%[!0-9]*}
+        if [ "${used:-0}" -gt "$disk" ] || [ "${apparent:-0}" -gt "$disk" ] || [ -n "$hidden" ]; then
             kill -XFSZ "$$"
             return
         fi

@@ -8,11 +8,23 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 from .below import is_directory, list_names, open_plain, status_of
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
+from .interrupting import Interrupted, check_interrupted, interruptible
 from .looking import CHUNK, is_full, is_hole, kind_of, look, read
 from .modes import PASSABLE
 from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
 from .places import directory, make_directory, make_new_directory, sync
-from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
+from .removing import (
+    RenamedTrees,
+    discard,
+    hold,
+    is_temporary,
+    removals_deferred,
+    remove,
+    remove_content,
+    remove_temporaries,
+    removing_with,
+    temporary_name,
+)
 from .walking import Entry, walk
 from .words import in_words, trouble
 from .writing import append, create, put, rename, whole_lines
@@ -22,8 +34,11 @@ __all__ = [
     "PASSABLE",
     "Copied",
     "Entry",
+    "Interrupted",
+    "RenamedTrees",
     "UnsafePath",
     "append",
+    "check_interrupted",
     "copy",
     "count_writes",
     "create",
@@ -34,6 +49,7 @@ __all__ = [
     "hash_file",
     "hold",
     "in_words",
+    "interruptible",
     "is_directory",
     "is_full",
     "is_hole",
@@ -46,8 +62,11 @@ __all__ = [
     "open_plain",
     "put",
     "read",
+    "removals_deferred",
     "remove",
+    "remove_content",
     "remove_temporaries",
+    "removing_with",
     "rename",
     "require_safe",
     "status_of",

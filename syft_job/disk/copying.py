@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .counting import tick
+from .interrupting import check_interrupted
 from .looking import CHUNK, plain_file, refuse_longer
 from .modes import settle_mode
 from .words import path_words, trouble
@@ -81,6 +82,7 @@ def _pour(reading: int, writing: int | None, name: str, most: int, *, private: b
     size = 0
     buffer = memoryview(bytearray(CHUNK))
     while got := os.readv(reading, [buffer]):
+        check_interrupted()
         size += got
         refuse_longer(name, size, most)
         digest.update(buffer[:got])
@@ -97,23 +99,30 @@ def _pour_much(reading: int, writing: int, name: str, most: int, *, private: boo
     size = 0
     hashing: list[Future[None]] = []
     with ThreadPoolExecutor(1) as hand:
-        back = memoryview(bytearray(CHUNK))
-        while private and (got := _copied_by_kernel(reading, writing)):
-            hashing.append(hand.submit(_read_back, writing, size, size + got, digest.update, back))
-            size += got
-            refuse_longer(name, size, most)
-        buffers = [memoryview(bytearray(CHUNK // 4)) for _ in range(8)]
-        while got := os.readv(reading, [buffers[0]]):
-            size += got
-            refuse_longer(name, size, most)
-            piece = buffers[0][:got]
-            hashing.append(hand.submit(digest.update, piece))
-            write_all(writing, piece)
-            buffers.append(buffers.pop(0))
-            while len(hashing) >= len(buffers):
-                hashing.pop(0).result()  # before the buffer is filled anew
-        for rest in hashing:
-            rest.result()
+        try:
+            back = memoryview(bytearray(CHUNK))
+            while private and (got := _copied_by_kernel(reading, writing)):
+                check_interrupted()
+                hashing.append(hand.submit(_read_back, writing, size, size + got, digest.update, back))
+                size += got
+                refuse_longer(name, size, most)
+            buffers = [memoryview(bytearray(CHUNK // 4)) for _ in range(8)]
+            while got := os.readv(reading, [buffers[0]]):
+                check_interrupted()
+                size += got
+                refuse_longer(name, size, most)
+                piece = buffers[0][:got]
+                hashing.append(hand.submit(digest.update, piece))
+                write_all(writing, piece)
+                buffers.append(buffers.pop(0))
+                while len(hashing) >= len(buffers):
+                    hashing.pop(0).result()  # before the buffer is filled anew
+            for rest in hashing:
+                check_interrupted()
+                rest.result()
+        except BaseException:
+            hand.shutdown(wait=False, cancel_futures=True)  # what is not hashed yet need not be any more
+            raise
     return size, digest.hexdigest()
 
 

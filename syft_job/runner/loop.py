@@ -11,9 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from syft_job import acts, disk, names
 from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
 from syft_job.filesystem import is_remote, kind_of
-from syft_job.home import Home
+from syft_job.home import Home, paused_words
 from syft_job.lifecycle import Who
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
@@ -40,6 +39,7 @@ from .squares import Squares
 from .standby import Standby
 from .telling import Teller, Told, ToldAll
 from .terms import CurrentTerms, Terms
+from .transfers import Inline, Pool
 from .troubles import Troubles, errno_of
 
 POLL_SECONDS = 5.0
@@ -89,6 +89,9 @@ class JobRunner:
         self._standby = Standby(config.syftbox_folder, self._troubles)
         self._teller: Teller | None = None
         self._telling = threading.Lock()
+        self._making = threading.Lock()
+        self._made: Round | None = None
+        self._watch: Watch | None = None
         self._serves = False
 
     @property
@@ -99,7 +102,7 @@ class JobRunner:
     @property
     def set_aside(self) -> dict[Place, str]:
         """The jobs that something is in the way of, and what."""
-        return self._round.aside.reasons
+        return dict(self._round.aside.reasons)
 
     def step(self, hints: Iterable[Place] | None = None) -> list[StatusTransition]:
         """Move each hinted job, or every unfinished one, at most one square; returns the moves.
@@ -144,37 +147,69 @@ class JobRunner:
 
     def _serve(self, stop: threading.Event, *, once: bool, drain: bool, stop_jobs: bool) -> None:
         self._standby.busy()
-        with self._serving(), self._watching() as (watch, lookout):
-            first: set[Place] | None = None
-            news: set[Place] = set()
-            while not stop.is_set():
+        try:
+            with self._transferring() as pool, self._serving(stop):
+                # What takes long in here ends soon after `stop` is set: it may be killed anywhere, so it may be left.
+                with suppress(disk.Interrupted), disk.interruptible(stop), self._watching() as (watch, lookout):
+                    self._round.squares.transfers = pool
+                    pool.background("", lambda: workspace.tidy_folder(self.home), in_folder=True)
+                    self._serve_watching(stop, watch, lookout, once=once, drain=drain)
                 self._standby.busy()
-                moves, is_done = [], False
-                is_sweep = watch.is_sweep_due()
-                with self._waiting_out():
-                    moves = self._step(None if is_sweep else news | self._round.hints(lookout))
-                    is_done = True
-                self._report_refused_watches(watch)
-                if is_sweep and is_done:
-                    self._troubles.end("disk")
-                if (once or drain) and "disk" not in self._troubles:
-                    waiting = self._round.waiting()
-                    first = waiting if first is None else first
-                    if self._round.is_settled(waiting & first if once else waiting):
-                        return
-                news = set()
-                self._standby.idle()
-                if moves or watch.wait(stop, at_most=_BRIEFLY):
-                    continue
-                self._standby.busy()
-                with self._waiting_out():
-                    news = self._round.keep_watch(lookout)
-                self._standby.idle()
-                if not news:
-                    watch.wait(stop)
-            self._standby.busy()
+                self._round.squares.transfers = Inline()
+                pool.close()
+                if stop.is_set() and stop_jobs:
+                    self._end_what_runs("the runner was stopped")
+        except disk.Interrupted:  # before it served
             if stop_jobs:
-                self._end_what_runs("the runner was stopped")
+                with self._serving():
+                    self._end_what_runs("the runner was stopped")
+
+    @contextmanager
+    def _transferring(self) -> Iterator[Pool]:
+        """A pool for long file work, which removes what this thread removes under the home's lock."""
+        pool = Pool(self._wake)
+        try:
+            with disk.removing_with(pool.remove_later):
+                yield pool
+        finally:
+            pool.close()
+
+    def _wake(self) -> None:
+        """Something was done elsewhere; called by any thread."""
+        watch = self._watch
+        if watch is not None:
+            watch.wake()
+
+    def _serve_watching(
+        self, stop: threading.Event, watch: Watch, lookout: Lookout, *, once: bool, drain: bool
+    ) -> None:
+        first: set[Place] | None = None
+        news: set[Place] = set()
+        while not stop.is_set():
+            self._standby.busy()
+            moves, is_done = [], False
+            is_sweep = watch.is_sweep_due()
+            with self._waiting_out():
+                moves = self._step(None if is_sweep else news | self._round.hints(lookout))
+                is_done = True
+            self._report_refused_watches(watch)
+            if is_sweep and is_done:
+                self._troubles.end("disk")
+            if (once or drain) and "disk" not in self._troubles:
+                waiting = self._round.waiting()
+                first = waiting if first is None else first
+                if self._round.is_settled(waiting & first if once else waiting):
+                    return
+            news = set()
+            self._standby.idle()
+            if moves or watch.wait(stop, at_most=_BRIEFLY):
+                continue
+            self._standby.busy()
+            with self._waiting_out():
+                news = self._round.keep_watch(lookout)
+            self._standby.idle()
+            if not news:
+                watch.wait(stop)
 
     def process_approved_jobs(
         self,
@@ -186,7 +221,7 @@ class JobRunner:
     ) -> list[JobRecord]:
         """Run everything that is approved now, one job after the other, and return their records.
 
-        What runs already is waited for, and is among them.
+        What runs already is waited for, and is among them. Jobs of paused submitters (`Home.pause`) are not started.
 
         Args:
             stream_output: announce what the jobs print, as they print it.
@@ -199,12 +234,17 @@ class JobRunner:
             RunnerBusy, StoreError: see `step`.
         """
         skip = set(skip_job_names or ())
-        records = []
+        records: list[JobRecord] = []
+        paused: list[str] = []
         with self._serving(), self._at_most(timeout):
             asked = self.store.unfinished(self.config.email)  # before the step, which may collect what runs already
             self._step((), starts=False)
             for record in asked:
                 if not may_move(record.state) or skip & {record.name, str(record.place)}:
+                    continue
+                who = self.home.paused()
+                if ("*" in who or record.submitter in who) and not self._round.is_under_way(record.place):
+                    paused.append(record.name)
                     continue
                 person = (record.submitter,)
                 grants = Grants(person * share_outputs_with_submitter, person * share_logs_with_submitter)
@@ -214,6 +254,8 @@ class JobRunner:
                     finished = self._run_one(record.place, stream_output)
                     if finished is not None:
                         records.append(finished)
+        if paused:
+            self._say(f"⏸ {paused_words(self.home.paused())}: {', '.join(map(repr, paused))}")
         return records
 
     def reset_all_jobs(self) -> int:
@@ -276,22 +318,26 @@ class JobRunner:
                 acts.ask_to_stop(self.viewer, job, number)
         while self._bring_home() and stop_jobs:
             time.sleep(_LONGEST_PAUSE)
+        self._round.squares.transfers.close()
 
     # Beneath
 
-    @cached_property
+    @property
     def _round(self) -> Round:
-        """Made when it is needed first: it looks for a sandbox."""
-        terms = CurrentTerms(self.config, retry_after=self.poll_interval)
-        return Round(
-            self.config.email,
-            self.store,
-            Squares(self.viewer, self.config, terms, self._say, self.poll_interval),
-            say=self._say,
-            troubles=self._troubles,
-            standby=self._standby,
-            patience=self.poll_interval,
-        )
+        """Made when it is needed first: it looks for a sandbox. The loop and the thread that stands by share it."""
+        with self._making:
+            if self._made is None:
+                terms = CurrentTerms(self.config, retry_after=self.poll_interval)
+                self._made = Round(
+                    self.config.email,
+                    self.store,
+                    Squares(self.viewer, self.config, terms, self._say, self.poll_interval),
+                    say=self._say,
+                    troubles=self._troubles,
+                    standby=self._standby,
+                    patience=self.poll_interval,
+                )
+            return self._made
 
     def _step(self, hints: Iterable[Place] | None, *, starts: bool = True) -> list[StatusTransition]:
         moves: list[StatusTransition] = []
@@ -346,17 +392,23 @@ class JobRunner:
             time.sleep(pause)
 
     @contextmanager
-    def _serving(self) -> Iterator[None]:
-        """Be the runner of this datasite; nested uses share that."""
+    def _serving(self, stop: threading.Event | None = None) -> Iterator[None]:
+        """Be the runner of this datasite; nested uses share that.
+
+        Raises:
+            Interrupted: ``stop`` was set before it served.
+        """
         if self._serves:
             yield
             return
-        self.home.make()
-        self.home.key()
-        acts.require_home(self.viewer)
-        with self.home.serving():
+        with ExitStack() as served:
+            with disk.interruptible(stop):
+                self.home.make()
+                self.home.key()
+                acts.require_home(self.viewer)
+                served.enter_context(self.home.serving())
+                workspace.tidy(self.home)
             self._serves = True
-            workspace.tidy(self.home)
             if self.told is None:
                 telling.forget(self.home)
             else:
@@ -380,10 +432,11 @@ class JobRunner:
             )
         with Watch(self.poll_interval, root=root, remote=is_far) as watch:
             self._round.lookout = lookout = Lookout(watch, self.home)
+            self._watch = watch
             try:
                 yield watch, lookout
             finally:
-                self._round.lookout = None
+                self._round.lookout = self._watch = None
 
     def _report_refused_watches(self, watch: Watch) -> None:
         """Say once that the system refuses to report file events; the sweeps go on without them."""

@@ -1,7 +1,7 @@
 """One round of the runner: look after what runs, look where something moved, start what there is room for.
 
 What is true is read off the folder and the ledger each time; between two rounds it is only remembered where to look
-next and what was said already.
+next and what was said already. All of it belongs to the runner's loop, but for `bring_home`, which touches none of it.
 """
 
 from __future__ import annotations
@@ -94,10 +94,12 @@ class Round:
         Raises:
             StoreError: the home or the folder cannot be used.
         """
+        self.squares.say_errors()
         self._tend_all(moves)
         self._release_all()
         looks: dict[Place, Look] = {}
         for place in self._look(hints):
+            disk.check_interrupted()
             self._standby.busy()
             self._again[place] = None
             with self.aside.in_the_way(place, "it is not looked after"):
@@ -109,7 +111,7 @@ class Round:
         self._start_next(at_most, looks)
 
     def bring_home(self, moves: list[StatusTransition]) -> bool:
-        """Bring home what is over, without touching the folder; returns whether something still runs."""
+        """Bring home what is over, without touching the folder; returns whether something runs or is collected."""
         self._home.ledger.refresh()
         still = False
         for job, number in self._home.ledger.unfinished():
@@ -120,7 +122,7 @@ class Round:
             except (SyftJobError, OSError) as error:
                 whose = f"'{attempt.place.name}' from {attempt.place.submitter}"
                 self._troubles.begin(("home", job, number), f"The results of {whose} are not brought home yet. {error}")
-            still = still or attempts.supervisor_lives(attempt)
+            still = still or self.squares.is_collecting(attempt) or attempts.supervisor_lives(attempt)
         return still
 
     def start(self, place: Place, look: Look | None = None) -> None:
@@ -170,7 +172,8 @@ class Round:
         paused = self._home.paused()
         stuck = self.aside.reasons.keys()
         held_back = {place for place in waiting if "*" in paused or place.submitter in paused}
-        return not (set(waiting) - stuck - held_back) and not self.running.total()
+        is_busy = self.running.total() or not self.squares.transfers.is_idle
+        return not (set(waiting) - stuck - held_back) and not is_busy
 
     def is_under_way(self, place: Place) -> bool:
         """Whether an attempt of the job at ``place`` was said to start and is not over."""
@@ -185,6 +188,7 @@ class Round:
         for job, number in ledger.unfinished():
             place = ledger.place_of(job)
             attempt = Attempt(self._viewer, place, job, number)
+            disk.check_interrupted()
             self._standby.busy()
             with self.aside.now_and_then(place, f"attempt {number} is not looked after") as is_time:
                 if is_time:
@@ -215,6 +219,7 @@ class Round:
 
     def _release_all(self) -> None:
         for job, _ in self._home.ledger.owed():
+            disk.check_interrupted()
             place = self._home.ledger.place_of(job)
             self._standby.busy()
             with self.aside.now_and_then(place, "its results are not released") as is_time:
@@ -322,6 +327,7 @@ class Round:
             place = self.line.next(self.running, paused)
             if place is None:
                 return
+            disk.check_interrupted()
             self.start(place, looks.get(place))
 
 

@@ -2,6 +2,10 @@
 
 A square reads what is true, does one thing and tells what moved. It keeps no job's state; it only remembers what it
 need not do again: which starts it has announced and when it last tried what did not work.
+
+Two threads come here: the runner's loop, and, while the folder holds that one up, the one that stands by, which only
+brings results home. What both touch (`_announced`, `_shown`, `_tried`) is guarded by `_memory`; that one attempt is not
+finished by both at once, by `_at_home`. What takes long is done by `transfers`, and neither lock is held for it there.
 """
 
 from __future__ import annotations
@@ -9,7 +13,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import NamedTuple
 
 from syft_job import acts, folder, release
 from syft_job.backends.shell import Verdict
@@ -20,6 +25,7 @@ from syft_job.lifecycle import Fact, JobState, Who
 from syft_job.place import Place
 from syft_job.record import StatusTransition
 from syft_job.results import MISHAPS
+from syft_job.staging import Need, StagedResults
 from syft_job.viewer import Viewer
 
 from . import attempt as attempts
@@ -28,6 +34,14 @@ from .attempt import Attempt
 from .blocked import BlockedReports
 from .telling import ENDED, end_of
 from .terms import CurrentTerms, Terms
+from .transfers import Inline, Transfers
+
+
+class _Brought(NamedTuple):
+    """An attempt's results are home and its end is in the ledger."""
+
+    moves: list[StatusTransition]
+    is_small: bool = True
 
 
 class Squares:
@@ -59,7 +73,10 @@ class Squares:
         self._shown: set[tuple[str, int]] = set()
         self._tried: dict[tuple[str, int], float] = {}
         self._untold: dict[Place, None] = {}
+        self._memory = threading.Lock()
         self._at_home = threading.Lock()
+        self.transfers: Transfers = Inline()
+        """Where results are copied and large trees are removed."""
 
     @property
     def terms(self) -> Terms:
@@ -82,7 +99,7 @@ class Squares:
             raise JobNotFoundError(f"There is no job '{place}'.") from error
         record = look.record
         if acts.is_out_of_order(self.viewer, look):
-            for name in acts.restore(self.viewer, place):
+            for name in acts.restore(self.viewer, place, self._stage):
                 if name != "running" or not self._is_news((record.id, record.attempt)):
                     self._say(f"'{place.name}': put '{name}' back, which was missing from the folder.")
         if record.state is JobState.RUNNING and record.standing.withdrawn:
@@ -104,7 +121,8 @@ class Squares:
         attempt = Attempt(self.viewer, place, record.id, record.attempt)
         if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
             return
-        self._tried[record.id, record.attempt] = time.monotonic()
+        with self._memory:
+            self._tried[record.id, record.attempt] = time.monotonic()
         try:
             starting.start(attempt, look, self.config, self._terms.at_start())
         except (InvalidTransition, FileNotFoundError, JobNotFoundError):
@@ -146,18 +164,44 @@ class Squares:
         if verdict is None or not self._at_home.acquire(blocking=False):
             return []
         try:
-            moves = self._bring_home(attempt, attempts.outcome_of(verdict), verdict)
-            self._sweep_out(attempt)
-            return moves
+            brought = self._bring_home(attempt, attempts.outcome_of(verdict), verdict)
         finally:
             self._at_home.release()
+        if brought is None:
+            return []
+        self._sweep_out(attempt, brought)
+        return brought.moves
+
+    def is_collecting(self, attempt: Attempt) -> bool:
+        """Whether the results of an attempt are being copied to the home."""
+        return self.transfers.is_pending(_collect_key(attempt))
 
     def carry_out_release(self, place: Place) -> None:
-        """Release what the yes promised, if that is still owed."""
-        released = acts.carry_out_release(self.viewer, place)
+        """Release what the yes promised, if that is still owed; where much is to be copied, when that is done."""
+        released = acts.carry_out_release(self.viewer, place, self._stage)
         if released is not None:
             people = ", ".join(sorted({*released.outputs, *released.logs}))
             self._say(f"📤 '{place.name}': released to {people}, as the yes said.")
+
+    def say_errors(self) -> None:
+        """Say what could not be done in the background."""
+        for error in self.transfers.pop_errors():
+            self._say(f"⚠ Something that is not needed any more could not be removed: {error}")
+
+    def _stage(self, viewer: Viewer, place: Place, need: Need) -> StagedResults | None:
+        """Copy results into a job's directory: few at once, many in the pool; None while that is being done."""
+        if workspace.is_small(viewer.home.held(need.job, need.attempt)):
+            return acts.stage(viewer, place, need)
+        finished = self.transfers.result(
+            ("release", place), place.submitter, lambda: acts.stage(viewer, place, need), in_folder=True
+        )
+        if finished is not None and finished.value.need != need:
+            finished.value.close()  # more was granted meanwhile, or another attempt is the present one
+            return self._stage(viewer, place, need)
+        if finished is None:
+            self._untold[place] = None  # the job is looked at again, where nothing else asks for the copies
+            return None
+        return finished.value
 
     def _begin_again(self, attempt: Attempt) -> list[StatusTransition]:
         """An attempt that was said to start and has not begun: spawn it again, unless it must not start any more."""
@@ -168,9 +212,12 @@ class Squares:
         if look.record.id != attempt.job or look.record.state is not JobState.QUEUED:
             return self._finish(attempt, "cancelled", None) if attempts.claim_for_nobody(attempt) else []
         key = (attempt.job, attempt.number)
-        before = self._tried.get(key)
-        if before is None or time.monotonic() - before >= self._patience:
-            self._tried[key] = time.monotonic()
+        with self._memory:
+            before = self._tried.get(key)
+            is_time = before is None or time.monotonic() - before >= self._patience
+            if is_time:
+                self._tried[key] = time.monotonic()
+        if is_time:
             starting.start(attempt, look, self.config, self._terms.at_start())
             if before is not None:
                 raise NotStarted(
@@ -187,15 +234,17 @@ class Squares:
 
     def _is_news(self, key: tuple[str, int]) -> bool:
         """Whether `running` of this attempt was never laid by this runner before now."""
-        is_news = key not in self._shown
-        self._shown.add(key)
+        with self._memory:
+            is_news = key not in self._shown
+            self._shown.add(key)
         return is_news
 
     def _announce_start(self, attempt: Attempt) -> list[StatusTransition]:
         key = (attempt.job, attempt.number)
-        if key in self._announced:
-            return []
-        self._announced.add(key)
+        with self._memory:
+            if key in self._announced:
+                return []
+            self._announced.add(key)
         self._say(f"🔄 '{attempt.place.name}' from {attempt.place.submitter} is running.")
         now = time.time()
         return [StatusTransition(attempt.job, JobState.QUEUED, JobState.RUNNING, now, "begun", attempt.place)]
@@ -203,33 +252,52 @@ class Squares:
     def _finish(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> list[StatusTransition]:
         moves = self._announce_start(attempt) if verdict is not None else []
         with self._at_home:
-            moves += self._bring_home(attempt, outcome, verdict)
+            brought = self._bring_home(attempt, outcome, verdict)
+        if brought is None:
+            return moves  # the pool copies; it is asked again when that is done
         with self._telling(attempt.place):
-            acts.restore(self.viewer, attempt.place)
-        self._sweep_out(attempt)
-        return moves
+            acts.restore(self.viewer, attempt.place, self._stage)
+        self._sweep_out(attempt, brought)
+        return moves + brought.moves
 
-    def _bring_home(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> list[StatusTransition]:
-        """Results to the home, the end to the ledger; nothing here needs the folder."""
+    def _bring_home(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> _Brought | None:
+        """Results to the home, the end to the ledger; nothing here needs the folder. None while they are copied."""
         job, number, place = attempt.job, attempt.number, attempt.place
         self.viewer.home.ledger.refresh()
         if not self.viewer.home.ledger.is_under_way(job, number):
-            return []  # it was brought home while the folder held this thread up
-        left_out, told = workspace.collect(attempt, verdict), attempts.told_by(verdict)
-        acts.say_over(
-            self.viewer,
-            place,
-            job,
-            number,
-            outcome,
-            owed=bool(release.promised(self.viewer, job, number)),
-            tacit=self.config.tell_outcome == "when_shared",
-            left_out=left_out or None,
-            **told,
-        )
-        self._announced.discard((job, number))
-        self._shown.discard((job, number))
-        self._tried.pop((job, number), None)
+            return _Brought([])  # it was brought home while the folder held this thread up
+        is_small = workspace.is_small(attempt.workspace)
+        max_bytes = self.config.disk_bytes
+        if is_small:
+            collected = workspace.Collected(attempt, verdict, max_bytes)
+        else:
+            finished = self.transfers.result(
+                _collect_key(attempt),
+                place.submitter,
+                lambda: workspace.Collected(attempt, verdict, max_bytes),
+                in_folder=False,
+            )
+            if finished is None:
+                return None
+            collected = finished.value
+        told = attempts.told_by(verdict)
+        with closing(collected):
+            collected.keep()
+            acts.say_over(
+                self.viewer,
+                place,
+                job,
+                number,
+                outcome,
+                owed=bool(release.promised(self.viewer, job, number)),
+                tacit=self.config.tell_outcome == "when_shared",
+                left_out=collected.left_out or None,
+                **told,
+            )
+        with self._memory:
+            self._announced.discard((job, number))
+            self._shown.discard((job, number))
+            self._tried.pop((job, number), None)
         state = end_of(self.viewer.home, job, number, outcome)
         emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
         if verdict is not None and verdict.sandbox_failed:
@@ -238,11 +306,15 @@ class Squares:
         for key, words in MISHAPS.items():
             if told.get(key):
                 self._say(f"   {words}")
-        for words in left_out:
+        for words in collected.left_out:
             self._say(f"   left out of its results: {words}")
-        return [StatusTransition(job, JobState.RUNNING, state, time.time(), ENDED[state], place)]
+        moves = [StatusTransition(job, JobState.RUNNING, state, time.time(), ENDED[state], place)]
+        return _Brought(moves, is_small=is_small)
 
-    def _sweep_out(self, attempt: Attempt) -> None:
+    def _sweep_out(self, attempt: Attempt, brought: _Brought) -> None:
+        if not brought.is_small:
+            self.transfers.background(attempt.place.submitter, lambda: workspace.sweep_out(attempt), in_folder=False)
+            return
         try:
             workspace.sweep_out(attempt)
         except (SyftJobError, OSError) as error:
@@ -257,3 +329,7 @@ class Squares:
             return  # it went away; the sweep finds it when it is back
         except (SyftJobError, OSError):
             self._untold[place] = None  # the look that follows says what is in the way
+
+
+def _collect_key(attempt: Attempt) -> tuple[str, str, int]:
+    return ("collect", attempt.job, attempt.number)

@@ -1,7 +1,11 @@
-"""What is in the runner's way now: told once when it begins and once when it is over, not at each look."""
+"""What is in the runner's way now: told once when it begins and once when it is over, not at each look.
+
+The runner's loop and the thread that stands by both report here, so a lock guards what is known.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Mapping
 
 from syft_job.errors import StoreError
@@ -16,20 +20,25 @@ class Troubles:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
+        self._guard = threading.Lock()
         self._now: dict[Hashable, str] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._now
+        with self._guard:
+            return key in self._now
 
     def begin(self, key: Hashable, words: str) -> None:
         """Say that something is in the way, unless it was said already."""
-        if key not in self._now:
+        with self._guard:
+            if key in self._now:
+                return
             self._now[key] = words
-            self._say(f"⚠ {words}")
+        self._say(f"⚠ {words}")
 
     def end(self, key: Hashable) -> None:
         """Say that something is not in the way any more, if it was."""
-        words = self._now.pop(key, None)
+        with self._guard:
+            words = self._now.pop(key, None)
         if words is not None:
             self._say(f"✓ This is over, and everything goes on: {words.partition('. ')[0].rstrip('.')}.")
 
@@ -37,7 +46,8 @@ class Troubles:
         """Begin each trouble of ``kind`` that was found, and end those that were not found any more."""
         for key, words in found.items():
             self.begin((kind, key), words)
-        gone = [key for key in self._now if isinstance(key, tuple) and key[0] == kind and key[1] not in found]
+        with self._guard:
+            gone = [key for key in self._now if isinstance(key, tuple) and key[0] == kind and key[1] not in found]
         for key in gone:
             self.end(key)
 

@@ -6,16 +6,25 @@ Each function is one step that may be killed anywhere and repeated.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
-from syft_job import disk, presence, release, spec
+from syft_job import disk, names, presence, spec
 from syft_job.backends.shell import Verdict
 from syft_job.errors import BlockedCategory, NotStarted, UnreadableJob
 from syft_job.folder import Look
 from syft_job.home import Home
 from syft_job.markers import LOGS, OUTPUTS
+from syft_job.place import JOBS
+from syft_job.result_tree import copy_tree
 from syft_job.spec import JobSpec
+from syft_job.staging import StagedDirectory
 
 from .attempt import JOB, STREAMS, Attempt
+
+SMALL_ENTRIES = 32
+SMALL_BYTES = 4 << 20
+"""Up to this, results are copied by the runner's own thread: an fsync a file, so some milliseconds."""
 
 
 def copy_in(attempt: Attempt, look: Look) -> None:
@@ -50,33 +59,73 @@ def copy_in(attempt: Attempt, look: Look) -> None:
             raise
 
 
-def collect(attempt: Attempt, verdict: Verdict | None) -> list[str]:
-    """Bring logs, outputs and the return code home, as a whole; returns what was left out and why."""
-    left_out: list[str] = []
-    if not attempt.workspace.is_dir() and attempt.held.exists():
-        return left_out  # brought home before, by a runner that was stopped before it could say so
-    base = attempt.held.parent
-    temporary = disk.temporary_name()
-    with disk.directory(base) as opened:
-        disk.make_new_directory(opened, temporary, mode=0o700)
+class Collected:
+    """Copies of everything that an attempt left, in the home under a temporary name; close it.
+
+    Args:
+        attempt: whose.
+        verdict: how it ended, None where nobody can say.
+        max_bytes: how much its outputs may hold; None for no other limit than the owner's for results.
+    """
+
+    def __init__(self, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
+        self.left_out: list[str] = []
+        """What could not be kept, and why."""
+        self._name = attempt.held.name
+        self._staged: StagedDirectory | None = None
+        if not attempt.workspace.is_dir() and attempt.held.exists():
+            return  # brought home before, by a runner that was stopped before it could say so
+        self._staged = StagedDirectory(attempt.viewer.home, attempt.held.parent, locked=False)
         try:
-            with disk.directory(opened, temporary) as held:
-                with disk.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
-                    _copy_logs(attempt, logs)
-                    if verdict is not None:
-                        disk.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
-                    disk.sync(logs)
-                with disk.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
-                    _copy_outputs(attempt, outputs, left_out)
-                if left_out:
-                    disk.create(held, "left_out.txt", "\n".join(left_out).encode() + b"\n", mode=0o600)
-                disk.sync(held)
-            disk.remove(opened, attempt.held.name)
-            disk.rename(opened, temporary, opened, attempt.held.name)
+            self._copy(self._staged.descriptor, attempt, verdict, max_bytes)
         except BaseException:
-            disk.discard(opened, temporary)
+            self._staged.close()
             raise
-    return left_out
+
+    def _copy(self, held: int, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
+        with disk.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
+            _copy_logs(attempt, logs)
+            if verdict is not None:
+                disk.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
+            disk.sync(logs)
+        with disk.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
+            _copy_outputs(attempt, outputs, self.left_out, max_bytes)
+        if self.left_out:
+            disk.create(held, "left_out.txt", "\n".join(self.left_out).encode() + b"\n", mode=0o600)
+        disk.sync(held)
+
+    def keep(self) -> None:
+        """Make the copies what the home holds of the attempt, as a whole; harmless where that was done before."""
+        if self._staged is not None:
+            with disk.removals_deferred():
+                self._staged.put_in_place(self._name)
+
+    def close(self) -> None:
+        """Remove what was not kept."""
+        if self._staged is not None:
+            self._staged.close()
+
+
+def is_small(path: Path) -> bool:
+    """Whether what lies below ``path`` is copied and removed faster than another thread is asked to do it."""
+    entries, size = 0, 0
+    ahead = [path]
+    while ahead:
+        try:
+            with os.scandir(ahead.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        ahead.append(Path(entry.path))
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_size
+                    if entries > SMALL_ENTRIES or size > SMALL_BYTES:
+                        return False
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False  # it is not known; a thread of its own can wait for it
+    return True
 
 
 def sweep_out(attempt: Attempt) -> None:
@@ -89,8 +138,11 @@ def sweep_out(attempt: Attempt) -> None:
 
 
 def tidy(home: Home) -> None:
-    """Remove what those who were stopped left half done: unfinished copies, and workspaces of what does not run."""
-    with home.locked():  # so that nobody is in the middle of it
+    """Remove what those who were stopped left half done: unfinished copies, and workspaces of what does not run.
+
+    Under the lock, so that nobody is in the middle of it, trees are only renamed away; they are removed after it.
+    """
+    with home.locked():
         home.ledger.tidy()
         for base in (home.path, home.path / "held", home.path / "reviewed", home.path / "aside", home.workspaces):
             if base.is_dir():
@@ -101,8 +153,18 @@ def tidy(home: Home) -> None:
         unfinished = {f"{job}.{number}" for job, number in home.ledger.unfinished()}
         with disk.directory(home.workspaces) as opened:
             for name in os.listdir(opened):
-                if name not in unfinished:
-                    disk.remove(opened, name)
+                if name not in unfinished and not disk.is_temporary(name):
+                    disk.remove(opened, name, durable=False)
+
+
+def tidy_folder(home: Home) -> None:
+    """Remove what a `clean` that was killed left under temporary names among the jobs of this datasite."""
+    with suppress(FileNotFoundError, UnreadableJob), disk.directory(home.root, home.email, *JOBS) as jobs:
+        for submitter in os.listdir(jobs):
+            disk.check_interrupted()
+            if names.is_address(submitter):
+                with suppress(FileNotFoundError, UnreadableJob), disk.directory(jobs, submitter) as opened:
+                    disk.remove_temporaries(opened, only_old=True)
 
 
 def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
@@ -167,10 +229,10 @@ def _copy_logs(attempt: Attempt, logs: int) -> None:
         return  # it never had a workspace: lost before anything was printed
 
 
-def _copy_outputs(attempt: Attempt, outputs: int, left_out: list[str]) -> None:
+def _copy_outputs(attempt: Attempt, outputs: int, left_out: list[str], max_bytes: int | None) -> None:
     try:
         with disk.directory(attempt.workspace, JOB, OUTPUTS) as source:
-            release.copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, private=True)
+            copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, max_bytes=max_bytes, private=True)
     except FileNotFoundError:
         return  # the job removed its folder, or never had one
     except UnreadableJob as error:

@@ -155,8 +155,7 @@ def test_a_runner_that_is_killed_amid_a_large_result(people, canary, faults, whe
     toll = Toll()
     job = asked_for(people, canary, megabytes=20)
     place = people.owner.home.path / "held" if where == "home" else job.location
-    inside = "outputs/b.bin" if where == "home" else "b.bin"
-    killed_when(runner(people), lambda: any(place.glob(f".*.tmp/{inside}")))
+    killed_when(runner(people), lambda: any(place.glob(".*.tmp/outputs/b.bin")))
     ends_well(people, job, canary, toll)
     toll.tell(faults, FAULT)
 

@@ -1,0 +1,45 @@
+"""Cooperative cancellation of long file work.
+
+A thread that must end soon after an event is set (SIGTERM, the end of a runner) does its work inside `interruptible`.
+The functions of this package that can take long (copying, hashing, removing a tree) and those that are called once per
+job (`read`) call `check_interrupted` at chunk and entry boundaries. `Interrupted` may be raised between any two steps,
+so only work that may be killed anywhere and repeated is run this way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Interrupted(BaseException):
+    """Raised by `check_interrupted`. Not an `Exception`: a handler for broken jobs must not catch a cancellation."""
+
+
+class _Current(threading.local):
+    event: threading.Event | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def interruptible(event: threading.Event | None) -> Iterator[None]:
+    """Let the file work of this thread inside the block raise `Interrupted` once ``event`` is set; None forbids it."""
+    earlier, _current.event = _current.event, event
+    try:
+        yield
+    finally:
+        _current.event = earlier
+
+
+def check_interrupted() -> None:
+    """Return unless the work of this thread is to end now.
+
+    Raises:
+        Interrupted: the event of the enclosing `interruptible` is set.
+    """
+    event = _current.event
+    if event is not None and event.is_set():
+        raise Interrupted

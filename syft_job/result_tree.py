@@ -1,0 +1,92 @@
+"""Copying a tree of results: the gate that everything passes which a job or a deposit leaves.
+
+Only plain files and real directories with names that can travel pass; links, devices and permission files do not. Sizes
+count as they appear (``st_size``), so that a sparse file costs what a reader of it would get. Each file is durable.
+"""
+
+from __future__ import annotations
+
+from . import disk, names
+from .errors import InvalidName, UnreadableJob
+from .markers import RULES
+from .spec import FileEntry, Limits
+
+
+def copy_tree(
+    source: int,
+    target: int,
+    limits: Limits,
+    *,
+    left_out: list[str] | None = None,
+    max_bytes: int | None = None,
+    private: bool = False,
+) -> dict[str, FileEntry]:
+    """Copy all plain files of one open directory into another, durably; no link is followed.
+
+    Args:
+        source: the open directory to copy from; others may write in it meanwhile.
+        target: the open directory to copy to; it is empty.
+        limits: how many files and how many bytes pass.
+        left_out: what cannot be copied is described here and left out, instead of raised.
+        max_bytes: a further limit for the sum of the sizes; None for no other than that of ``limits``.
+        private: for a copy in the home: files get mode 0600 and directories 0700; else 0644 and 0755, less the umask.
+
+    Returns:
+        Size and digest of each file, by its path below ``target``.
+
+    Raises:
+        UnreadableJob: there is a link, a device, a name that cannot travel, or more than the limits allow.
+    """
+    files: dict[str, FileEntry] = {}
+    folders: list[list[str]] = [[]]
+    file_mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
+    left = limits.total_bytes if max_bytes is None else min(max_bytes, limits.total_bytes)
+    for entry in disk.walk(source, most=limits.files, passed_over=left_out):
+        disk.check_interrupted()
+        folder, _, name = entry.path.rpartition("/")
+        refused = why_not(name, entry) or _too_long(entry, left)
+        inside = folder.split("/") if folder else []
+        if not refused and entry.is_dir:
+            with disk.directory(target, *inside, name, create=True, mode=folder_mode):
+                folders.append([*inside, name])
+            continue
+        if not refused:
+            with (
+                disk.directory(source, *inside) as reading,
+                disk.directory(target, *inside, create=True, mode=folder_mode) as writing,
+            ):
+                try:
+                    copied = disk.copy(reading, name, writing, name, most=left, mode=file_mode, durable=True)
+                except UnreadableJob as error:
+                    refused = str(error)  # it grew or became something else since it was listed
+                    disk.remove(writing, name, durable=False)
+                else:
+                    files[entry.path] = FileEntry(copied.size, copied.sha256)
+                    left -= copied.size
+        if refused and left_out is None:
+            raise UnreadableJob(f"{refused}. Remove it first.")
+        if refused and left_out is not None:
+            left_out.append(refused)
+    for inside in folders if files or folders[1:] else ():  # a name that is not durable is lost with a power cut, too
+        with disk.directory(target, *inside) as opened:
+            disk.sync(opened)
+    return files
+
+
+def why_not(name: str, entry: disk.Entry) -> str | None:
+    """Why a result of this name and kind cannot be let out; None where it can."""
+    if name.casefold() == RULES:
+        return f"{entry.path!r} is a permission file, and those are the owner's to write"
+    if not entry.is_dir and not entry.is_file:
+        return f"{entry.path!r} is {disk.kind_of(entry.stat)}, and only plain files can be results"
+    try:
+        names.inner_path(entry.path)
+    except InvalidName as error:
+        return f"{entry.path!r} has a name that cannot travel: {error}"
+    return None
+
+
+def _too_long(entry: disk.Entry, left: int) -> str | None:
+    if entry.is_file and entry.stat.st_size > left:
+        return f"{entry.path!r} is {entry.stat.st_size} bytes long, and {left} more bytes of results are accepted"
+    return None

@@ -1,0 +1,172 @@
+"""Results on their way: copied under a temporary name while no lock is held, put in place by renaming under the lock.
+
+A `StagedDirectory` is held (`disk.hold`) from its making until it is closed, so that no other process takes it for what
+a killed one left; where its maker is killed, the next `disk.remove_temporaries` removes it. Nothing reads a staged
+directory under its temporary name, and in the shared folder other users cannot open it.
+
+What is staged belongs to one attempt of one submission in one directory. The caller who puts it in place holds the
+home's lock and asks `StagedResults.fits` first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import disk
+from .home import Home
+from .knocking import knock
+from .markers import LOGS, OUTPUTS
+from .place import Place
+from .record import JobRecord
+from .result_tree import copy_tree
+from .spec import FileEntry, Limits
+
+LOGS_FOLDER = "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Which results of which attempt are to be staged."""
+
+    job: str
+    attempt: int
+    outputs: bool
+    logs: bool
+
+
+class StagedDirectory:
+    """A new directory under a temporary name, held by this process. Close it; what is still in it is removed then.
+
+    Args:
+        home: whose lock keeps other processes from removing temporary names.
+        parent: the directory to make it in: a path, and names below it that are opened without following links.
+        mode: permissions of the new directory.
+        locked: make it under the home's lock, as is needed where another process may remove temporary names.
+    """
+
+    def __init__(self, home: Home, parent: Path, *inside: str, mode: int = 0o700, locked: bool = True) -> None:
+        self.name = disk.temporary_name()
+        self._held = ExitStack()
+        with ExitStack() as opened:
+            self.parent = opened.enter_context(disk.directory(parent, *inside))
+            opened.push(self._held)
+            if locked:
+                with home.locked():
+                    self.descriptor = self._make(mode)
+            else:
+                self.descriptor = self._make(mode)
+            self._opened = opened.pop_all()
+        self._is_open = True
+
+    def _make(self, mode: int) -> int:
+        disk.make_new_directory(self.parent, self.name, mode=mode)
+        descriptor = self._held.enter_context(disk.directory(self.parent, self.name))
+        disk.hold(descriptor)
+        return descriptor
+
+    def put_in_place(self, name: str) -> None:
+        """Rename the directory itself to ``name``, durably; what had that name is removed."""
+        disk.remove(self.parent, name)
+        disk.rename(self.parent, self.name, self.parent, name)
+
+    def close(self) -> None:
+        """Remove what was not put in place."""
+        if self._is_open:
+            self._is_open = False
+            with self._opened:
+                self._held.close()
+                disk.discard(self.parent, self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class StagedResults(StagedDirectory):
+    """Copies of the results of one attempt in the job's own directory.
+
+    Args:
+        home: the owner's.
+        place: the job.
+        need: what is to be copied, and of which attempt.
+        limits: what passes.
+        source: the directory with ``outputs`` and ``logs``; by default where the home holds those of the attempt.
+
+    Raises:
+        FileNotFoundError: the job's directory is gone.
+        UnreadableJob: the results hold a link, a device, a permission file, or more than ``limits`` allow.
+        StoreError: the folder cannot be written.
+    """
+
+    def __init__(self, home: Home, place: Place, need: Need, limits: Limits, source: Path | None = None) -> None:
+        knock(home.root)  # a folder that hangs must not be met with the lock in hand
+        super().__init__(home, home.root, *place.parts)
+        self.need = need
+        self.outputs: dict[str, FileEntry] = {}
+        self.logs: dict[str, FileEntry] = {}
+        self._placed: set[str] = set()
+        source = source or home.held(need.job, need.attempt)
+        try:
+            if need.outputs:
+                with disk.directory(self.descriptor, OUTPUTS, create=True, durable=False) as target:
+                    if (source / OUTPUTS).exists():
+                        with disk.directory(source, OUTPUTS) as tree:
+                            self.outputs = copy_tree(tree, target, limits)
+            if need.logs and (source / LOGS_FOLDER).is_dir():
+                with disk.directory(source, LOGS_FOLDER) as logs:
+                    self._copy_logs(logs, limits)
+        except BaseException:
+            self.close()
+            raise
+
+    def _copy_logs(self, logs: int, limits: Limits) -> None:
+        for name in LOGS.values():
+            if disk.look(logs, name) is not None:
+                copied = disk.copy(logs, name, self.descriptor, name, most=limits.total_bytes, mode=0o644, durable=True)
+                self.logs[name] = FileEntry(copied.size, copied.sha256)
+
+    def fits(self, record: JobRecord, job: int, need: Need) -> bool:
+        """Return whether this is what is needed, of the present attempt, in the open directory ``job``."""
+        here, there = os.fstat(self.parent), os.fstat(job)
+        return (
+            (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+            and (self.need.job, self.need.attempt) == (record.id, record.attempt) == (need.job, need.attempt)
+            and self.need.outputs >= need.outputs
+            and self.need.logs >= need.logs
+        )
+
+    def put_outputs_in_place(self) -> dict[str, FileEntry]:
+        """Make the copied outputs the ``outputs`` of the job, as a whole; returns what they are. Harmless if repeated.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        if OUTPUTS not in self._placed:
+            disk.remove(self.parent, OUTPUTS)
+            disk.rename(self.descriptor, OUTPUTS, self.parent, OUTPUTS)
+            self._placed.add(OUTPUTS)
+        return self.outputs
+
+    def put_logs_in_place(self) -> dict[str, FileEntry]:
+        """Make the copied logs those of the job; returns what they are. Harmless if repeated.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        for name in sorted(self.logs.keys() - self._placed):
+            found = disk.look(self.parent, name)
+            if found is not None and not stat.S_ISREG(found.st_mode):
+                disk.remove(self.parent, name)
+            disk.rename(self.descriptor, name, self.parent, name)
+            self._placed.add(name)
+        return self.logs
