@@ -7,7 +7,9 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
+from .listing import list_names
 from .looking import CHUNK, is_full, kind_of, look, read
+from .metering import Reads, reads
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
 from .walking import Entry, walk
@@ -18,6 +20,7 @@ __all__ = [
     "CHUNK",
     "Copied",
     "Entry",
+    "Reads",
     "append",
     "copy",
     "count_writes",
@@ -30,11 +33,13 @@ __all__ = [
     "is_full",
     "is_temporary",
     "kind_of",
+    "list_names",
     "look",
     "make_directory",
     "make_new_directory",
     "put",
     "read",
+    "reads",
     "remove",
     "remove_temporaries",
     "rename",

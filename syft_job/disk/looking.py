@@ -10,6 +10,7 @@ from pathlib import Path
 
 from syft_job.errors import UnreadableJob
 
+from .metering import METER
 from .words import astray, path_words, trouble
 
 CHUNK = 1 << 20
@@ -59,6 +60,7 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         data = os.read(descriptor, found.st_size + 1)
         while len(data) != found.st_size and len(data) <= limit and (more := os.read(descriptor, CHUNK)):
             data += more  # it came in pieces, or grows while it is read
+        METER.bytes += len(data)
         if len(data) > limit:
             raise UnreadableJob(f"{name!r} grows while it is read; at most {limit} bytes are read")
         return data
