@@ -68,16 +68,8 @@ class JobClient:
         Listing changes nothing and opens again only what moved since the last time.
         """
         records = self.store.records()
-        notes = [
-            f"… and {count} more jobs of {submitter} to {owner} that wait: only the first"
-            f" {self.config.limits.unfinished} are listed"
-            for (owner, submitter), count in sorted(self.store.left_out().items())
-        ]
-        notes += [
-            f"… and the jobs of {submitter} to {owner}, which cannot be read now: {reason}"
-            for (owner, submitter), reason in sorted(self.store.unread.items())
-        ]
-        return JobsList.of_records(records, self.config.email, self.job_of, notes)
+        missing = self.store.notes()
+        return JobsList.of_records(records, self.config.email, self.job_of, missing, missing=missing)
 
     def job_of(self, record: JobRecord) -> JobInfo:
         """The live object for a record of this client's folder."""

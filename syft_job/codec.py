@@ -68,15 +68,14 @@ def load_yaml(data: bytes, *, limit: int) -> Any:
 
     # A pass over the events first: it does not recurse, so that neither depth nor an alias bomb reaches the composer.
     try:
-        depth = nodes = 0
-        for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        depth = 0
+        for count, event in enumerate(yaml.parse(data, Loader=yaml.CSafeLoader)):
+            if count > MAX_YAML_NODES:
+                raise UnreadableJob(f"it holds more than {MAX_YAML_NODES} values")
             if isinstance(event, yaml.AliasEvent):
                 raise UnreadableJob("it uses YAML aliases")
             if getattr(event, "tag", None) is not None:
                 raise UnreadableJob("it uses YAML tags")
-            nodes += 1
-            if nodes > MAX_YAML_NODES:
-                raise UnreadableJob(f"it holds more than {MAX_YAML_NODES} values")
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:

@@ -15,7 +15,6 @@ from .pattern import fits, includes
 from .rules import FILE_NAME, legible, unknown_template
 from .way import ClosedError, deciding_file
 
-
 _NAME_CHARS = 255
 
 

@@ -58,7 +58,7 @@ def list_(
     frame = frame_of(ctx)
     client = frame.client()
     records = client.store.records()
-    notes = [*(client.jobs.notes if client.store.left_out() or client.store.unread else ()), *_pauses(client)]
+    notes = [*client.store.notes(), *_pauses(client)]
     if status:
         _refuse_unknown(status)
         records = [record for record in records if record.status in status]

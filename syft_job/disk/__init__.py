@@ -7,9 +7,9 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
-from .listing import list_names
+from .listing import first_names, list_names
 from .looking import CHUNK, is_full, kind_of, look, read
-from .metering import Reads, reads
+from .metering import METER, Reads, reads
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
 from .walking import Entry, walk
@@ -18,6 +18,7 @@ from .writing import append, create, put, rename, whole_lines
 
 __all__ = [
     "CHUNK",
+    "METER",
     "Copied",
     "Entry",
     "Reads",
@@ -27,6 +28,7 @@ __all__ = [
     "create",
     "directory",
     "discard",
+    "first_names",
     "hash_file",
     "hold",
     "in_words",

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import os
 from itertools import islice
+from pathlib import Path
 
 from syft_job.errors import UnreadableJob
 
 from .metering import METER
 
 
-def list_names(directory: int | str, *, limit: int, what: str = "it") -> list[str]:
+def list_names(directory: int | Path, *, limit: int) -> list[str]:
     """Return the names in a directory, unsorted.
 
     Args:
         directory: an open descriptor, or a path.
-        limit: how many entries are read at most; a directory with more is refused after that many.
-        what: how an error calls the directory.
+        limit: how many entries are read at most.
 
     Raises:
         UnreadableJob: there are more than ``limit`` entries.
         OSError: as `os.scandir`.
     """
-    with os.scandir(directory) as entries:
+    with os.scandir(directory) as entries:  # spelled out, because a listing does this once a job
         names = [entry.name for entry in islice(entries, limit + 1)]
     METER.entries += len(names)
     if len(names) > limit:
-        raise UnreadableJob(f"{what} holds more than {limit} entries")
+        raise UnreadableJob(f"it holds more than {limit} entries")
+    return names
+
+
+def first_names(directory: int | Path, *, limit: int) -> list[str]:
+    """Return at most ``limit`` names of a directory, unsorted: which ones of more is up to the file system."""
+    with os.scandir(directory) as entries:
+        names = [entry.name for entry in islice(entries, limit)]
+    METER.entries += len(names)
     return names

@@ -7,15 +7,15 @@ that what one job costs does not depend on how many others wait.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from syft_job import names
+from syft_job import disk, names
 from syft_job.home import Home
 from syft_job.markers import OWNERS_NAMES
 from syft_job.place import JOBS, Place
 from syft_job.spec import CODE
+from syft_job.store import MAX_DIRECTORIES
 from syft_job.watch import Watch
 
 _HOMES_OWN_NEWS = frozenset({"ledger.jsonl", "paused"})
@@ -86,6 +86,6 @@ def _is_no_litter(name: str) -> bool:
 
 def _listed(path: Path) -> list[str]:
     try:
-        return os.listdir(path)
+        return disk.first_names(path, limit=MAX_DIRECTORIES)
     except OSError:
         return []  # the sweep says what is the matter

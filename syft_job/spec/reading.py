@@ -124,7 +124,7 @@ def _spec(said: dict[str, Any], limits: Limits) -> JobSpec:
     if kind not in TYPES:
         raise UnreadableJob(f"its type is {quoted(kind)}; known are {', '.join(TYPES)}")
     entrypoint = said.get("entrypoint")
-    if entrypoint is not None and (not isinstance(entrypoint, str) or len(entrypoint) > MAX_TEXT_CHARS or CODE + entrypoint not in files):
+    if entrypoint is not None and (not isinstance(entrypoint, str) or CODE + entrypoint not in files):
         raise UnreadableJob(f"its entrypoint {quoted(entrypoint)} is not among its files")
     if kind == "python" and entrypoint is None:
         raise UnreadableJob("it is a Python job and names no entrypoint")
