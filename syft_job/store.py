@@ -351,9 +351,7 @@ class JobStore:
                     continue
                 if found.st_ctime_ns == stamp[1] and found.st_mtime_ns == stamp[0] and found.st_ino == stamp[2]:
                     continue
-            elif (
-                known is None and limit is not None and self._is_beyond(shelf, whose, name, limit, spoken)
-            ):
+            elif known is None and limit is not None and self._is_beyond(shelf, whose, name, limit, spoken):
                 continue
             if budget.used_up:
                 self._leave_for_next(shelf, wanted[at:], said_of, is_same_owner=is_same_owner, why=budget.used_up)
