@@ -32,13 +32,15 @@ def hostile_submitter(made: Tree) -> Iterator[int]:
 
 def _fill(folder: Path) -> None:
     marks, accents = "\u0301" * 100_000, "e\u0301" * 40
-    for number in range(20):
-        _job(folder, f"Marks {number}", _manifest({f"code/e{marks}{number}.py": _ENTRY}))
-        _job(folder, f"Values {number}", b"a:\n" + b"- a\n" * 60_000)
-        accented = {f"code/{index:05}{accents}.py": _ENTRY for index in range(9_000)}
-        _job(folder, f"Accents {number}", _manifest(accented))
-    for number in range(70):
-        _job(folder, f"Lists {number}", _manifest({}, metadata={"a": json.loads("[" + "[]," * 1_300_000 + "[]]")}))
+    inputs = {
+        "Marks": _manifest({f"code/e{marks}.py": _ENTRY}),
+        "Values": b"a:\n" + b"- a\n" * 60_000,
+        "Accents": _manifest({f"code/{index:05}{accents}.py": _ENTRY for index in range(9_000)}),
+        "Lists": _manifest({}, metadata={"a": [[]] * 1_300_000}),
+    }
+    for name, config in inputs.items():
+        for number in range(70 if name == "Lists" else 20):
+            _job(folder, f"{name} {number}", config)
     for number in range(10):
         older = _job(folder, f"Sparse {number}", b"name: x\n")
         os.truncate(older / "run.sh", (1 << 30) - 1000)
@@ -49,10 +51,11 @@ def _fill(folder: Path) -> None:
         for kind, config in (("new", _manifest({"code/a.py": _ENTRY})), ("old", b"name: x\n")):
             job = _job(folder, f"Entries {kind} {inside}", config)
             (job / inside).mkdir(exist_ok=True)
-            for index in range(25_000):
+            for index in range(15_000):
                 os.close(os.open(job / inside / f"{index}.json", os.O_CREAT | os.O_WRONLY))
+    plain = _manifest({})
     for number in range(5_000):
-        _job(folder, f"Plain {number}", _manifest({}))
+        _job(folder, f"Plain {number}", plain)
 
 
 def _manifest(files: dict[str, Any], **more: Any) -> bytes:

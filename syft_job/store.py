@@ -37,9 +37,14 @@ MAX_SUBMITTERS = 10_000
 """How many submitters' folders of one datasite are looked at, beside those that are known already."""
 HASHED_BYTES = 16 << 20
 """How much of the older layout is hashed for one submitter in one sweep."""
+MAX_OWNERS = 10_000
+"""How many datasites below the root are looked at, beside one's own."""
 _SHARED_BASES = 4.0
-"""How many times the base of a budget all submitters of one datasite together may use up in one sweep."""
+"""How many times the base of a budget all submitters together may use up in one sweep: those of one's own datasite, and
+those of all the others."""
+_LATE_SHARE = 0.1
 _LEAST_SHARE = 0.02
+"""The part of a base for each further submitter, when as much or twice as much is used up: enough for ordinary jobs."""
 _UNDECIDED_FOR_OTHERS = 10
 """For whom has no ledger of a datasite: how many times the limit of waiting jobs is looked at as ordinary cost."""
 _BEYOND_A_SWEEP = 20
@@ -220,7 +225,8 @@ class JobStore:
 
     def _owners(self) -> list[str]:
         with disk.in_words(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
-            return sorted(entry.name for entry in entries if names.is_address(entry.name))
+            found = [entry.name for entry in islice(entries, MAX_OWNERS) if names.is_address(entry.name)]
+        return sorted({*found, self.viewer.email})
 
     def _sweep(self, owners: Iterable[str], at_most: int | None = None) -> None:
         mark = self._ledger_mark
@@ -229,23 +235,22 @@ class JobStore:
         self.unread.clear()
         self._crowded.clear()
         there = set()
+        shares = {True: _SHARED_BASES, False: _SHARED_BASES}
         for owner in owners:
-            shares = _SHARED_BASES
+            is_own = owner == self.viewer.email
             try:
                 for submitter, parent in self._submitters(owner):
                     there.add((owner, submitter))
                     shelf = self._shelf(owner, submitter)
-                    if shares <= 0:
+                    if shares[is_own] <= 0:
                         self._first.setdefault(owner, submitter)
-                    budget = SweepBudget(
-                        share=min(1.0, max(shares, _LEAST_SHARE)), most_undecided=self._most_undecided(owner)
-                    )
+                    budget = SweepBudget(share=_share(shares[is_own]), most_undecided=self._most_undecided(owner))
                     try:
                         with disk.in_words(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
                             self._look_at(shelf, parent, owner, submitter, said_of, at_most, budget)
                     except StoreError as error:
                         self.unread[owner, submitter] = str(error)
-                    shares -= budget.base_used()
+                    shares[is_own] -= budget.base_used()
             except StoreError:
                 self._ledger_mark = mark  # what was said meanwhile is looked at when the folder is back
                 raise
@@ -531,6 +536,13 @@ class JobStore:
     def _drop(self, shelf: Shelf, name: str) -> None:
         if shelf.drop(name):
             self._moved = True
+
+
+def _share(left: float) -> float:
+    """Which part of the base the next submitter gets, where so many bases are left for all."""
+    if left > 0:
+        return min(1.0, max(left, _LATE_SHARE))
+    return _LATE_SHARE if left > -_SHARED_BASES else _LEAST_SHARE
 
 
 def _oldest_first(parent: int, jobs: Sequence[str]) -> list[str]:

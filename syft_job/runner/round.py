@@ -124,6 +124,7 @@ class Round:
                 budget = SweepBudget(most_undecided=2 * self._viewer.limits.unfinished)
                 self._budgets[place.submitter] = budget
             if budget.used_up:
+                del self._again[place]  # the store's next sweep comes to it; what is remembered here has to stay small
                 return None
             if record is None or not is_swept:
                 budget.start()
