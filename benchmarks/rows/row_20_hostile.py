@@ -25,12 +25,14 @@ def measure(bench: Bench) -> Iterator[Row]:
             raise AssertionError(f"{beside[email][0]['others']} of {count} jobs of the others were listed")
         for what in ("first", "again"):
             ours, before = (median(found[what] for found in runs[email]) for runs in (beside, alone))
+            spent, needed = (median(found[f"{what}_cpu"] for found in runs[email]) for runs in (beside, alone))
             yield Row(
                 20,
                 f"{what} listing of {count:,} jobs by {who}, beside a hostile submitter",
                 ours,
                 floor=("the same without them", before),
                 targets=(Target("at most twice the time without them", ours, 2 * before, "s"),),
+                beside={"processor time": (spent, "s"), "processor time without them": (needed, "s")},
                 notes=(f"{theirs:,} directories of theirs; all {count:,} jobs of the others are listed.",),
             )
 

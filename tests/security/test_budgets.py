@@ -511,3 +511,45 @@ def test_a_submitters_folder_with_many_entries_is_bounded_and_said(people: TwoPe
         assert reads.entries < 400
         assert "more than 50 entries" in str(jobs)
         assert jobs["Honest"].status == "inbox"
+
+
+def test_hints_above_the_budget_are_not_remembered(people: TwoPeople):
+    """File events can name any number of jobs; the next sweep comes to them by itself."""
+    for number in range(12):
+        lay(people, f"Heavy {number}", manifest("Heavy", metadata={"note": "x" * (1 << 20)}))
+    runner = JobRunner(people.owner.config, announce=None)
+    place = people.place("Honest")
+    runner.step()
+    eve = [place._replace(submitter=EVE, name=f"Heavy {number % 12}") for number in range(5000)]
+    eve += [place._replace(submitter=EVE, name=f"None {number}") for number in range(5000)]
+    runner.step(hints=eve)
+    assert len(runner._round._again) == 0
+
+
+def test_the_ledger_names_the_jobs_that_it_speaks_of(people: TwoPeople):
+    from syft_job.place import Place
+
+    ledger = people.owner.home.ledger
+    names = ['quote " and \\ backslash', "umlaut ü", "plain", '"place":["a","b","c"]']
+    mark = 0
+    for number, name in enumerate(names):
+        place = Place(people.owner_email, EVE, name)
+        mark = ledger.end
+        ledger.say(f"{number:032x}", 1, "reject", place=list(place), mark={"reason": f'"place":{list(place)}'})
+    ledger.say("f" * 32, 1, "reject", place=[people.owner_email, people.submitter_email, "other"])
+    assert ledger.names_of(people.owner_email, EVE) == frozenset(names)
+    assert ledger.names_of(people.owner_email, EVE, since=mark) == frozenset(names[-1:])
+    assert ledger.names_of(people.owner_email, "nobody@example.org") == frozenset()
+
+
+def test_many_datasites_share_what_may_be_used_up(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
+    for owner in range(6):
+        jobs = people.root / f"owner{owner}@example.org" / "app_data" / "job" / EVE
+        for number in range(12):
+            (jobs / f"Heavy {number}").mkdir(parents=True)
+            (jobs / f"Heavy {number}" / "config.yaml").write_bytes(
+                manifest("Heavy", metadata={"note": "x" * (1 << 20)})
+            )
+    with counted(monkeypatch) as reads:
+        assert fresh(people).jobs["Honest"].status == "inbox"
+    assert reads.bytes < 60 << 20, "four bases and a little of each further one; all would be 72 MiB"
