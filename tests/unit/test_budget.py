@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from syft_job import budget
 from syft_job.budget import BASE, SweepBudget
+from syft_job.disk import METER
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_undecided_jobs_beyond_the_given_number_use_the_base(clock: list[float])
 def test_what_was_done_before_the_start_is_not_charged(clock: list[float]):
     spent = SweepBudget(most_undecided=10)
     clock[0] += 100
-    budget.METER.bytes += 1 << 30
+    METER.bytes += 1 << 30
     spent.start()
     spent.settle_job(is_decided=False)
     assert not spent.used_up
