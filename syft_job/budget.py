@@ -29,6 +29,11 @@ UNDECIDED_JOB = Cost(32 << 10, 128, 0.001)
 """What a job may cost that its owner has not decided about, for as many of them as ``most_undecided``."""
 DECIDED_JOB = Cost(64 << 10, 256, 0.005)
 """What a job may cost that its owner decided about: how many of them there are is up to the owner."""
+REFILL_SECONDS = 3.0
+"""In how many seconds a base that was used up is there again: a submitter gets 5 % of a processor, however often one
+looks, and looking again a moment later costs next to nothing."""
+LEAST_SHARE = 0.1
+"""With less than this of the base there again, none of it is given yet."""
 _JOBS_PER_SETTLEMENT = 8
 _SOON = Cost(256 << 10, 1024, 0.0)
 """The budget is settled after so many jobs, or as soon as these took so many bytes or entries: reading the clock once a
@@ -39,7 +44,7 @@ class SweepBudget:
     """The budget of one submitter in one sweep.
 
     Args:
-        share: which part of the base is given, up to 1.
+        share: which part of the base is given, up to 1; with 0 it is used up from the start.
         most_undecided: for how many jobs without a decision of the owner the ordinary cost is given back.
 
     Attributes:
@@ -63,7 +68,7 @@ class SweepBudget:
     )
 
     def __init__(self, *, share: float = 1.0, most_undecided: int) -> None:
-        self.used_up = ""
+        self.used_up = "" if share > 0 else "the looks of the last seconds took it all"
         self._base = Cost(int(BASE.bytes * share), int(BASE.entries * share), BASE.cpu_seconds * share)
         self._bytes, self._entries, self._cpu = self._base
         self._left = most_undecided
@@ -100,14 +105,14 @@ class SweepBudget:
         self._settle()
 
     def base_used(self) -> float:
-        """The part of the whole `BASE` that was used, from 0 to 1."""
+        """The part of the whole `BASE` that was used, from 0 to 2: the last job may cost more than was left."""
         self._settle()
         used = (
             (self._base.bytes - self._bytes) / BASE.bytes,
             (self._base.entries - self._entries) / BASE.entries,
             (self._base.cpu_seconds - self._cpu) / BASE.cpu_seconds,
         )
-        return min(1.0, max(0.0, *used))
+        return min(2.0, max(0.0, *used))
 
     def _settle(self) -> None:
         before, clock, decided = self._reads, self._clock, self._decided

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
+from .budget import LEAST_SHARE, REFILL_SECONDS
 from .keys import Chain
 from .lifecycle import JobState
 from .presence import FileDigests, Trace
@@ -30,12 +32,15 @@ class Shelf:
         turn: of those that are over, which ones come next in a sweep.
         stale: names whose record must be read again, however it looks.
         resume: the name at which the next look begins, because the last one used up its budget there.
+        base: the part of the budget's base that is left, below 0 where the last job cost more than was left.
+        swept: when it was last refilled, on the monotonic clock.
         unseen: how many names the last look did not come to.
         used_up: which part of its budget the last look used up; empty where none.
         waiting: how many of ``records`` wait for a decision.
     """
 
     __slots__ = (
+        "base",
         "beyond",
         "digests",
         "is_cut",
@@ -48,6 +53,7 @@ class Shelf:
         "resume",
         "stale",
         "stamp",
+        "swept",
         "traces",
         "turn",
         "unseen",
@@ -70,9 +76,18 @@ class Shelf:
         self.turn: Iterator[str] = iter(())
         self.stale: set[str] = set()
         self.resume: str | None = None
+        self.base = 1.0
+        self.swept = time.monotonic()
         self.unseen = 0
         self.used_up = ""
         self.waiting = 0
+
+    def refill(self) -> float:
+        """Add to ``base`` what the time since the last call gives; returns the part that may be used now."""
+        now = time.monotonic()
+        self.base = min(1.0, self.base + (now - self.swept) / REFILL_SECONDS)
+        self.swept = now
+        return self.base if self.base >= LEAST_SHARE else 0.0
 
     def put(self, record: JobRecord) -> None:
         """Remember the record of a job in place of an earlier one."""

@@ -244,13 +244,16 @@ class JobStore:
                     shelf = self._shelf(owner, submitter)
                     if shares[is_own] <= 0:
                         self._first.setdefault(owner, submitter)
-                    budget = SweepBudget(share=_share(shares[is_own]), most_undecided=self._most_undecided(owner))
+                    share = min(_share(shares[is_own]), shelf.refill())
+                    budget = SweepBudget(share=share, most_undecided=self._most_undecided(owner))
                     try:
                         with disk.in_words(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
                             self._look_at(shelf, parent, owner, submitter, said_of, at_most, budget)
                     except StoreError as error:
                         self.unread[owner, submitter] = str(error)
-                    shares[is_own] -= budget.base_used()
+                    used = budget.base_used()
+                    shelf.base -= used
+                    shares[is_own] -= used
             except StoreError:
                 self._ledger_mark = mark  # what was said meanwhile is looked at when the folder is back
                 raise
@@ -359,7 +362,11 @@ class JobStore:
             elif known is None and limit is not None and self._is_beyond(shelf, whose, name, limit, spoken):
                 continue
             if budget.used_up:
-                self._leave_for_next(shelf, wanted[at:], said_of, is_same_owner=is_same_owner, why=budget.used_up)
+                decided = self._leave_for_next(
+                    shelf, wanted[at:], said_of, spoken, is_same_owner=is_same_owner, why=budget.used_up
+                )
+                for one in decided:
+                    self._look_at_one(shelf, parent, Place(owner, submitter, one), limit, budget)
                 break
             if current is not None and current.stamp is None and self._is_unmoved(shelf, parent, current):
                 budget.charge_job(is_decided=is_decided(current))
@@ -424,19 +431,35 @@ class JobStore:
         budget.charge_job(is_decided=is_decided(record))
 
     def _leave_for_next(
-        self, shelf: Shelf, rest: Sequence[str], said_of: set[str], *, is_same_owner: bool, why: str
-    ) -> None:
-        """Note which names the look did not come to, so that the next one begins with them."""
+        self,
+        shelf: Shelf,
+        rest: Sequence[str],
+        said_of: set[str],
+        spoken: Collection[str],
+        *,
+        is_same_owner: bool,
+        why: str,
+    ) -> list[str]:
+        """Note which names the look did not come to, so that the next one begins with them.
+
+        Returns:
+            Those that the owner's ledger speaks of anew: they are looked at whatever the budget, since how many they
+            are is up to the owner.
+        """
         shelf.resume, shelf.used_up = rest[0], why
+        decided = []
         for name in rest:
             known = shelf.records.get(name)
-            if known is None:
+            if name in spoken or (known is not None and known.id in said_of):
+                decided.append(name)
+            elif known is None:
                 shelf.unseen += name not in shelf.beyond
-                continue
-            if known.id in said_of or not is_same_owner:
-                shelf.stale.add(name)
-                shelf.open[name] = None
-            shelf.unseen += known.stamp is None or name in shelf.stale
+            else:
+                if not is_same_owner:
+                    shelf.stale.add(name)
+                    shelf.open[name] = None
+                shelf.unseen += known.stamp is None or name in shelf.stale
+        return decided
 
     def _prefer_oldest(self, shelf: Shelf, parent: int, limit: int) -> None:
         """Of the jobs that wait, keep records of the oldest ones: the others go beyond the limit, in order."""

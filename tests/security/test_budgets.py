@@ -303,7 +303,10 @@ def test_what_exceeds_the_budget_is_named_and_looked_at_in_turn(people: TwoPeopl
         lay(people, f"Heavy {number}", manifest("Heavy", metadata={"note": "x" * (1 << 20)}))
     client = fresh(people)
     seen: set[str] = set()
+    monotonic, later = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + later[0])
     for turn in range(30):
+        later[0] += 10
         with counted(monkeypatch) as reads:
             jobs = client.jobs
         assert reads.bytes < 12 << 20, "about the base and one job"
@@ -560,3 +563,32 @@ def test_many_datasites_share_what_may_be_used_up(people: TwoPeople, monkeypatch
     with counted(monkeypatch) as reads:
         assert fresh(people).jobs["Honest"].status == "inbox"
     assert reads.bytes < 60 << 20, "four bases and a little of each further one; all would be 72 MiB"
+
+
+def test_looking_again_at_once_does_not_pay_again_for_what_is_expensive(
+    people: TwoPeople, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(30):
+        lay(people, f"Heavy {number}", manifest("Heavy", metadata={"note": "x" * (1 << 20)}))
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    client = fresh(people)
+    first = {record.name for record in client.store.records()}
+    with counted(monkeypatch) as reads:
+        for _ in range(10):
+            assert {record.name for record in client.store.records()} == first
+        people.submit(name="Second")
+        assert client.jobs["Second"].status == "inbox", "others pay nothing for it"
+    assert reads.bytes < 1 << 20
+    now[0] += 10
+    assert len(client.store.records()) > len(first) + 1
+
+
+def test_what_the_owner_decides_is_seen_at_once_whatever_the_budget(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
+    for number in range(30):
+        lay(people, f"Heavy {number}", manifest("Heavy", metadata={"note": "x" * (1 << 20)}))
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    client = fresh(people)
+    name = next(record.name for record in client.store.records() if record.submitter == EVE)
+    client.jobs[name].reject("no")
+    assert {record.name: record.status for record in client.store.records()}[name] == "rejected"
