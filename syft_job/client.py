@@ -73,18 +73,11 @@ class JobClient:
         Listing changes nothing and opens again only what moved since the last time.
         """
         records = self.store.records()
-        notes = [
-            f"… and {count} more jobs of {submitter} to {owner} that wait: only the first"
-            f" {self.config.limits.unfinished} are listed"
-            for (owner, submitter), count in sorted(self.store.left_out().items())
-        ]
-        notes += [
-            f"… and the jobs of {submitter} to {owner}, which cannot be read now: {reason}"
-            for (owner, submitter), reason in sorted(self.store.unread.items())
-        ]
+        missing = self.store.notes()
+        notes = list(missing)
         if (warning := self.viewer.home_warning) and any(record.owner == self.email for record in records):
             notes.insert(0, f"⚠ {warning}")
-        return JobsList.of_records(records, self.config.email, self.job_of, notes)
+        return JobsList.of_records(records, self.config.email, self.job_of, notes, missing=missing)
 
     def job_of(self, record: JobRecord) -> JobInfo:
         """The live object for a record of this client's folder."""

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from .errors import UnreadableJob
+from .quoting import quoted, shortened
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 MAX_DEPTH = 32
+MAX_YAML_NODES = 20_000
+"""YAML takes a microsecond and more for each value, so their number is bounded beside the size."""
 MAX_INTEGER = 2**53 - 1
 """RFC 8785 numbers are IEEE doubles; beyond this two readers may see two numbers."""
 
@@ -66,7 +69,9 @@ def load_yaml(data: bytes, *, limit: int) -> Any:
     # A pass over the events first: it does not recurse, so that neither depth nor an alias bomb reaches the composer.
     try:
         depth = 0
-        for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        for count, event in enumerate(yaml.parse(data, Loader=yaml.CSafeLoader)):
+            if count > MAX_YAML_NODES:
+                raise UnreadableJob(f"it holds more than {MAX_YAML_NODES} values")
             if isinstance(event, yaml.AliasEvent):
                 raise UnreadableJob("it uses YAML aliases")
             if getattr(event, "tag", None) is not None:
@@ -81,7 +86,7 @@ def load_yaml(data: bytes, *, limit: int) -> Any:
     except UnreadableJob:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UnreadableJob(f"it is not YAML: {' '.join(str(error).split())}") from error
+        raise UnreadableJob(f"it is not YAML: {shortened(' '.join(str(error).split()))}") from error
     return None if node is None else _from_node(node)
 
 
@@ -111,7 +116,7 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_ordered(item) for item in value]
     if isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_INTEGER):
-        raise UnreadableJob(f"{value!r} has no canonical form: only integers up to 2^53-1 have")
+        raise UnreadableJob(f"{quoted(value)} has no canonical form: only integers up to 2^53-1 have")
     return value
 
 
@@ -124,7 +129,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise UnreadableJob(f"the key {twice!r} is given twice")
+        raise UnreadableJob(f"the key {quoted(twice)} is given twice")
     return value
 
 
@@ -181,7 +186,7 @@ def _from_node(node: Any) -> Any:
             if key.id != "scalar":
                 raise UnreadableJob("a mapping has a key that is no text")
             if key.value in mapping:
-                raise UnreadableJob(f"the key {key.value!r} is given twice")
+                raise UnreadableJob(f"the key {quoted(key.value)} is given twice")
             mapping[key.value] = _from_node(item)
         return mapping
     if node.id == "sequence":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import locale
+import logging
 import shutil
 import stat
 import sys
@@ -26,10 +27,12 @@ from .filesystem import is_remote, kind_of
 from .home import Home, paused_words
 from .lifecycle import JobState
 from .place import JOBS
+from .quoting import shortened
 from .record import JobRecord
 from .store import JobStore
 from .viewer import Viewer
 
+_log = logging.getLogger(__name__)
 EVENT_SECONDS = 2.0
 """How long an event may take before it counts as one that does not come."""
 
@@ -97,6 +100,10 @@ def _guarded(name: str, check: Callable[[], list[Check]]) -> list[Check]:
         return check()
     except (SyftJobError, OSError) as error:
         return [Check(name, ok=False, told=str(error))]
+    except Exception as error:  # noqa: BLE001 - named as a finding; the other checks go on
+        _log.debug("The check '%s' failed.", name, exc_info=error)
+        words = shortened(f"{type(error).__name__}: {error}")
+        return [Check(name, ok=False, told=f"this check failed with {words}", advice="Please report this.")]
 
 
 def _folder(config: SyftJobConfig) -> list[Check]:
@@ -323,6 +330,8 @@ def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home
     for (owner, submitter), count in sorted(store.left_out().items()):
         told = f"{count} more jobs of {submitter} to {owner} wait than are listed"
         found.append(Check("jobs", ok=None, told=told))
+    for (owner, submitter), words in sorted(store.not_looked_at().items()):
+        found.append(Check("jobs", ok=None, told=f"of those of {submitter} to {owner}: {words}"))
     for (owner, submitter), reason in sorted(store.unread.items()):
         found.append(Check("jobs", ok=False, told=f"those of {submitter} to {owner} cannot be read: {reason}"))
     return found

@@ -7,6 +7,7 @@ directory becomes a sentence in its record. Verbs that change a job are elsewher
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -18,15 +19,22 @@ from . import arrival, disk, names, presence, spec, testimony
 from .blocked import WORDS, category_from
 from .errors import BlockedCategory, StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
-from .markers import ATTEMPTS, BLOCKED, WITHDRAWN, Marker
+from .markers import ATTEMPTS, BLOCKED, OWNERS_NAMES, WITHDRAWN, Marker
 from .place import Place
+from .presence import FileDigests, NotHashed
+from .quoting import shortened
 from .record import JobRecord, Stamp
-from .spec import CONFIG, JobSpec
+from .spec import CONFIG, RUN, JobSpec
 from .testimony import Checked, Testimony
 from .viewer import Viewer
 
 EMPTY_CONFIG = "config.yaml is here without its content, which has not arrived yet"
 _REASON_CHARACTERS = 200
+_log = logging.getLogger(__name__)
+_ENTRIES_BESIDE_FILES = 1000
+"""How many entries a job's directory may hold beside as many files as are accepted."""
+_FINDINGS_AT_MOST = 50
+_NAMES_THAT_MATTER = frozenset({*OWNERS_NAMES, CONFIG, WITHDRAWN, RUN})
 _SUBMITTED_AT = b'\n  "submitted_at": "'
 
 
@@ -62,23 +70,41 @@ def look(root: Path, place: Place, viewer: Viewer) -> Look:
         return _look(parent, place, viewer, full=True)
 
 
-def glance(parent: int, place: Place, viewer: Viewer) -> JobRecord:
+def glance(parent: int, place: Place, viewer: Viewer, digests: FileDigests | None = None) -> JobRecord:
     """Read the job directory ``place.name`` in the open submitter's folder ``parent`` as far as a list needs.
 
-    For the owner, the ledger vouches for a finished job, so its `config.yaml` is not even parsed.
+    For the owner, the ledger vouches for a finished job, so its `config.yaml` is not even parsed. Whatever goes wrong
+    with one job is its record's ``problem``, so that it stops no list.
+
+    Args:
+        parent: the open folder of the submitter.
+        place: which job.
+        viewer: the participant.
+        digests: what is remembered of the files of the older layout, and how much may be hashed; None hashes all.
 
     Raises:
         FileNotFoundError: there is no such directory.
     """
     try:
-        return _look(parent, place, viewer, full=False).record
+        return _look(parent, place, viewer, full=False, digests=digests).record
     except FileNotFoundError:
         raise
     except (OSError, StoreError) as error:
         return _unreadable(place, f"the disk does not give it: {error}").record
+    except Exception as error:  # noqa: BLE001 - the job's row names it; one job must not stop the list
+        return broken(place, error)
 
 
-def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
+def broken(place: Place, error: Exception) -> JobRecord:
+    """The record of a job that could not be read because of an error that should not happen."""
+    _log.debug("Reading the job %s failed.", place, exc_info=error)
+    words = shortened(f"{type(error).__name__}: {error}")
+    return _unreadable(
+        place, f"reading it failed with {words}. Please report this; a debug log has the whole traceback"
+    ).record
+
+
+def _look(parent: int, place: Place, viewer: Viewer, *, full: bool, digests: FileDigests | None = None) -> Look:
     looked = time.time_ns()
     try:
         opened = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
@@ -90,7 +116,13 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
         return _unreadable(place, f"the job's folder is {what} and cannot be opened as a folder")
     try:
         status = os.fstat(opened)
-        present = frozenset(os.listdir(opened))
+        problem = ""
+        try:
+            present = frozenset(disk.list_names(opened, limit=viewer.limits.files + _ENTRIES_BESIDE_FILES))
+        except UnreadableJob as error:
+            # What was decided about it stays known, so the names that matter are looked for one by one.
+            present = frozenset(name for name in _NAMES_THAT_MATTER if disk.look(opened, name) is not None)
+            problem = f"the job's folder cannot be read to its end: {error}"
         if CONFIG not in present and presence.is_ruin(opened):
             raise FileNotFoundError(f"'{place.name}' is a folder without a job in it")
         stamp: Stamp | None = None
@@ -101,14 +133,13 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool) -> Look:
         except UnreadableJob as error:
             config, problem = b"", str(error)
         else:
-            problem = ""
             if config is not None and not config.strip(b"\0"):
                 config = None  # its name came first, or it is a placeholder; its content is still on its way
         if config and not full and viewer.email == place.owner and config.startswith(b"{"):
             vouched = _vouched(opened, place, viewer, config, present, stamp, looked)
             if vouched is not None:
                 return Look(vouched, None, config, present)
-        return _read(opened, place, viewer, config, present, problem, stamp, full=full)
+        return _read(opened, place, viewer, config, present, problem, stamp, full=full, digests=digests)
     finally:
         os.close(opened)
 
@@ -183,6 +214,7 @@ def _read(
     stamp: Stamp | None,
     *,
     full: bool,
+    digests: FileDigests | None,
 ) -> Look:
     job = spec.job_id(place, config or b"")
     ledger = viewer.home.ledger if viewer.owns(place) else None
@@ -195,7 +227,7 @@ def _read(
             problem = str(error)
         else:
             if asked.format == 0:
-                return _read_older(opened, place, viewer, asked, config, present, said, stamp)
+                return _read_older(opened, place, viewer, asked, config, present, said, stamp, digests)
     digest = spec.digest_of(config) if config else ""
     heard = _hear(opened, place, viewer, asked, job, digest, present, full=full)
     findings = []
@@ -237,11 +269,11 @@ def _read(
         standing=standing,
         submitted_at=claim,
         when=spec.timestamp(claim, latest=time.time()),
-        problem=problem,
+        problem=shortened(problem),
         have=have,
         total=total,
         missing=absent,
-        findings=tuple(dict.fromkeys(findings)),
+        findings=_bounded(findings),
         forged_yes=heard.has_forged_yes,
         blocked=blocked,
         reason=_shortened(_reason(heard.checked, standing)),
@@ -360,18 +392,22 @@ def _read_older(
     present: frozenset[str],
     said: tuple[Fact, ...],
     stamp: Stamp | None,
+    digests: FileDigests | None,
 ) -> Look:
     """The earlier marker layout: bare markers are shown, and only a sealed yes of our owner counts for running."""
-    problem, digest, total = "", "", 0
+    problem, not_hashed, digest, total = "", "", "", 0
     try:
-        files = presence.older_files(opened, viewer.limits)
+        files = presence.older_files(opened, viewer.limits, digests)
         asked = replace(asked, files=files)
         digest, total = spec.older_digest(files), len(files)
+    except NotHashed as error:
+        not_hashed = f"its files have not been hashed yet, so its digest is unknown in this list: {error}"
     except UnreadableJob as error:
         problem = str(error)
     job = spec.job_id(place, config)
     heard = testimony.hear(opened, place, digest, viewer.owner_keys(place, asked), present, viewer.limits, full=True)
-    findings = ["older layout: its submitter sealed nothing", *heard.findings]
+    # Without its digest, nothing tells whether a marker is of this submission.
+    findings = ["older layout: its submitter sealed nothing", *([not_hashed] if not_hashed else heard.findings)]
     facts = [Fact("submitted"), *said, *_as_claimed(heard.facts, viewer, place, job, said)]
     is_bare = {item.marker.kind for item in heard.checked if item.ignored is not None and not item.marker.digest}
     if not said and "done" in is_bare:
@@ -383,7 +419,9 @@ def _read_older(
     blocked = None
     if standing.state is JobState.QUEUED or BLOCKED in present:
         blocked = _blocked(opened, viewer, place, asked, job, digest, standing, present, heard, findings)
-    is_settled = standing.state.is_terminal and not problem and _is_told(viewer, place, present, findings)
+    is_settled = (
+        standing.state.is_terminal and not problem and not not_hashed and _is_told(viewer, place, present, findings)
+    )
     record = JobRecord(
         place=place,
         id=job,
@@ -391,10 +429,10 @@ def _read_older(
         standing=standing,
         submitted_at=asked.submitted_at,
         when=spec.timestamp(asked.submitted_at, latest=time.time()),
-        problem=problem,
+        problem=shortened(problem),
         have=total,
         total=total,
-        findings=tuple(dict.fromkeys(findings)),
+        findings=_bounded(findings),
         forged_yes="approved" in is_bare and not said,
         older=True,
         blocked=blocked,
@@ -417,6 +455,15 @@ def _as_claimed(facts: list[Fact], viewer: Viewer, place: Place, job: str, said:
     return [fact for fact in facts if fact.kind != "running"] + begun
 
 
+def _bounded(findings: Sequence[str]) -> tuple[str, ...]:
+    """Findings for a record: without repetitions, and no more and no longer than is kept for each of many jobs."""
+    different = dict.fromkeys(findings)
+    if len(different) <= _FINDINGS_AT_MOST:
+        return tuple(map(shortened, different))
+    first = [shortened(finding) for finding in list(different)[:_FINDINGS_AT_MOST]]
+    return (*first, f"and {len(different) - _FINDINGS_AT_MOST} more findings")
+
+
 def _unreadable(place: Place, problem: str) -> Look:
-    record = JobRecord(place, spec.job_id(place, b""), "", Standing(JobState.CREATED), problem=problem)
+    record = JobRecord(place, spec.job_id(place, b""), "", Standing(JobState.CREATED), problem=shortened(problem))
     return Look(record, None, b"", frozenset())

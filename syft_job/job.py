@@ -22,7 +22,7 @@ from .release import Grants
 from .results import Said, Verification
 from .views import text
 from .views.logs import StderrViewer, StdoutViewer
-from .visible import quoted, visible_line
+from .visible import visible_line, visible_repr
 
 if TYPE_CHECKING:
     from .client import JobClient
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SWEEP_SECONDS = 0.5
 """How often a wait looks where no file events arrive."""
+_MAX_FILES = 100_000
 _RETURN_CODE = re.compile(rb"\s*(-?[0-9]{1,5})\s*")
 
 
@@ -344,11 +345,11 @@ class JobInfo:
 
     @property
     def files(self) -> list[Path]:
-        """Files and folders directly in the job's directory; empty when it is gone."""
+        """Files and folders directly in the job's directory, at most 100,000; empty when it is gone."""
         if self._place is None or self._root is None:
-            names = disk.list_names(self.location.parent, self.location.name)
+            names = disk.names_below(self.location.parent, self.location.name, limit=_MAX_FILES)
         else:
-            names = disk.list_names(self._root, *self._place.parts)
+            names = disk.names_below(self._root, *self._place.parts, limit=_MAX_FILES)
         return [self.location / name for name in sorted(names or ())]
 
     @property
@@ -407,8 +408,8 @@ class JobInfo:
 
     def __repr__(self) -> str:
         return (
-            f"JobInfo(name={quoted(self.name)}, submitted_by={quoted(self.submitted_by)},"
-            f" current_user_email={quoted(self.current_user_email)}, status={quoted(self.status)})"
+            f"JobInfo(name={visible_repr(self.name)}, submitted_by={visible_repr(self.submitted_by)},"
+            f" current_user_email={visible_repr(self.current_user_email)}, status={visible_repr(self.status)})"
         )
 
     def __eq__(self, other: object) -> bool:

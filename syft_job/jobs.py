@@ -18,13 +18,17 @@ class JobsList:
         jobs: the jobs, in the order in which they are shown; ``[i]`` as displayed is ``jobs[i]``.
         root_email: whose datasite is shown first.
         notes: sentences to show below the list.
+        missing: which jobs the list lacks, one sentence each; said where a job is not found.
     """
 
-    def __init__(self, jobs: Iterable[JobInfo], root_email: str, *, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, jobs: Iterable[JobInfo], root_email: str, *, notes: Sequence[str] = (), missing: Sequence[str] = ()
+    ) -> None:
         self._items: list[JobInfo | JobRecord] = list(jobs)
         self._made: Callable[[JobRecord], JobInfo] | None = None
         self.root_email = root_email
         self.notes = tuple(notes)
+        self._missing = tuple(missing)
 
     @classmethod
     def of_records(
@@ -33,9 +37,11 @@ class JobsList:
         root_email: str,
         make: Callable[[JobRecord], JobInfo],
         notes: Sequence[str] = (),
+        *,
+        missing: Sequence[str] = (),
     ) -> JobsList:
         """A list over records that become `JobInfo` objects when somebody asks for them."""
-        jobs = cls([], root_email, notes=notes)
+        jobs = cls([], root_email, notes=notes, missing=missing)
         jobs._items = list(records)
         jobs._made = make
         return jobs
@@ -70,13 +76,13 @@ class JobsList:
         if isinstance(index, str):
             return self._job(self._find(index))
         if isinstance(index, slice):
-            part = JobsList([], self.root_email, notes=self.notes)
+            part = JobsList([], self.root_email, notes=self.notes, missing=self._missing)
             part._items, part._made = self._items[index], self._made
             return part
         if isinstance(index, bool) or not isinstance(index, int):
             raise TypeError(f"a job is found by position, slice or name, not by {type(index).__name__}")
         if not -len(self._items) <= index < len(self._items):
-            raise IndexError(f"there is no job {index}; the list has {len(self._items)}")
+            raise IndexError(f"there is no job {index}; the list has {len(self._items)}{self._not_listed()}")
         return self._job(index % len(self._items))
 
     def __contains__(self, job: object) -> bool:
@@ -97,10 +103,15 @@ class JobsList:
         job = self._items[index] = self._made(item)
         return job
 
+    def _not_listed(self) -> str:
+        """What to add to the message that a job is not in the list, where the list is known to lack some."""
+        return f" Not all jobs are listed: {'; '.join(self._missing)}." if self._missing else ""
+
     def _find(self, name: str) -> int:
         found = [index for index, item in enumerate(self._items) if name in _names_of(item)]
         if not found:
-            raise JobNotFoundError(f"There is no job called '{name}' in this list.", name=name)
+            message = f"There is no job called '{name}' in this list.{self._not_listed()}"
+            raise JobNotFoundError(message, name=name)
         if len(found) > 1:
             bearers = ", ".join(repr("/".join(_place(self._items[index]))) for index in found)
             raise JobNotFoundError(f"{len(found)} jobs are called '{name}'. Say which: {bearers}.", name=name)

@@ -229,6 +229,17 @@ class Ledger:
                 return Place(*line.said["place"])
         raise JobNotFoundError(f"The ledger does not say where job {job} lies.")
 
+    def names_of(self, owner: str, submitter: str, *, since: int = 0) -> frozenset[str]:
+        """The names of all jobs of ``submitter`` that a line after the mark ``since`` is about; parses no line."""
+        if self._end <= since:
+            return frozenset()
+        # Within a JSON text every quote has a backslash before it, so this matches the field and nothing else.
+        people = f"{json.dumps(owner)},{json.dumps(submitter)},".encode()
+        pattern = re.compile(rb'"place":\[' + re.escape(people) + rb'("(?:[^"\\]|\\.)*")\]')
+        with disk.in_words(f"read the ledger {str(self._path)!r}"), self._path.open("rb") as ledger:
+            ledger.seek(since)
+            return frozenset(json.loads(name) for name in pattern.findall(ledger.read(self._end - since)))
+
     def lines_since(self, mark: int) -> list[LedgerLine]:
         """Everything said after ``mark``, oldest first."""
         with self._guard:

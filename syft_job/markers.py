@@ -16,6 +16,7 @@ from .codec import dump, load_json
 from .errors import UnreadableJob
 from .lifecycle import OUTCOMES, Fact
 from .place import Place
+from .quoting import quoted
 from .seal import Key, is_sealed, sealed_by
 
 OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
@@ -100,7 +101,7 @@ def parse(kind: str, data: bytes, *, limit: int) -> Marker:
         raise UnreadableJob(f"'{kind}' has no proper digest and attempt")
     outcome = said.get("outcome")
     if kind == "done" and (not isinstance(outcome, str) or outcome not in OUTCOMES):
-        raise UnreadableJob(f"'done' has the outcome {outcome!r}")
+        raise UnreadableJob(f"'done' has the outcome {quoted(outcome)}")
     return Marker(kind, digest, attempt, said)
 
 

@@ -13,13 +13,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from .errors import InvalidName
+from .quoting import quoted
 from .unicode_tables import DEFAULT_IGNORABLE, in_ranges
-from .visible import quoted
 
 ADDRESS_BYTES: Final = 80
 NAME_BYTES: Final = 80
 PATH_BYTES: Final = 150
 PATH_LEVELS: Final = 12
+_DECOMPOSED: Final = 4
+"""In NFC a text has at least a quarter of the characters that it had before, and never fewer bytes than characters.
+
+So a text of more than four times the limit is too long in any form. That is checked first, because the work of
+`unicodedata.normalize` grows with the square of the length of a run of combining marks.
+"""
 
 PERMISSION_FILE: Final = "syft.pub.yaml"
 
@@ -89,14 +95,15 @@ def address(text: str) -> str:
         InvalidName: ``text`` is not an address, or one that cannot be a folder's name.
     """
     if not isinstance(text, str):
-        raise InvalidName(f"{_shown(text)} is not an e-mail address; write it as a text like ada@example.org")
+        raise InvalidName(f"{quoted(text)} is not an e-mail address; write it as a text like ada@example.org")
     if len(text) <= ADDRESS_BYTES and _PLAIN_ADDRESS.fullmatch(text) and not _LITTER_WITHIN.search(text):
         return text
+    _refuse_longer(text, ADDRESS_BYTES, "is not an e-mail address that can be used here")
     # Twice: lower case can leave the normal form, and the result has to be its own normal form.
     normal = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip(" \t\r\n")).lower())
     reason = _why_no_address(normal)
     if reason:
-        raise InvalidName(f"{_shown(text)} is not an e-mail address that can be used here: {reason}")
+        raise InvalidName(f"{quoted(text)} is not an e-mail address that can be used here: {reason}")
     return normal
 
 
@@ -117,13 +124,14 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
         InvalidName: ``text`` cannot be a job's name everywhere; the message says why.
     """
     if not isinstance(text, str):
-        raise InvalidName(f"{_shown(text)} is not a text; a job's name is one")
+        raise InvalidName(f"{quoted(text)} is not a text; a job's name is one")
     if len(text) <= limit and _PLAIN_NAME.fullmatch(text) and not _LITTER_WITHIN.search(text.lower()):
         return text
+    _refuse_longer(text, limit, "cannot be the name of a job")
     normal = unicodedata.normalize("NFC", text)
     reason = _why_no_name(normal, limit)
     if reason:
-        raise InvalidName(f"{_shown(text)} cannot be the name of a job: {reason}. Choose another name.")
+        raise InvalidName(f"{quoted(text)} cannot be the name of a job: {reason}. Choose another name.")
     return normal
 
 
@@ -136,13 +144,14 @@ def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS)
         InvalidName: ``text`` leaves the directory or has a part that cannot be a file's name everywhere.
     """
     if not isinstance(text, str):
-        raise InvalidName(f"{_shown(text)} is not a text; a path inside a job is one")
+        raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
     if len(text) <= limit and text.count("/") < levels and _PLAIN_PATH.fullmatch(text):
         return text
+    _refuse_longer(text, limit, "cannot be a path inside a job")
     normal = unicodedata.normalize("NFC", text)
     reason = _why_no_path(normal, limit, levels)
     if reason:
-        raise InvalidName(f"{_shown(text)} cannot be a path inside a job: {reason}. Rename the file.")
+        raise InvalidName(f"{quoted(text)} cannot be a path inside a job: {reason}. Rename the file.")
     return normal
 
 
@@ -201,13 +210,20 @@ def stays_home(path: str) -> str | None:
             return f"{PERMISSION_FILE}: permissions in a submission grant nothing"
         # `page.tmpl` is somebody's template; `page.tmp7f3` is half a file.
         if is_litter(_TEMPLATE.sub("", part)):
-            return f"{_shown(part)}: sync tools and desktops leave such files behind"
+            return f"{quoted(part)}: sync tools and desktops leave such files behind"
     return None
 
 
 def id_like(text: str) -> bool:
     """Tell whether ``text`` can be the beginning of a job's id: 4 to 32 hexadecimal digits, lower case."""
     return _ID.fullmatch(text) is not None
+
+
+def _refuse_longer(text: str, limit: int, what: str) -> None:
+    if len(text) > _DECOMPOSED * limit:
+        raise InvalidName(
+            f"{quoted(text)} {what}: it is {len(text)} characters long; at most {limit} bytes are possible"
+        )
 
 
 def _why_no_address(text: str) -> str:
@@ -266,7 +282,7 @@ def _why_no_path(text: str, limit: int, levels: int) -> str:
     for part in parts:
         reason = _why_no_component(part)
         if reason:
-            return f"in the part {_shown(part)}, {reason}"
+            return f"in the part {quoted(part)}, {reason}"
     if len(text.encode()) > limit:
         return f"it is {len(text.encode())} bytes long; at most {limit} are possible"
     return ""
@@ -310,10 +326,3 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())
-
-
-def _shown(text: object) -> str:
-    """Quote outside text for a message: short, and with everything invisible escaped."""
-    if isinstance(text, str) and len(text) > 60:
-        return f"{quoted(text[:57])}…"
-    return quoted(text) if isinstance(text, str) else type(text).__name__

@@ -8,15 +8,66 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
 from . import disk, names
 from .errors import InvalidName, UnreadableJob
 from .markers import OWNERS_NAMES, WITHDRAWN
+from .quoting import quoted
 from .spec import CONFIG, RUN, FileEntry, JobSpec, Limits
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Trace = tuple[tuple[str, int, int, int, int], ...]
 """Of everything in a job directory: path, mtime and ctime in nanoseconds, inode, size."""
 _TRACED_AT_MOST = 64
+_BESIDE_AT_MOST = 1000
+"""How many entries beside the listed ones a folder may hold before the listed ones are looked for one by one."""
+_DIGESTS_AT_MOST = 2000
+
+
+class NotHashed(UnreadableJob):
+    """The files of a job of the older layout have not been hashed yet."""
+
+
+class FileDigests:
+    """The digests of files of the older layout, for lists: each file is hashed once per change.
+
+    Never for a decision: what a review, an approval or a copy is about is hashed each time. Holds the digests of at
+    most 2,000 files; the oldest are forgotten first.
+
+    Args:
+        settles: seconds for which a file must not have changed before its times tell a later change.
+    """
+
+    def __init__(self, settles: float) -> None:
+        self._settles = settles
+        self._known: dict[tuple[int, int, int, int], FileEntry] = {}
+        self._left = 0
+
+    def allow(self, size: int) -> None:
+        """Allow so many bytes to be hashed from now on; what was left of an earlier allowance ends."""
+        self._left = size
+
+    def entry(self, directory: int, name: str, status: os.stat_result) -> FileEntry:
+        """The size and digest of a plain file, remembered or hashed now.
+
+        Raises:
+            NotHashed: hashing it would take more than is allowed.
+        """
+        key = (status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        if status.st_size > self._left:
+            raise NotHashed(f"{quoted(name)} of {status.st_size} bytes is more than may be hashed now")
+        self._left -= status.st_size
+        before = time.time()
+        entry = FileEntry(*disk.hash_file(directory, name, most=status.st_size))
+        if before - max(status.st_mtime, status.st_ctime) > self._settles:
+            while len(self._known) >= _DIGESTS_AT_MOST:
+                del self._known[next(iter(self._known))]
+            self._known[key] = entry
+        return entry
 
 
 def is_ruin(job: int) -> bool:
@@ -37,36 +88,56 @@ def trace(parent: int, name: str, *, settled: float | None = None) -> Trace | No
     """
     found: list[tuple[str, int, int, int, int]] = []
     try:
-        _trace(parent, name, "", found)
+        if not _trace(parent, name, found):
+            return None
     except OSError:
         return None
-    newest = max(max(entry[1:3]) for entry in found)
-    if len(found) > _TRACED_AT_MOST or (settled is not None and newest >= settled * 1e9):
+    if settled is not None and max(max(entry[1:3]) for entry in found) >= settled * 1e9:
         return None
     return tuple(found)
 
 
-def _trace(parent: int, name: str, inside: str, found: list[tuple[str, int, int, int, int]]) -> None:
-    opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+def _trace(parent: int, name: str, found: list[tuple[str, int, int, int, int]]) -> bool:
+    """Add everything in the directory to ``found``; returns False as soon as it is more than is traced."""
+    ahead = [(os.open(name, _DIRECTORY, dir_fd=parent), "")]
     try:
-        status = os.fstat(opened)
-        found.append((inside, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, 0))
-        for inner in sorted(os.listdir(opened)):
-            status = os.stat(inner, dir_fd=opened, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                _trace(opened, inner, f"{inside}{inner}/", found)
-            else:
-                found.append((inside + inner, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size))
-            if len(found) > _TRACED_AT_MOST:
-                return
+        while ahead:
+            opened, inside = ahead.pop()
+            try:
+                status = os.fstat(opened)
+                found.append((inside, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, 0))
+                try:
+                    inner_names = sorted(disk.list_names(opened, limit=_TRACED_AT_MOST - len(found)))
+                except UnreadableJob:
+                    return False
+                for inner in inner_names:
+                    status = os.stat(inner, dir_fd=opened, follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        ahead.append((os.open(inner, _DIRECTORY, dir_fd=opened), f"{inside}{inner}/"))
+                    else:
+                        found.append(
+                            (inside + inner, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
+                        )
+                if len(found) + len(ahead) > _TRACED_AT_MOST:
+                    return False
+            finally:
+                os.close(opened)
     finally:
-        os.close(opened)
+        for opened, _ in ahead:
+            os.close(opened)
+    return True
 
 
-def older_files(job: int, limits: Limits) -> dict[str, FileEntry]:
+def older_files(job: int, limits: Limits, digests: FileDigests | None = None) -> dict[str, FileEntry]:
     """Hash all plain files of a directory of the older layout that are not the owner's.
 
+    Args:
+        job: the open directory.
+        limits: what is accepted.
+        digests: for a list only, what is remembered of files that did not change.
+
     Raises:
+        NotHashed: they are more than ``digests`` may hash now.
         UnreadableJob: something there is no plain file, or there is more than ``limits`` allow.
     """
     files: dict[str, FileEntry] = {}
@@ -85,9 +156,11 @@ def older_files(job: int, limits: Limits) -> dict[str, FileEntry]:
             raise UnreadableJob(f"{entry.path!r} is {disk.kind_of(entry.stat)}, not a plain file")
         folder, _, name = path.rpartition("/")
         with disk.directory(job, *(folder.split("/") if folder else ())) as inner:
-            copied = disk.hash_file(inner, name, most=left)
-        files[path] = FileEntry(copied.size, copied.sha256)
-        left -= copied.size
+            if digests is not None and entry.stat.st_size <= left:
+                files[path] = digests.entry(inner, name, entry.stat)
+            else:
+                files[path] = FileEntry(*disk.hash_file(inner, name, most=left))
+        left -= files[path].size
         if len(files) > limits.files:
             raise UnreadableJob(f"there are more than {limits.files} files")
     if both := names.first_collision(files):

@@ -6,7 +6,6 @@ reason for which it is ignored; and, against the owner's ledger, what should lie
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
@@ -22,6 +21,9 @@ from .spec import Limits
 
 _BY_RANK = sorted((kind for kind in OWNERS if kind in RANKS), key=RANKS.__getitem__, reverse=True)
 MISSING = "is missing from the folder; the ledger has it and the runner puts it back"
+_ATTEMPTS_AT_MOST = 1000
+_ATTEMPTS_BYTES = 1 << 20
+"""How many entries of `attempts` are looked at, and how many bytes of them are read."""
 _ATTEMPT = re.compile(r"([1-9][0-9]{0,5})\.json")
 
 
@@ -224,12 +226,16 @@ def _attempts(job: int, limits: Limits, findings: list[str]) -> list[Marker]:
     found = []
     try:
         with disk.directory(job, ATTEMPTS) as inner:
-            for name in sorted(os.listdir(inner)):
+            left = _ATTEMPTS_BYTES
+            for name in sorted(disk.list_names(inner, limit=_ATTEMPTS_AT_MOST)):
                 number = _ATTEMPT.fullmatch(name)
                 if number is None:
                     continue
+                if left <= 0:
+                    raise UnreadableJob(f"its files are longer than {_ATTEMPTS_BYTES} bytes together")
                 try:
                     data = disk.read(inner, name, limit=limits.marker_bytes)
+                    left -= len(data or b"")
                     marker = parse("attempt", data or b"", limit=limits.marker_bytes)
                 except UnreadableJob as error:
                     findings.append(f"'{ATTEMPTS}/{name}' cannot be read and counts for nothing: {error}")
@@ -239,5 +245,5 @@ def _attempts(job: int, limits: Limits, findings: list[str]) -> list[Marker]:
     except FileNotFoundError:
         return found
     except UnreadableJob as error:
-        findings.append(f"'{ATTEMPTS}' cannot be read: {error}")
+        findings.append(f"'{ATTEMPTS}' cannot be read to its end: {error}")
     return found

@@ -14,11 +14,13 @@ from fractions import Fraction
 from typing import Any, Final, Self
 
 from .errors import ConfigError, ConfigTypeError
-from .visible import quoted
+from .quoting import quoted
 
 LARGEST: Final = 2**53 - 1
 """Larger integers are not the same number to every reader of JSON."""
 
+_LONGEST_TEXT: Final = 100
+"""Characters of an amount that are read at all."""
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _MEMORY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?) ?(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE | re.ASCII)
 
@@ -218,11 +220,13 @@ def _whole(number: object, unit: int, what: str) -> int:
 def _text(text: object, what: str) -> str:
     if not isinstance(text, str):
         raise ConfigTypeError(f"{what} is read from text, not from {type(text).__name__}")
+    if len(text) > _LONGEST_TEXT:
+        raise ConfigError(f"{_shown(text)} is not {what}: it is {len(text)} characters long")
     return text
 
 
 def _shown(text: str) -> str:
-    return quoted(text) if len(text) <= 40 else f"{quoted(text[:37])}…"
+    return quoted(text, 40)
 
 
 def _pydantic_schema(kind: type[Memory | Duration]) -> Any:

@@ -73,7 +73,7 @@ def visible_message(text: str) -> str:
     return visible(text).replace("\n", "<U+000A>")
 
 
-def quoted(text: str) -> str:
+def visible_repr(text: str) -> str:
     """``text`` as `repr` quotes it, with what `repr` leaves invisible written out as well."""
     return visible_line(repr(text))
 

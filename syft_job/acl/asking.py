@@ -9,10 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from syft_job import names
 from syft_job.errors import AclError
+from syft_job.quoting import quoted
 
 from .pattern import fits, includes
 from .rules import FILE_NAME, legible, unknown_template
 from .way import ClosedError, deciding_file
+
+_NAME_CHARS = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def _ask(datasite: Path, path: Path | str, user: str) -> Answer:
     user = names.address(user)
     if user == owner:
         return Answer(True, True, True, None, None, "the owner may do everything")
+    if any(len(part) > _NAME_CHARS for part in parts):
+        return _nobody(None, f"no file's name has more than {_NAME_CHARS} characters")
     try:
         folder, rules = deciding_file(datasite, parts)
     except ClosedError as closed:
@@ -120,7 +125,7 @@ def _owner(datasite: Path) -> str:
 def _inside(datasite: Path, path: Path | str) -> tuple[str, ...]:
     text = os.fspath(path)
     if "\0" in text:
-        raise AclError(f"{text!r} is not a path")
+        raise AclError(f"{quoted(text)} is not a path")
     place = PurePosixPath(text)
     if ".." in place.parts:
         raise AclError(f"{text!r} leaves the datasite; write the path without '..'")

@@ -40,8 +40,7 @@ class Rule:
 
 def parts_of(pattern: str, number: int) -> tuple[str, ...]:
     """The pattern between its slashes, if it is one that can be matched in bounded time; else `AclError`."""
-    if len(pattern.encode("utf-8", "surrogatepass")) > _PATTERN_BYTES:
-        raise AclError(f"the pattern of its rule {number} is longer than {_PATTERN_BYTES} bytes")
+    refuse_longer(pattern, number)
     parts = tuple(part for part in pattern.split("/") if part not in ("", "."))
     if not parts or ".." in parts:
         raise AclError(f"the pattern of its rule {number} names nothing in its folder")
@@ -53,6 +52,12 @@ def parts_of(pattern: str, number: int) -> tuple[str, ...]:
         if len(re.findall(r"\{", bare)) != len(re.findall(r"\}", bare)):
             raise AclError(f"the pattern of its rule {number} has braces around a slash, or open ones")
     return parts
+
+
+def refuse_longer(pattern: str, number: int) -> None:
+    """Refuse a pattern of more than 512 bytes with `AclError`; to be called before anything else is done with it."""
+    if len(pattern) > _PATTERN_BYTES or len(pattern.encode("utf-8", "surrogatepass")) > _PATTERN_BYTES:
+        raise AclError(f"the pattern of its rule {number} is longer than {_PATTERN_BYTES} bytes")
 
 
 def check_wild(text: str, what: str) -> None:

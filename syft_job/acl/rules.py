@@ -5,16 +5,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from syft_job import codec, names
+from syft_job.bounded_cache import BytesCache
 from syft_job.errors import AclError, UnreadableJob
 
-from .pattern import ASKING_USER, EVERYBODY, TEMPLATE, TEMPLATES, Rule, check_wild, parts_of, specificity
+from .pattern import ASKING_USER, EVERYBODY, TEMPLATE, TEMPLATES, Rule, check_wild, parts_of, refuse_longer, specificity
 
 FILE_NAME: Final = names.PERMISSION_FILE
 FILE_BYTES: Final = 64 * 1024
+_PERSON_CHARS: Final = 4 * names.ADDRESS_BYTES
+_CACHED_BYTES: Final = 1 << 20
 MARKERS: Final = ("approved", "rejected", "cancelled", "shared", "running", "done", "attempts/**", "blocked")
 """What the owner's hand says about a job; its submitter may read it."""
 _MARKERS_BEFORE_BLOCKED: Final = MARKERS[:-1]
@@ -37,6 +39,9 @@ class RuleFile:
     foreign: str = ""
 
 
+_rule_files: BytesCache[RuleFile] = BytesCache(_CACHED_BYTES)
+
+
 def parse(data: bytes) -> RuleFile:
     """Read the bytes of a permission file, at most 64 KiB of YAML or JSON.
 
@@ -49,9 +54,12 @@ def parse(data: bytes) -> RuleFile:
     return rules
 
 
-@lru_cache(maxsize=256)
 def read(data: bytes) -> RuleFile:
     """What the bytes of a permission file say; one with a template that is not ours is marked ``foreign``."""
+    return _rule_files.get(data, None, lambda: _read(data))
+
+
+def _read(data: bytes) -> RuleFile:
     try:
         content = codec.load_yaml(data, limit=FILE_BYTES)
     except UnreadableJob as error:
@@ -69,6 +77,7 @@ def read(data: bytes) -> RuleFile:
     for number, one in enumerate(listed, start=1):
         if not isinstance(one, dict) or not isinstance(one.get("pattern"), str):
             raise AclError(f"its rule {number} has no pattern")
+        refuse_longer(one["pattern"], number)
         pattern = unicodedata.normalize("NFC", one["pattern"])
         if "{{" in TEMPLATES.sub("", pattern) or "}}" in TEMPLATES.sub("", pattern):
             foreign = foreign or pattern
@@ -89,6 +98,8 @@ def _people(listed: object, number: int) -> tuple[str, ...]:
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         raise AclError(f"the access of its rule {number} does not list people")
     for one in listed:
+        if len(one) > _PERSON_CHARS:
+            raise AclError(f"who is named in its rule {number} has more than {_PERSON_CHARS} characters")
         check_wild(one, f"who is named in its rule {number}")
     return tuple(unicodedata.normalize("NFC", one) for one in listed)
 

@@ -72,7 +72,7 @@ def list_(
     frame = frame_of(ctx)
     client = frame.client()
     records = client.store.records()
-    notes = [*(client.jobs.notes if client.store.left_out() or client.store.unread else ()), *_pauses(client)]
+    notes = [*client.store.notes(), *_pauses(client)]
     if (warning := client.viewer.home_warning) and any(record.owner == client.email for record in records):
         notes.insert(0, f"⚠ {warning}")
     if status:

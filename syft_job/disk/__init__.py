@@ -5,11 +5,13 @@ what is read is a plain file of bounded size; what is written appears whole or n
 counted first (`count_writes`), so that a test can stop the process at the k-th. It knows nothing of jobs.
 """
 
-from .below import is_directory, list_names, open_plain, status_of
+from .below import is_directory, names_below, open_plain, status_of
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
 from .interrupting import Interrupted, check_interrupted, interruptible
+from .listing import first_names, list_names
 from .looking import CHUNK, is_full, is_hole, kind_of, look, read
+from .metering import METER, Reads, reads
 from .modes import PASSABLE
 from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
 from .places import directory, make_directory, make_new_directory, sync
@@ -31,10 +33,12 @@ from .writing import append, create, put, rename, whole_lines
 
 __all__ = [
     "CHUNK",
+    "METER",
     "PASSABLE",
     "Copied",
     "Entry",
     "Interrupted",
+    "Reads",
     "RenamedTrees",
     "UnsafePath",
     "append",
@@ -46,6 +50,7 @@ __all__ = [
     "discard",
     "find_unsafe",
     "find_unsafe_file",
+    "first_names",
     "hash_file",
     "hold",
     "in_words",
@@ -59,9 +64,11 @@ __all__ = [
     "look",
     "make_directory",
     "make_new_directory",
+    "names_below",
     "open_plain",
     "put",
     "read",
+    "reads",
     "removals_deferred",
     "remove",
     "remove_content",

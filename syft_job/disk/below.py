@@ -13,13 +13,19 @@ from typing import BinaryIO
 
 from syft_job.errors import UnreadableJob
 
+from .listing import first_names
 from .looking import READ, kind_of, look
 from .places import directory
 from .words import astray, trouble
 
 
-def list_names(start: Path | int, *parts: str) -> list[str] | None:
+def names_below(start: Path | int, *parts: str, limit: int) -> list[str] | None:
     """Return the names in the directory ``parts`` below ``start``, unsorted; no link is followed below ``start``.
+
+    Args:
+        start: a trusted directory.
+        parts: the components below it.
+        limit: how many names are returned at most; which ones of more is up to the file system.
 
     Returns:
         None where it is not there, or where something on the way is a link or no directory.
@@ -29,7 +35,7 @@ def list_names(start: Path | int, *parts: str) -> list[str] | None:
     """
     try:
         with directory(start, *parts) as opened:
-            return os.listdir(opened)
+            return first_names(opened, limit=limit)
     except (FileNotFoundError, NotADirectoryError, UnreadableJob):
         return None
     except OSError as error:

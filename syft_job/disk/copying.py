@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .counting import tick
 from .interrupting import check_interrupted
 from .looking import CHUNK, plain_file, refuse_longer
+from .metering import METER
 from .modes import settle_mode
 from .words import path_words, trouble
 from .writing import NEW, write_all
@@ -71,7 +72,9 @@ def hash_file(place: int, name: str, *, most: int) -> Copied:
         UnreadableJob: it is no plain file, or longer than ``most`` bytes.
     """
     with plain_file(place, name, most) as reading:
-        return Copied(*_pour(reading, None, name, most))
+        size, digest = _pour(reading, None, name, most)
+    METER.bytes += size
+    return Copied(size, digest)
 
 
 def _pour(reading: int, writing: int | None, name: str, most: int, *, private: bool = False) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from syft_job.errors import UnreadableJob
 
 from .interrupting import check_interrupted
+from .metering import METER
 from .words import astray, path_words, trouble
 
 CHUNK = 1 << 20
@@ -62,6 +63,7 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         data = os.read(descriptor, found.st_size + 1)
         while len(data) != found.st_size and len(data) <= limit and (more := os.read(descriptor, CHUNK)):
             data += more  # it came in pieces, or grows while it is read
+        METER.bytes += len(data)
         if len(data) > limit:
             raise UnreadableJob(f"{name!r} grows while it is read; at most {limit} bytes are read")
         return data

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from syft_job.errors import UnreadableJob
 
 from .looking import look
+from .metering import METER
 from .places import directory
 
 
@@ -35,6 +37,8 @@ def walk(place: int, *, most: int, levels: int = 64, passed_over: list[str] | No
 
     With ``passed_over``, what is too deep or too much is named there and left out instead of raised.
 
+    Of a tree with more than ``most`` entries that are passed over, which ones are found is up to the file system.
+
     Raises:
         UnreadableJob: there are more than ``most`` things, or they lie deeper than ``levels``.
     """
@@ -47,7 +51,10 @@ def walk(place: int, *, most: int, levels: int = 64, passed_over: list[str] | No
             continue
         try:
             with directory(place, *(inside.split("/") if inside else ())) as opened:
-                found = [(name, status) for name in os.listdir(opened) if (status := look(opened, name)) is not None]
+                with os.scandir(opened) as entries:  # no more of them than can be wanted, however many there are
+                    names = [entry.name for entry in islice(entries, most - count + 1)]
+                METER.entries += len(names)
+                found = [(name, status) for name in names if (status := look(opened, name)) is not None]
         except FileNotFoundError:
             continue  # went away while we looked
         folders = []

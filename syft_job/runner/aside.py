@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,12 @@ from syft_job import disk
 from syft_job.blocked import category_of
 from syft_job.errors import InvalidTransition, JobNotFoundError, SyftJobError
 from syft_job.place import Place
+from syft_job.quoting import shortened
 from syft_job.store import JobStore
 
 from .troubles import errno_of
+
+_log = logging.getLogger(__name__)
 
 
 class Aside:
@@ -57,8 +61,12 @@ class Aside:
             self._gone(place)  # the sweep finds it when it is back
         except InvalidTransition:
             return  # it moved on while we looked: the next look tells how
-        except (SyftJobError, RecursionError) as error:
+        except SyftJobError as error:
             self._set_aside(place, trouble, error)
+        except Exception as error:  # noqa: BLE001 - told as the job's reason; one job must not stop the runner
+            _log.debug("Looking after the job %s failed.", place, exc_info=error)
+            words = shortened(f"it failed with {type(error).__name__}: {error}")
+            self._set_aside(place, trouble, SyftJobError(f"{words}. Please report this."))
         else:
             self._said_of.pop((place, trouble), None)
             if self.reasons.get(place, "").startswith(f"{trouble}: "):

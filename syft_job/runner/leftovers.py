@@ -20,7 +20,7 @@ from syft_job.home import seen_name
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
 from syft_job.policies.retention import Kept, Kind
-from syft_job.store import JobStore
+from syft_job.store import MAX_DIRECTORIES, JobStore
 from syft_job.viewer import Viewer
 
 _MEASURED_AT_MOST = 10_000_000
@@ -148,16 +148,19 @@ class Leftovers:
         return ""
 
     def _notes_of_what_exists(self) -> frozenset[str] | None:
-        """The notes about jobs that are still there; None while the folder is away and nobody can tell."""
+        """The notes about jobs that are still there; None where nobody can tell: the folder is away, or too large."""
         root, owner = self._home.root, self._viewer.email
-        submitters = disk.list_names(root, owner, *JOBS)
-        if submitters is None:
+        submitters = disk.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES)
+        if submitters is None or len(submitters) >= MAX_DIRECTORIES:
             return None
         records = self._store.records()
         places = {record.place for record in records}
         # A list leaves out what a submitter has too much of; the folder does not.
         for who in submitters:
-            places |= {Place(owner, who, job) for job in disk.list_names(root, owner, *JOBS, who) or ()}
+            listed = disk.names_below(root, owner, *JOBS, who, limit=MAX_DIRECTORIES) or []
+            if len(listed) >= MAX_DIRECTORIES:
+                return None
+            places |= {Place(owner, who, job) for job in listed}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
         return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
 

@@ -16,6 +16,7 @@ from syft_job.home import Home
 from syft_job.markers import OWNERS_NAMES
 from syft_job.place import JOBS, Place
 from syft_job.spec import CODE
+from syft_job.store import MAX_DIRECTORIES
 from syft_job.watch import Watch
 
 _HOMES_OWN_NEWS = frozenset({"ledger.jsonl", "paused"})
@@ -74,7 +75,7 @@ class Lookout:
 
     def _listed(self, submitter: str) -> list[str]:
         try:
-            return disk.list_names(self._root, self._owner, *JOBS, submitter) or []
+            return disk.names_below(self._root, self._owner, *JOBS, submitter, limit=MAX_DIRECTORIES) or []
         except StoreError:
             return []  # the sweep says what is the matter
 

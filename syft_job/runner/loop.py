@@ -25,7 +25,7 @@ from syft_job.lifecycle import Who
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
 from syft_job.release import Grants
-from syft_job.store import JobStore
+from syft_job.store import MAX_DIRECTORIES, JobStore
 from syft_job.viewer import Viewer
 from syft_job.visible import visible_message
 from syft_job.watch import MAX_BLIND_INTERVAL_S, Watch
@@ -272,7 +272,7 @@ class JobRunner:
             while self._step((), starts=False) or self._round.running.total():
                 time.sleep(_LONGEST_PAUSE)
             root, owner = self.config.syftbox_folder, self.config.email
-            for submitter in sorted(disk.list_names(root, owner, *JOBS) or ()):
+            for submitter in sorted(disk.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES) or ()):
                 if not disk.is_directory(root, owner, *JOBS, submitter):
                     continue
                 with disk.directory(root, owner, *JOBS, submitter) as opened:

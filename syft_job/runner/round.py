@@ -13,12 +13,13 @@ from contextlib import suppress
 from itertools import chain, islice
 
 from syft_job import datasite, disk, names
+from syft_job.budget import SweepBudget
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError, UnreadableJob
 from syft_job.folder import Look
 from syft_job.lifecycle import JobState
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
-from syft_job.store import JobStore
+from syft_job.store import HASHED_BYTES, JobStore
 from syft_job.watch import MOST_WATCHES
 
 from . import attempt as attempts
@@ -35,6 +36,8 @@ CHECKED_A_SWEEP = 5
 """How many finished jobs are checked in full at each sweep, in turn: about 0.2 % of a core."""
 _LATE_AT_MOST = 100
 """At how many directories a sweep looks that came while it looked; the next one meets the rest."""
+_LOOKS_AT_MOST = 64
+"""How many full looks of a round are kept for the starts at its end."""
 _STATTED_A_SWEEP = 1000
 """At how many finished jobs a sweep glances, in turn: one `stat` each, together about 0.1 % of a core."""
 
@@ -82,6 +85,8 @@ class Round:
         self._again: dict[Place, None] = {}
         self._mark = 0
         self._has_upgraded_rules = False
+        self._budgets: dict[str, SweepBudget] = {}
+        """What each submitter's undecided jobs may still cost until the next sweep."""
 
     def go(self, hints: Iterable[Place] | None, moves: list[StatusTransition], *, at_most: int) -> None:
         """Do one round and add what moved to ``moves``, as it happens.
@@ -98,17 +103,45 @@ class Round:
         self._tend_all(moves)
         self._release_all()
         looks: dict[Place, Look] = {}
-        for place in self._look(hints):
+        for place in in_turn(self._look(hints)):
             disk.check_interrupted()
             self._standby.busy()
             self._again[place] = None
             with self.aside.in_the_way(place, "it is not looked after"):
-                look = self.squares.put_right(place)
-                self._note(look.record)
-                del self._again[place]
-                if place in self.line:
+                look = self._look_after(place, is_swept=hints is None)
+                if look is not None and place in self.line and len(looks) < _LOOKS_AT_MOST:
                     looks[place] = look
         self._start_next(at_most, looks)
+
+    def _look_after(self, place: Place, *, is_swept: bool) -> Look | None:
+        """Note what a job is, and put right what the ledger has about it; returns the full look where there was one.
+
+        A job that the ledger does not know is only looked at as far as a list needs, and within the budget of its
+        submitter: what is over it comes at the next sweep.
+        """
+        record = self._store.record_of(place)
+        if record is None or not self._home.ledger.events(record.id):
+            budget = self._budgets.get(place.submitter)
+            if budget is None:
+                budget = SweepBudget(most_undecided=2 * self._viewer.limits.unfinished)
+                self._budgets[place.submitter] = budget
+            if budget.used_up:
+                del self._again[place]  # the store's next sweep comes to it; what is remembered here has to stay small
+                return None
+            if record is None or not is_swept:
+                budget.start()
+                try:
+                    record = self._store.get(place, hash_at_most=HASHED_BYTES)
+                finally:
+                    budget.settle_job(is_decided=False)
+            if not self._home.ledger.events(record.id):
+                self._note(record)
+                del self._again[place]
+                return None
+        look = self.squares.put_right(place)
+        self._note(look.record)
+        del self._again[place]
+        return look
 
     def bring_home(self, moves: list[StatusTransition]) -> bool:
         """Bring home what is over, without touching the folder; returns whether something runs or is collected."""
@@ -231,6 +264,7 @@ class Round:
         untold = self.squares.take_untold()
         if hints is not None:
             return list(dict.fromkeys([*hints, *untold]))
+        self._budgets.clear()
         self._look_for_room()
         self._require_folder()
         self._tend_key()
@@ -240,6 +274,14 @@ class Round:
         self._troubles.only(
             "submitter",
             {who: f"The jobs of {who} cannot be looked at: {why}" for (_, who), why in self._store.unread.items()},
+        )
+        self._troubles.only(
+            "budget",
+            {
+                who: f"Not all jobs of {who} were looked at in one sweep: their budget is used up, so they come in"
+                " turn. syft-job doctor says more."
+                for (_, who) in self._store.not_looked_at()
+            },
         )
         if self.lookout is not None:
             lying = self.lookout.sweep(self._store.submitters(self._owner))
@@ -334,3 +376,18 @@ class Round:
 def may_move(state: JobState) -> bool:
     """Whether a job in this state moves by itself."""
     return state in (JobState.QUEUED, JobState.RUNNING)
+
+
+def in_turn(places: Iterable[Place]) -> list[Place]:
+    """The jobs of all submitters in turn, each submitter's in the order in which they came."""
+    queues: dict[str, deque[Place]] = {}
+    for place in places:
+        queues.setdefault(place.submitter, deque()).append(place)
+    ordered = []
+    turns = deque(queues.values())
+    while turns:
+        queue = turns.popleft()
+        ordered.append(queue.popleft())
+        if queue:
+            turns.append(queue)
+    return ordered

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from syft_job.codec import dump
 from syft_job.place import Place
+from syft_job.quoting import quoted
 from syft_job.seal import Key
 from syft_job.units import Duration, Memory
 
@@ -78,7 +79,7 @@ class JobResources:
         for count in ("cpu_count", "gpu_count"):
             value = getattr(self, count)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{count} must be a whole number of at least 1, not {value!r}")
+                raise ValueError(f"{count} must be a whole number of at least 1, not {quoted(value)}")
         if self.memory is not None and self.memory.bytes < 1:
             raise ValueError("memory must be more than nothing")
         if self.time_limit is not None and self.time_limit.seconds < 1:

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from syft_job.unicode_tables import DEFAULT_IGNORABLE
-from syft_job.visible import _CLASSES, MAX_CACHED_CHARACTERS, quoted, visible, visible_code, visible_line
+from syft_job.visible import _CLASSES, MAX_CACHED_CHARACTERS, visible, visible_code, visible_line, visible_repr
 
 SENTENCES = [
     "plain text, with 'quotes' – and typography…",
@@ -83,7 +83,7 @@ def test_an_emoji_may_ask_for_its_coloured_form_in_messages_but_not_in_names_or_
 def test_names_are_one_line_and_quoted_text_hides_nothing():
     assert visible_line("a\tb\nc") == "a<U+0009>b<U+000A>c"
     assert visible("a\tb\nc") == "a\tb\nc"
-    assert quoted("a\u3164\u202e") == r"'a<U+3164>\u202e'"
+    assert visible_repr("a\u3164\u202e") == r"'a<U+3164>\u202e'"
 
 
 def test_untrusted_text_does_not_choose_how_much_is_cached():
