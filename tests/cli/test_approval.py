@@ -33,7 +33,7 @@ def is_reviewed(people, name: str = "First") -> bool:
         people.ok(OMAR, "reject", name, "--reason", "only a question")
     else:
         assert "no complete review" in ran.err or "changed since you looked" in ran.err, ran
-    return ran.code == 0
+    return bool(ran.code == 0)
 
 
 def mark(people, name: str = "First") -> dict[str, Any]:
@@ -242,6 +242,12 @@ def test_threat_36_several_jobs_need_a_review_each(people):
     assert [mark(people, name)["reviewed"] for name in ("First", "Second")] == [True, True]
     people.ok(OMAR, "approve", "Third", "--unreviewed")
     assert mark(people, "Third")["reviewed"] is False
+
+
+def test_threat_36_one_job_by_two_names_is_one(people):
+    people.submit()
+    people.ok(OMAR, "approve", "First", f"{ADA}/First", "--yes")
+    assert mark(people)["reviewed"] is True
 
 
 def test_threat_36_of_several_jobs_one_that_is_refused_is_named(people):

@@ -57,7 +57,13 @@ def is_unclaimed(people: TwoPeople, job: JobInfo) -> bool:
 def record_approval(people: TwoPeople, job: JobInfo, **mark: Any) -> None:
     """Record an approval in the ledger as another release would have."""
     home = people.owner.home
-    body = {"by": people.owner_email, "epoch": home.epoch, "method": "manual", "share": {}, "digest": job.digest}
+    body: dict[str, Any] = {
+        "by": people.owner_email,
+        "epoch": home.epoch,
+        "method": "manual",
+        "share": {},
+        "digest": job.digest,
+    }
     with home.locked():
         body |= {"attempt": 1, "at": "2026-01-01T00:00:00Z"}
         home.ledger.say(job.id, 1, "approve", place=list(people.place(job.name)), mark=body | mark)
@@ -121,7 +127,8 @@ def test_threat_31_an_attempt_that_was_recorded_is_not_begun_again_under_less(co
 
 
 def test_threat_31_an_approval_of_an_earlier_release_is_for_bubblewrap(contained: TwoPeople):
-    for name, mark in (("Empty", {"allow": {}}), ("Missing", {})):
+    marks: dict[str, dict[str, Any]] = {"Empty": {"allow": {}}, "Missing": {}}
+    for name, mark in marks.items():
         contained.submit(name=name)
         record_approval(contained, contained.owner_job(name), **mark)
         assert contained.owner_job(name).status == "approved"
