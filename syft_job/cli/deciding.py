@@ -145,11 +145,11 @@ def approve(
             "--digest takes all 64 hex digits of the digest that the review showed; to the first few of them, somebody"
             " can make another job that has the same"
         )
-    if digest is not None and len(jobs) > 1:
-        raise misuse("--digest is the digest of one job; approve the jobs one by one")
     frame = frame_of(ctx)
     client = frame.client()
-    found = [find(client, job) for job in dict.fromkeys(jobs)]
+    found = list({job.record.place: job for job in (find(client, name) for name in jobs)}.values())
+    if digest is not None and len(found) > 1:
+        raise misuse("--digest is the digest of one job; approve the jobs one by one")
     if digest is not None:
         _require_digest(found[0], digest)
     if not unreviewed:

@@ -244,6 +244,12 @@ def test_threat_36_several_jobs_need_a_review_each(people):
     assert mark(people, "Third")["reviewed"] is False
 
 
+def test_threat_36_one_job_by_two_names_is_one(people):
+    people.submit()
+    people.ok(OMAR, "approve", "First", f"{ADA}/First", "--yes")
+    assert mark(people)["reviewed"] is True
+
+
 def test_threat_36_of_several_jobs_one_that_is_refused_is_named(people):
     for name in ("First", "Second"):
         people.submit(name, code=f"print('{name}')\n")
