@@ -6,13 +6,13 @@ one act.
 
 from __future__ import annotations
 
-import re
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import acts, folder, release, results
+from . import acts, disk, folder, release, results
 from .errors import InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _SWEEP_SECONDS = 0.5
 """How often a wait looks where no file events arrive."""
-_RETURN_CODE = re.compile(rb"\s*(-?[0-9]{1,5})\s*")
 
 
 class JobInfo:
@@ -138,13 +137,12 @@ class JobInfo:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code: to the owner when the job is done, to others when its logs are shared with them."""
-        path = self._results().log("returncode")
-        if path is None:
-            return None
-        with path.open("rb") as file:
-            said = _RETURN_CODE.fullmatch(file.read(16))
-        return int(said[1]) if said else None
+        """The exit code: to the owner when the job is done, to others when its logs are shared with them.
+
+        Raises:
+            UnreadableJob: a link, a device, a folder or a huge file stands in its place.
+        """
+        return self._results().returncode()
 
     # The verbs of the owner
 
@@ -292,12 +290,50 @@ class JobInfo:
         return self._results().outputs()
 
     @property
-    def files(self) -> list[Path]:
-        """Files and folders directly in the job's directory; empty when it is gone."""
-        try:
-            return sorted(self.location.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
+    def output_files(self) -> list[Path]:
+        """Every output file, those in folders included; only what `shared` lists where this is not the owner.
+
+        Raises:
+            UnreadableJob: the outputs hold something else than plain files and folders.
+        """
+        if self._place is None:
             return []
+        outputs = self._results()
+        return [outputs.outputs_directory / file.path for file in outputs.output_files()]
+
+    def copy_outputs(self, target: str | Path) -> list[Path]:
+        """Copy every output file into the existing folder ``target``; returns the copies.
+
+        No link is followed and nothing is replaced. Where `shared` lists files, exactly those are copied, and each
+        must have the listed size and SHA-256.
+
+        Raises:
+            UnreadableJob: a file is not what was released, or is no plain file.
+            StoreError: the copy cannot be written.
+        """
+        return self._results().copy_outputs(Path(target)) if self._place is not None else []
+
+    @property
+    def files(self) -> list[Path]:
+        """Files and folders directly in the job's directory; empty when it is gone.
+
+        Raises:
+            UnreadableJob: a link stands in its place.
+            StoreError: the directory cannot be read; ``context["errno"]`` tells why.
+        """
+        start: Path = self.location.parent
+        inside: tuple[str, ...] = (self.location.name,)
+        if self._root is not None and self._place is not None:
+            start, inside = self._root, self._place.parts
+        try:
+            with disk.in_words(f"read {str(self.location)!r}"), disk.directory(start, *inside) as opened:
+                return sorted(self.location / name for name in os.listdir(opened))
+        except FileNotFoundError:
+            return []
+        except UnreadableJob:
+            if self.location.is_file() and not self.location.is_symlink():
+                return []
+            raise
 
     @property
     def stdout(self) -> StdoutViewer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NewType
 
 from .errors import InvalidName
 
@@ -20,6 +20,9 @@ PATH_BYTES: Final = 150
 PATH_LEVELS: Final = 12
 
 PERMISSION_FILE: Final = "syft.pub.yaml"
+
+InnerPath = NewType("InnerPath", str)
+"""The path of a file inside a job, as `inner_path` or `listed_path` returned it: it cannot leave the directory."""
 
 # What nearly every name looks like. Without a dot there is no extension and, but for a few words, no litter; a name of
 # five characters or more is no bare device.
@@ -125,7 +128,7 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
     return normal
 
 
-def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> str:
+def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> InnerPath:
     """Return ``text`` as the path of a file inside a job: relative, ``/`` between the parts, NFC.
 
     At most ``limit`` bytes of UTF-8 and ``levels`` parts. Parts may begin with a dot or a dash (``.env.example``).
@@ -136,12 +139,27 @@ def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS)
     if not isinstance(text, str):
         raise InvalidName(f"{_shown(text)} is not a text; a path inside a job is one")
     if len(text) <= limit and text.count("/") < levels and _PLAIN_PATH.fullmatch(text):
-        return text
+        return InnerPath(text)
     normal = unicodedata.normalize("NFC", text)
     reason = _why_no_path(normal, limit, levels)
     if reason:
         raise InvalidName(f"{_shown(text)} cannot be a path inside a job: {reason}. Rename the file.")
-    return normal
+    return InnerPath(normal)
+
+
+def listed_path(text: object) -> InnerPath:
+    """Return ``text``, a path that a record lists, unchanged if `inner_path` accepts it.
+
+    Releases before this one listed released files under the Unicode form that the file system had, so a form other
+    than NFC is accepted here and kept.
+
+    Raises:
+        InvalidName: see `inner_path`.
+    """
+    if not isinstance(text, str):
+        raise InvalidName(f"{_shown(text)} is not a text; a path inside a job is one")
+    inner_path(text)
+    return InnerPath(text)
 
 
 def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:

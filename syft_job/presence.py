@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from . import disk, names
 from .errors import InvalidName, UnreadableJob
 from .markers import OWNERS_NAMES, WITHDRAWN
+from .names import InnerPath
 from .spec import CONFIG, RUN, FileEntry, JobSpec, Limits
 
 Trace = tuple[tuple[str, int, int, int, int], ...]
@@ -20,7 +21,7 @@ Trace = tuple[tuple[str, int, int, int, int], ...]
 _TRACED_AT_MOST = 64
 
 
-def arrived(job: int, files: Mapping[str, FileEntry]) -> int:
+def arrived(job: int, files: Mapping[InnerPath, FileEntry]) -> int:
     """How many of the listed files are here with their size; an empty one may have been dropped on the way.
 
     Raises:
@@ -86,13 +87,13 @@ def _trace(parent: int, name: str, inside: str, found: list[tuple[str, int, int,
         os.close(opened)
 
 
-def older_files(job: int, limits: Limits) -> dict[str, FileEntry]:
+def older_files(job: int, limits: Limits) -> dict[InnerPath, FileEntry]:
     """Hash all plain files of a directory of the older layout that are not the owner's.
 
     Raises:
         UnreadableJob: something there is no plain file, or there is more than ``limits`` allow.
     """
-    files: dict[str, FileEntry] = {}
+    files: dict[InnerPath, FileEntry] = {}
     left = limits.total_bytes
     for entry in disk.walk(job, most=limits.files * 2):
         top = entry.path.partition("/")[0]

@@ -21,6 +21,7 @@ from .codec import canonical
 from .errors import InvalidName, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
 from .keys import published
 from .markers import now
+from .names import InnerPath
 from .place import JOBS, Place
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
 from .viewer import Viewer
@@ -188,12 +189,12 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return said  # type: ignore[no-any-return]
 
 
-def _write(job: int, source: Source, viewer: Viewer) -> dict[str, FileEntry]:
-    files: dict[str, FileEntry] = {}
+def _write(job: int, source: Source, viewer: Viewer) -> dict[InnerPath, FileEntry]:
+    files: dict[InnerPath, FileEntry] = {}
     left = viewer.limits.total_bytes
     for path, text in source.texts.items():
         disk.create(job, path, text, mode=0o755 if path == RUN else 0o644)
-        files[path] = FileEntry(len(text), spec.digest_of(text))
+        files[names.listed_path(path)] = FileEntry(len(text), spec.digest_of(text))
         left -= len(text)
     folders: set[str] = set()
     for path, origin in source.paths.items():
@@ -201,7 +202,7 @@ def _write(job: int, source: Source, viewer: Viewer) -> dict[str, FileEntry]:
         with disk.directory(origin.parent) as reading, disk.directory(job, *folder.split("/"), create=True) as writing:
             copied = disk.copy(reading, origin.name, writing, name, most=max(left, 0), mode=0o644, durable=True)
         folders.add(folder)
-        files[path] = FileEntry(copied.size, copied.sha256)
+        files[names.listed_path(path)] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
     for folder in folders:
         with disk.directory(job, *folder.split("/")) as inner:

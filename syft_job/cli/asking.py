@@ -8,15 +8,11 @@ from typing import Annotated
 
 import typer
 
-from syft_job import disk
 from syft_job.errors import PathMissing, SyftJobError
 from syft_job.place import place_of
 from syft_job.visible import visible, visible_line
 
 from .frame import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
-
-_ANY_SIZE = 1 << 50
-_MOST_FILES = 1_000_000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -101,15 +97,16 @@ def outputs(
     frame = frame_of(ctx)
     client = frame.client()
     found = find(client, job)
-    paths = found.output_paths
+    files = found.output_files
     copied: list[str] = []
     if copy is not None:
-        if not paths:
+        if not files:
             raise SyftJobError(f"There are no outputs of '{found.name}' for you to copy; it is {found.status}.")
         target = _outside(copy.expanduser().absolute(), client.root)
+        _refuse_taken([path.name for path in found.output_paths], target)
+        target.mkdir(parents=True, exist_ok=True)
         with busy("Copying the outputs …"):
-            copied = copy_out(paths, target)
-    files = [path for top in paths for path in _files(top)]
+            copied = [str(path) for path in found.copy_outputs(target)]
     if copied:
         text = "\n".join(visible_line(path) for path in copied)
     elif files:
@@ -130,46 +127,8 @@ def _outside(target: Path, root: Path) -> Path:
     return target
 
 
-def copy_out(paths: list[Path], target: Path) -> list[str]:
-    """Copy files and folders into ``target``, which is made; nothing there is replaced, and no link is followed."""
-    taken = [path.name for path in paths if os.path.lexists(target / path.name)]
+def _refuse_taken(names: list[str], target: Path) -> None:
+    """Refuse to copy into ``target`` where something of one of these names is there already."""
+    taken = [name for name in names if os.path.lexists(target / name)]
     if taken:
         raise SyftJobError(f"{target} has {', '.join(map(repr, taken))} already. Choose another folder.")
-    target.mkdir(parents=True, exist_ok=True)
-    copied: list[str] = []
-    with disk.directory(target) as writing:
-        for path in paths:
-            with disk.directory(path.parent) as reading:
-                found = disk.look(reading, path.name)
-                if found is not None and disk.kind_of(found) == "a directory":
-                    copied += _copy_folder(path, writing, target)
-                else:
-                    disk.copy(reading, path.name, writing, path.name, most=_ANY_SIZE)
-                    copied.append(str(target / path.name))
-    return copied
-
-
-def _copy_folder(source: Path, writing: int, target: Path) -> list[str]:
-    copied: list[str] = []
-    with disk.directory(source.parent, source.name) as reading:
-        with disk.directory(writing, source.name, create=True):
-            pass
-        for entry in disk.walk(reading, most=_MOST_FILES):
-            *inside, name = entry.path.split("/")
-            if entry.is_dir:
-                with disk.directory(writing, source.name, *inside, name, create=True):
-                    continue
-            with (
-                disk.directory(reading, *inside) as of,
-                disk.directory(writing, source.name, *inside, create=True) as to,
-            ):
-                disk.copy(of, name, to, name, most=_ANY_SIZE)
-            copied.append(str(target / source.name / entry.path))
-    return copied
-
-
-def _files(top: Path) -> list[Path]:
-    if top.is_symlink() or not top.is_dir():
-        return [top]
-    with disk.directory(top) as opened:
-        return sorted(top / entry.path for entry in disk.walk(opened, most=_MOST_FILES) if entry.is_file)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from syft_job.errors import InvalidTransition, NotAllowed, SyftJobError
+from syft_job.errors import InvalidTransition, NotAllowed, SyftJobError, UnreadableJob
 from syft_job.lifecycle import Event, JobState, allowed
 from syft_job.visible import decoded, visible, visible_line, with_colours, without_colours
 
@@ -55,6 +55,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
     outputs, may, aside = found.output_paths, _may(client, record), _aside(client, record)
     appearance = look.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
+    returncode, shown_code = _return_code(found)
     words = record.status if exact == record.status else f"{record.status} ({exact})"
     rows = [
         ("job", visible_line(record.name)),
@@ -63,7 +64,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("to", record.owner),
         ("submitted", visible_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
-        ("return code", "" if found.returncode is None else str(found.returncode)),
+        ("return code", shown_code),
         ("digest", record.digest),
         ("folder", visible_line(str(found.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
@@ -72,12 +73,21 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("you may", ", ".join(may)),
     ]
     document = job_json(client, record) | {
-        "returncode": found.returncode,
+        "returncode": returncode,
         "outputs": [str(path) for path in outputs],
         "may": may,
         "aside": aside,
     }
     frame.answer({"job": document}, tables.pairs(rows))
+
+
+def _return_code(found: JobInfo) -> tuple[int | None, str]:
+    """The exit code, and how it is shown: where it cannot be read, why, so that the rest is shown nevertheless."""
+    try:
+        code = found.returncode
+    except UnreadableJob as error:
+        return None, f"cannot be read: {visible_line(str(error))}"
+    return code, "" if code is None else str(code)
 
 
 @verb

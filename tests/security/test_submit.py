@@ -1,0 +1,272 @@
+"""The submitter's side, attacked: threats 41 to 44, and odd things where a job's files are expected.
+
+Statements of a hostile owner are signed here from docs/reference/format.md alone, with the private key in the home.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from syft_job import JobClient, disk
+from syft_job.errors import SyftJobError
+from syft_job.testing import TwoPeople
+
+NAME = "Tides"
+NO_BYTES = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[TwoPeople]:
+    with TwoPeople(tmp_path / "people") as both:
+        yield both
+
+
+def private_key(client: JobClient) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode((client.home.path / "key").read_bytes()))
+
+
+def signed(
+    people: TwoPeople, client: JobClient, kind: str, body: dict[str, Any], *, digest: str = "", attempt: int = 0
+) -> dict[str, Any]:
+    """``body`` with a seal, as format.md §Seals says; for ASCII texts sorted keys are RFC 8785's order."""
+    place = {"owner": people.owner_email, "submitter": people.submitter_email, "name": NAME}
+    said = {"kind": kind, **place, "digest": digest, "attempt": attempt, "body": body}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    key = private_key(client)
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    signature = base64.b64encode(key.sign(b"syft-job/1\n" + text)).decode()
+    return body | {"seal": {"key": public, "sig": signature}}
+
+
+def put_marker(people: TwoPeople, kind: str, *, attempt: int = 1, file: str | None = None, **fields: Any) -> None:
+    """Write a marker that the owner signed, whatever it says."""
+    digest = people.owner_job(NAME).digest
+    body = {"digest": digest, "attempt": attempt, "at": "2026-03-01T09:30:00Z", **fields}
+    target = people.location(NAME) / (file or kind)
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(signed(people, people.owner, kind, body, digest=digest, attempt=attempt)))
+
+
+def finished(people: TwoPeople, tmp_path: Path) -> None:
+    """A job that is done, with one shared output `r.csv`."""
+    people.submit(name=NAME)
+    (tmp_path / "r.csv").write_text("a,b\n")
+    job = people.owner_job(NAME)
+    job.accept_by_depositing_result(tmp_path / "r.csv")
+    job.share_outputs([people.submitter_email])
+
+
+def share_by_hand(people: TwoPeople, outputs: Any, **more: Any) -> None:
+    put_marker(people, "shared", outputs=outputs, **more)
+
+
+def look_at_everything(people: TwoPeople) -> str:
+    """Every property of a job that reads the folder; a refusal in words is an answer, anything else is a crash."""
+    job = people.submitters_job(NAME)
+    seen = [job.status, str(job.findings), str(job.history), str(job.verify()), str(job.output_paths), str(job)]
+    for look in (lambda: job.output_files, lambda: job.returncode, lambda: job.files, lambda: job.wait(0)):
+        try:
+            seen.append(str(look()))
+        except SyftJobError as error:
+            seen.append(str(error))
+    seen += [str(job.stdout), str(job.stderr)]
+    return "\n".join(seen)
+
+
+def command_line(people: TwoPeople, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    settings = ["--root", str(people.root), "--as", people.submitter_email]
+    command = [sys.executable, "-m", "syft_job", *settings, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+# Threat 41: a hostile owner writes on the submitter's disk
+
+OUTSIDE = ["../escaped", "/tmp/escaped", "a/../../escaped", "..", ".", "", "a//b", "a/./b", "x\0y", "a\\..\\b", "./a"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_threat_41_a_listed_path_never_leaves_the_outputs(people: TwoPeople, tmp_path: Path, path: str):
+    finished(people, tmp_path)
+    escaped = people.location(NAME) / "escaped"
+    escaped.write_bytes(b"")
+    share_by_hand(people, {"who": ["*"], "files": {path: {"size": 0, "sha256": NO_BYTES}}})
+    seen = look_at_everything(people)
+    assert "'shared' cannot be read and counts for nothing" in seen
+    target = tmp_path / "copies" / "here"
+    ran = command_line(people, "outputs", NAME, "--copy", target)
+    assert ran.returncode == 1, ran
+    assert "Traceback" not in ran.stderr
+    assert not list((tmp_path / "copies").rglob("*escaped*"))
+
+
+MALFORMED: list[Any] = [
+    {"who": ["*"], "files": {"r.csv": 5}},
+    {"who": ["*"], "files": {"r.csv": {"size": "4", "sha256": NO_BYTES}}},
+    {"who": ["*"], "files": {"r.csv": {"size": -1, "sha256": NO_BYTES}}},
+    {"who": ["*"], "files": {"r.csv": {"size": True, "sha256": NO_BYTES}}},
+    {"who": ["*"], "files": {"r.csv": {"size": 4}}},
+    {"who": ["*"], "files": {"r.csv": {"size": 4, "sha256": "x"}}},
+    {"who": ["*"], "files": ["r.csv"]},
+    {"who": "ada@example.org", "files": {}},
+    {"who": [5], "files": {}},
+    ["r.csv"],
+    "r.csv",
+    5,
+]
+
+
+@pytest.mark.parametrize("part", MALFORMED, ids=str)
+@pytest.mark.parametrize("what", ["outputs", "logs"])
+def test_threat_41_a_malformed_but_signed_shared_is_a_finding(people: TwoPeople, tmp_path: Path, what: str, part: Any):
+    finished(people, tmp_path)
+    put_marker(people, "shared", **{what: part})
+    assert "'shared' cannot be read and counts for nothing" in look_at_everything(people)
+    assert not people.submitters_job(NAME).verify().ok
+    assert people.owner_job(NAME).status == "done", "the owner goes by the ledger"
+
+
+def test_threat_41_logs_list_nothing_but_logs(people: TwoPeople, tmp_path: Path):
+    finished(people, tmp_path)
+    put_marker(people, "shared", logs={"who": ["*"], "files": {"config.yaml": {"size": 0, "sha256": NO_BYTES}}})
+    assert "which is no log" in look_at_everything(people)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("approved", {"share": {"outputs": 5}}),
+        ("approved", {"share": ["ada@example.org"]}),
+        ("approved", {"share": {"outputs": "xada@example.orgx"}}),
+        ("approved", {"reason": ["because"]}),
+        ("approved", {"at": 5}),
+        ("rejected", {"reason": {"a": 1}}),
+        ("cancelled", {"by": 5}),
+        ("attempt", {"outcome": "exploded"}),
+        ("attempt", {"outcome": ["failed"]}),
+        ("done", {"outcome": {}}),
+    ],
+    ids=str,
+)
+def test_threat_41_no_field_of_a_signed_marker_crashes_a_reader(people: TwoPeople, kind: str, fields: dict[str, Any]):
+    people.submit(name=NAME)
+    put_marker(people, kind, file="attempts/1.json" if kind == "attempt" else None, **fields)
+    seen = look_at_everything(people)
+    assert "cannot be read and counts for nothing" in seen
+    assert people.submitters_job(NAME).status in ("inbox", "approved")
+
+
+def test_threat_41_only_what_is_listed_is_copied(people: TwoPeople, tmp_path: Path):
+    finished(people, tmp_path)
+    outputs = people.location(NAME) / "outputs"
+    (outputs / "smuggled.csv").write_text("x")
+    ran = command_line(people, "outputs", NAME, "--copy", tmp_path / "mine")
+    assert ran.returncode == 0, ran.stderr
+    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["r.csv"]
+
+
+def listed_folder(people: TwoPeople, tmp_path: Path) -> Path:
+    """Outputs in a folder `d`, shared; returns the folder."""
+    people.submit(name=NAME)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "r.csv").write_text("a,b\n")
+    job = people.owner_job(NAME)
+    job.accept_by_depositing_result(tmp_path / "d")
+    job.share_outputs(["*"])
+    return people.location(NAME) / "outputs" / "d"
+
+
+def test_threat_41_unlisted_files_in_a_listed_folder_stay_unseen(people: TwoPeople, tmp_path: Path):
+    folder = listed_folder(people, tmp_path)
+    (folder / "smuggled.csv").write_text("x")
+    assert [path.name for path in people.submitters_job(NAME).output_files] == ["r.csv"]
+    (tmp_path / "mine").mkdir()
+    people.submitters_job(NAME).copy_outputs(tmp_path / "mine")
+    with pytest.raises(SyftJobError, match="exists"):
+        people.submitters_job(NAME).copy_outputs(tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine" / "d").iterdir()] == ["r.csv"]
+
+
+def test_threat_41_a_released_file_that_differs_is_not_copied(people: TwoPeople, tmp_path: Path):
+    folder = listed_folder(people, tmp_path)
+    (folder / "r.csv").write_text("c,d\n")
+    ran = command_line(people, "outputs", NAME, "--copy", tmp_path / "mine")
+    assert ran.returncode == 1
+    assert "is not what was released" in ran.stderr
+    assert not [path for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("strange", ["link", "folder link", "fifo", "folder", "outputs link"])
+def test_threat_41_copying_follows_no_link_and_waits_for_nothing(people: TwoPeople, tmp_path: Path, strange: str):
+    secret = tmp_path / "secrets"
+    secret.mkdir()
+    (secret / "r.csv").write_text("a,b\n")  # even what has the listed content
+    folder = listed_folder(people, tmp_path)
+    (folder / "r.csv").unlink()
+    if strange == "link":
+        (folder / "r.csv").symlink_to(secret / "r.csv")
+    elif strange == "fifo":
+        os.mkfifo(folder / "r.csv")
+    elif strange == "folder":
+        (folder / "r.csv").mkdir()
+    elif strange == "folder link":
+        folder.rmdir()
+        folder.symlink_to(secret)
+    else:
+        folder.rmdir()
+        folder.parent.rmdir()
+        (secret / "d").mkdir()
+        (secret / "d" / "r.csv").write_text("a,b\n")
+        folder.parent.symlink_to(secret)
+    ran = command_line(people, "outputs", NAME, "--copy", tmp_path / "mine")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert not [path for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+    look_at_everything(people)
+
+
+def test_threat_41_a_sparse_terabyte_is_refused_before_the_first_byte(people: TwoPeople, tmp_path: Path):
+    finished(people, tmp_path)
+    os.truncate(people.location(NAME) / "outputs" / "r.csv", 1 << 40)
+    share_by_hand(people, {"who": ["*"], "files": {"r.csv": {"size": 1 << 40, "sha256": NO_BYTES}}})
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SyftJobError, match=r"raise limits\.total_bytes"):
+        people.submitters_job(NAME).copy_outputs(tmp_path / "mine")
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/etc/passwd", "a\0b"])
+def test_threat_41_the_file_layer_refuses_what_is_not_one_name(tmp_path: Path, name: str):
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "x").write_text("outside")
+    (tmp_path / "inside" / "plain").write_text("inside")
+    with disk.directory(tmp_path, "inside") as opened:
+        for use in (
+            lambda: disk.look(opened, name),
+            lambda: disk.read(opened, name, limit=10),
+            lambda: disk.hash_file(opened, name, most=10),
+            lambda: disk.create(opened, name, b""),
+            lambda: disk.put(opened, name, b""),
+            lambda: disk.put(opened, "plain", b"", temporary=name or "."),
+            lambda: disk.rename(opened, "plain", opened, name),
+            lambda: disk.rename(opened, name, opened, "plain"),
+            lambda: disk.copy(opened, "plain", opened, name, most=10),
+            lambda: disk.copy(opened, name, opened, "other", most=10),
+            lambda: disk.remove(opened, name),
+            lambda: disk.make_new_directory(opened, name),
+            lambda: disk.directory(opened, name).__enter__(),
+            lambda: disk.directory(opened, name, create=True).__enter__(),
+        ):
+            with pytest.raises(SyftJobError, match="not the name of one file or folder"):
+                use()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["inside", "plain", "x"]
+    assert (tmp_path / "x").read_text() == "outside"
