@@ -270,3 +270,87 @@ def test_threat_41_the_file_layer_refuses_what_is_not_one_name(tmp_path: Path, n
                 use()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["inside", "plain", "x"]
     assert (tmp_path / "x").read_text() == "outside"
+
+
+# Threat 42: an outcome that is withheld leaks
+
+
+def process(people: TwoPeople) -> None:
+    from syft_job import create_runner
+
+    runner = create_runner(people.root, people.owner_email, 0.2, sandbox="bare", tell_outcome="when_shared")
+    runner.announce = None
+    runner.process_approved_jobs(stream_output=False)
+    runner.step()
+
+
+def published(people: TwoPeople) -> dict[str, str]:
+    """All that the submitter can read of the owner's files in the job, by name."""
+    location = people.location(NAME)
+    submitted = ("config.yaml", "run.sh")
+    return {
+        str(path.relative_to(location)): path.read_text()
+        for path in sorted(location.rglob("*"))
+        if path.is_file() and path.name not in submitted
+    }
+
+
+@pytest.mark.parametrize("script", ["exit 3\n", "true\n"])
+def test_threat_42_a_withheld_outcome_is_in_no_file(tmp_path: Path, script: str):
+    with TwoPeople(tmp_path, sandbox="bare", tell_outcome="when_shared") as people:
+        people.submit(script, NAME)
+        people.owner_job(NAME).approve()
+        process(people)
+        job = people.owner_job(NAME)
+        assert job.status == "done"
+        assert set(published(people)) == {"approved", "running"}
+        job.rerun()
+        files = published(people)
+        assert set(files) == {"approved", "attempts/1.json"}
+        for name, text in files.items():
+            assert not any(word in text for word in ("failed", "succeeded", "outcome", "returncode")), name
+        theirs = people.submitters_job(NAME)
+        assert (theirs.status, theirs.attempt) == ("approved", 2)
+        assert not any(word in str(theirs.history) for word in ("failed", "succeeded"))
+        assert theirs.verify().ok, str(theirs.verify())
+        process(people)
+        people.owner_job(NAME).share_logs([people.submitter_email])
+        assert people.submitters_job(NAME).status == "done", "the second attempt's outcome is told with its logs"
+        assert "outcome" not in published(people)["attempts/1.json"]
+        assert "failed" in str(people.owner_job(NAME).history) or script == "true\n", "the owner's own record keeps it"
+
+
+def test_an_outcome_that_is_not_withheld_is_in_the_permit(tmp_path: Path):
+    with TwoPeople(tmp_path, sandbox="bare") as people:
+        finished(people, tmp_path)
+        people.submit("exit 3\n", "Other")
+        people.owner_job("Other").approve()
+        from syft_job import create_runner
+
+        runner = create_runner(people.root, people.owner_email, 0.2, sandbox="bare")
+        runner.announce = None
+        runner.process_approved_jobs(stream_output=False)
+        people.owner_job("Other").rerun()
+        permit = json.loads((people.location("Other") / "attempts" / "1.json").read_bytes())
+        assert permit["outcome"] == "failed"
+
+
+# wait() and a release to everybody
+
+
+def test_wait_returns_when_what_was_promised_to_everybody_is_here(people: TwoPeople, tmp_path: Path):
+    people.submit(name=NAME)
+    (tmp_path / "r.csv").write_text("a,b\n")
+    job = people.owner_job(NAME)
+    job.approve(share_outputs=["*"])
+    job.accept_by_depositing_result(tmp_path / "r.csv")
+    theirs = people.submitters_job(NAME)
+    assert theirs.wait(5).value == "succeeded"
+    assert [path.name for path in theirs.output_paths] == ["r.csv"]
+    shared = people.location(NAME) / "shared"
+    content = shared.read_bytes()
+    shared.unlink()
+    with pytest.raises(TimeoutError):
+        theirs.wait(0)
+    shared.write_bytes(content)
+    theirs.wait(5)
