@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from . import disk, folder, spec
 from .errors import UnreadableJob
 from .folder import Look
+from .key_holder import Relation, identify
 from .lifecycle import JobState
 from .markers import LOGS, OUTPUTS, RULES, SharedPart, people_in_share, shared_part
 from .record import JobRecord
@@ -384,8 +385,10 @@ def verify(viewer: Viewer, look: Look) -> Verification:
     record, root = look.record, viewer.home.root
     holds: list[str] = []
     fails: list[str] = [record.problem] if record.problem else []
-    if look.config and spec.submitters_key(look.config, record.place, viewer.limits):
-        holds.append("config.yaml is sealed by its submitter's key, for this place")
+    key = spec.submitters_key(look.config, record.place, viewer.limits) if look.config else None
+    if key is not None:
+        holder = identify(viewer, key, record.submitter)
+        (holds if holder.is_known else fails).append(f"config.yaml is sealed for this place with key {holder}")
     elif not record.older:
         fails.append("config.yaml carries no valid seal")
     different = hashes_match(look, root)
@@ -399,8 +402,8 @@ def verify(viewer: Viewer, look: Look) -> Verification:
         else:
             fails.append(f"{words} does not count: {found.ignored}")
     fails += [finding for finding in record.findings if MISSING in finding or UNREADABLE in finding]
-    if not viewer.owns(record.place) and (doubt := viewer.doubt(record.place, look.spec)):
-        fails.append(doubt)
+    if not viewer.owns(record.place):
+        fails += _doubts_about_owner(viewer, look)
     shared = look.marker("shared")
     if shared is not None and shared.attempt == record.attempt:
         wrong = _released_wrong(look, root, shared.body)
@@ -408,6 +411,19 @@ def verify(viewer: Viewer, look: Look) -> Verification:
         if not wrong:
             holds.append("the released files are as listed in 'shared'")
     return Verification(tuple(holds), tuple(fails))
+
+
+def _doubts_about_owner(viewer: Viewer, look: Look) -> list[str]:
+    """Why the owner's answers to this submission should not be relied on: because of the key that it was sent to."""
+    place, spec = look.record.place, look.spec
+    if doubt := viewer.doubt(place, spec):
+        return [doubt]
+    if spec is None or not spec.owner_key:
+        return []
+    holder = identify(viewer, spec.owner_key, place.owner)
+    if holder.relation is not Relation.OTHER:
+        return []
+    return [f"it was submitted to key {holder}. Ask {place.owner} by other means which key is theirs"]
 
 
 def _released_wrong(look: Look, root: Path, body: Mapping[str, Any]) -> list[str]:

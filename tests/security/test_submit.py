@@ -354,3 +354,136 @@ def test_wait_returns_when_what_was_promised_to_everybody_is_here(people: TwoPeo
         theirs.wait(0)
     shared.write_bytes(content)
     theirs.wait(5)
+
+
+# Threat 43: who signed
+
+
+def key_file(people: TwoPeople, person: str) -> Path:
+    return people.root / person / "public" / "syft_job" / "key.json"
+
+
+def signed_by(people: TwoPeople, client: JobClient) -> None:
+    """A job in the submitter's folder whose config.yaml ``client`` signed."""
+    config = people.location(NAME) / "config.yaml"
+    body = {key: value for key, value in json.loads(config.read_bytes()).items() if key != "seal"}
+    config.write_text(json.dumps(signed(people, client, "config", body)))
+
+
+@pytest.fixture
+def bob(people: TwoPeople) -> JobClient:
+    (people.root / "bob@example.org").mkdir()
+    client = JobClient(people.owner.config, "bob@example.org", announce=None)
+    client.open_datasite()
+    return client
+
+
+def test_threat_43_verify_and_review_say_whose_key_it_is(people: TwoPeople):
+    people.submit(name=NAME)
+    theirs, ours = people.submitters_job(NAME).verify(), people.owner_job(NAME).verify()
+    assert theirs.ok
+    assert ours.ok
+    assert any("your own key" in line for line in theirs.holds)
+    assert any(f"the key published by {people.submitter_email}" in line for line in ours.holds)
+    assert f"the key published by {people.submitter_email}" in str(people.owner_job(NAME).review())
+    people.submitter.rotate_key()
+    assert any(f"an earlier key of {people.submitter_email}" in line for line in people.owner_job(NAME).verify().holds)
+    assert people.owner_job(NAME).verify().ok
+
+
+def test_threat_43_anothers_key_does_not_pass_for_the_submitters(people: TwoPeople, bob: JobClient):
+    people.submit(name=NAME)
+    signed_by(people, bob)
+    for job in (people.owner_job(NAME), people.submitters_job(NAME)):
+        found = job.verify()
+        assert not found.ok
+        assert not any("config.yaml" in line for line in found.holds)
+        assert any("not one of" in line and "bob@example.org publishes it" in line for line in found.fails), str(found)
+    review = str(people.owner_job(NAME).review())
+    assert f"not one of the keys of {people.submitter_email}; bob@example.org publishes it" in review
+    assert "not a key of ada@example.org" in review.partition("WOULD RUN")[0]
+    ran = command_line(people, "verify", NAME)
+    assert ran.returncode == 1
+    assert "bob@example.org publishes it" in ran.stdout
+
+
+def test_threat_43_a_key_that_nobody_publishes_is_said_to_be_unknown(people: TwoPeople):
+    people.submit(name=NAME)
+    key_file(people, people.submitter_email).unlink()
+    found = people.owner_job(NAME).verify()
+    assert any("publishes no usable key here" in line for line in found.fails)
+    assert not found.ok
+    assert "publishes no usable key here" in str(people.owner_job(NAME).review())
+
+
+def test_threat_43_the_owners_key_that_a_job_was_sent_to_is_compared(people: TwoPeople, bob: JobClient):
+    people.submit(name=NAME)
+    config = people.location(NAME) / "config.yaml"
+    body = {key: value for key, value in json.loads(config.read_bytes()).items() if key != "seal"}
+    body["owner_key"] = base64.b64encode(private_key(bob).public_key().public_bytes_raw()).decode()
+    config.write_text(json.dumps(signed(people, people.submitter, "config", body)))
+    found = people.submitters_job(NAME).verify()
+    assert any(f"not one of the keys of {people.owner_email}; bob@example.org" in line for line in found.fails)
+
+
+def other_spelling(text: str) -> str:
+    """The same bytes in another base64 text: the bits that padding leaves over are set."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    bare = text.rstrip("=")
+    other = bare[:-1] + alphabet[alphabet.index(bare[-1]) + 1] + "=" * (len(text) - len(bare))
+    assert other != text
+    assert base64.b64decode(other) == base64.b64decode(text)
+    return other
+
+
+@pytest.mark.parametrize("field", ["key", "sig"])
+def test_threat_43_another_spelling_of_a_seal_does_not_verify(people: TwoPeople, field: str):
+    people.submit(name=NAME)
+    config = people.location(NAME) / "config.yaml"
+    said = json.loads(config.read_bytes())
+    said["seal"][field] = other_spelling(said["seal"][field])
+    config.write_text(json.dumps(said))
+    for job in (people.owner_job(NAME), people.submitters_job(NAME)):
+        assert "config.yaml carries no valid seal" in job.verify().fails
+    assert "not sealed" in str(people.owner_job(NAME).review())
+
+
+def test_threat_43_a_key_that_was_given_up_keeps_its_warning_in_every_spelling(people: TwoPeople):
+    people.submit(name=NAME)
+    said = json.loads((people.location(NAME) / "config.yaml").read_bytes())
+    people.submitter.rotate_key(compromised=True)
+    assert "gave up the key" in str(people.owner_job(NAME).review())
+    said["seal"]["key"] = other_spelling(said["seal"]["key"])
+    (people.location(NAME) / "config.yaml").write_text(json.dumps(said))
+    assert "carries no valid seal" in str(people.owner_job(NAME).review())
+
+
+def test_threat_43_a_key_file_in_another_spelling_is_refused(people: TwoPeople):
+    file = key_file(people, people.owner_email)
+    said = json.loads(file.read_bytes())
+    for change in ("key", "seal"):
+        changed = json.loads(json.dumps(said))
+        if change == "key":
+            changed["key"] = changed["seal"]["key"] = other_spelling(said["key"])
+        else:
+            changed["seal"]["sig"] = other_spelling(said["seal"]["sig"])
+        file.write_text(json.dumps(changed))
+        with pytest.raises(SyftJobError, match=r"key\.json"):
+            people.submit(name=NAME)
+
+
+SMALL_ORDER = [0, 1, 2**255 - 20, 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826]
+
+
+@pytest.mark.parametrize("y", [*SMALL_ORDER, 2**255 - 19, 2**255 - 18, 2**255 - 1], ids=hex)
+def test_threat_43_a_key_under_which_anything_verifies_is_no_key(people: TwoPeople, y: int):
+    """With the identity point as the key, R = identity and S = 0 sign every statement."""
+    people.submit(name=NAME)
+    config = people.location(NAME) / "config.yaml"
+    said = json.loads(config.read_bytes())
+    for sign in (0, 1 << 255):
+        point = base64.b64encode((y | sign).to_bytes(32, "little")).decode()
+        for r in (y | sign, 1):
+            nothing = base64.b64encode(r.to_bytes(32, "little") + bytes(32)).decode()
+            config.write_text(json.dumps(said | {"seal": {"key": point, "sig": nothing}}))
+            assert "config.yaml carries no valid seal" in people.owner_job(NAME).verify().fails
