@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 from . import names
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
 from .spec import Limits
+from .units import LARGEST
 
 Folder = Literal["plain", "enforced"]
 SandboxChoice = Literal["auto", "bare", "bubblewrap"]
@@ -23,6 +24,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "sandbox": get_args(SandboxChoice),
     "tell_outcome": get_args(TellOutcome),
 }
+_LONGEST_SECONDS = 10**9
+"""More than thirty years: the clocks and timers of all systems can still count it."""
 _AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "disk_bytes", "log_bytes")
 
 
@@ -102,6 +105,9 @@ class SyftJobConfig:
             raise ConfigTypeError(f"{key}: {amount!r} is no number")
         if not amount > 0:
             raise ConfigError(f"{key}: {amount!r} is not more than 0")
+        most = _LONGEST_SECONDS if key == "time_limit" else LARGEST
+        if amount > most:
+            raise ConfigError(f"{key}: {amount!r} is too large; at most {most} is possible. Leave it out for no limit")
 
     @classmethod
     def from_syftbox_folder(cls, syftbox_folder: str | Path, email: str, **more: Any) -> Self:

@@ -71,8 +71,8 @@ _HOME_FOLDERS: Final = {
     "dist": "sync tools do not carry folders called dist",
     "logs": "sync tools do not carry folders called logs",
 }
+_MADE_ANEW: Final = ".pyc"
 _HOME_ENDINGS: Final = {
-    ".pyc": "Python writes it anew",
     ".log": "sync tools do not carry *.log",
     ".tmp": "sync tools do not carry *.tmp",
 }
@@ -202,10 +202,20 @@ def stays_home(path: str) -> str | None:
 
     A folder is asked about with a slash at its end: ``code/dist/``.
     """
-    *folders, last = path.split("/")
-    for part in (*folders, last):
+    for part in path.split("/"):
         if part in _HOME_ANYWHERE:
             return f"{part}: {_HOME_ANYWHERE[part]}"
+    if path.endswith(_MADE_ANEW):
+        return f"*{_MADE_ANEW}: Python writes it anew"
+    return cannot_travel(path)
+
+
+def cannot_travel(path: str) -> str | None:
+    """Return the reason for which sync tools or readers would not carry or accept the relative ``path``, or None.
+
+    A folder is asked about with a slash at its end: ``code/dist/``.
+    """
+    *folders, last = path.split("/")
     for part in folders:
         if part in _HOME_FOLDERS:
             return f"{part}/: {_HOME_FOLDERS[part]}"

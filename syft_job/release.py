@@ -8,6 +8,7 @@ decide that is settled by the caller, who holds the home's lock.
 from __future__ import annotations
 
 import stat
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,27 +134,47 @@ def copy_tree(source: int, target: int, limits: Limits, *, left_out: list[str] |
     files: dict[str, FileEntry] = {}
     folders: list[list[str]] = [[]]
     left = limits.total_bytes
+    forms = UnicodeForms()
     for entry in disk.walk(source, most=limits.files, passed_over=left_out):
         folder, _, name = entry.path.rpartition("/")
-        refused = why_not(name, entry)
+        refused = why_not(name, entry) or forms.twin_of(entry.path)
         if refused and left_out is not None:
             left_out.append(refused)
             continue
         if refused:
             raise UnreadableJob(f"{refused}. Remove it first.")
         inside = folder.split("/") if folder else []
+        *listed_inside, listed_name = names.inner_path(entry.path).split("/")
         if entry.is_dir:
-            with disk.directory(target, *inside, name, create=True):
-                folders.append([*inside, name])
+            with disk.directory(target, *listed_inside, listed_name, create=True):
+                folders.append([*listed_inside, listed_name])
                 continue
-        with disk.directory(source, *inside) as reading, disk.directory(target, *inside, create=True) as writing:
-            copied = disk.copy(reading, name, writing, name, most=left, mode=0o644, durable=True)
-        files[entry.path] = FileEntry(copied.size, copied.sha256)
+        with disk.directory(source, *inside) as reading, disk.directory(target, *listed_inside, create=True) as writing:
+            copied = disk.copy(reading, name, writing, listed_name, most=left, mode=0o644, durable=True)
+        files[names.inner_path(entry.path)] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
     for inside in folders if files or folders[1:] else ():  # a name that is not durable is lost with a power cut, too
         with disk.directory(target, *inside) as opened:
             disk.sync(opened)
     return files
+
+
+class UnicodeForms:
+    """The paths of one tree in Unicode form C, to notice a second spelling of one of them."""
+
+    def __init__(self) -> None:
+        self._spelled: dict[str, str] = {}
+        self._twins: list[str] = []
+
+    def twin_of(self, path: str) -> str | None:
+        """Why ``path`` cannot be kept beside a path seen before it; None where it can, and it is seen from now on."""
+        if any(path.startswith(f"{twin}/") for twin in self._twins):
+            return f"{path!a} is in a folder whose name has a twin in another Unicode form"
+        earlier = self._spelled.setdefault(unicodedata.normalize("NFC", path), path)
+        if earlier == path:
+            return None
+        self._twins.append(path)
+        return f"{path!a} and {earlier!a} are one name in two Unicode forms (NFC, NFD); only one can be kept"
 
 
 def why_not(name: str, entry: disk.Entry) -> str | None:

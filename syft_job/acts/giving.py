@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from syft_job import disk, release
+from syft_job import disk, names, release
 from syft_job.errors import NotAllowed, PathMissing, UnreadableJob
 from syft_job.lifecycle import Event, Who
 from syft_job.markers import LOGS, OUTPUTS
@@ -50,7 +50,7 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
             publish_deposit(viewer, now)
             if promised:
                 release.publish(viewer, now.look, promised)
-        return place.under(viewer.home.root) / OUTPUTS / source.name
+        return place.under(viewer.home.root) / OUTPUTS / names.inner_path(source.name)
 
 
 def may_share(viewer: Viewer, place: Place) -> None:
@@ -116,13 +116,14 @@ def _hold_deposit(held: Path, source: Path, viewer: Viewer) -> None:
                 found = os.stat(source.name, dir_fd=parent)  # what the owner names may be a link
                 if refused := release.why_not(source.name, disk.Entry(source.name, found)):
                     raise UnreadableJob(f"{refused}. Deposit something else.")
+                name = names.inner_path(source.name)
                 if source.is_dir():
-                    with disk.directory(source) as tree, disk.directory(outputs, source.name, create=True) as target:
+                    with disk.directory(source) as tree, disk.directory(outputs, name, create=True) as target:
                         release.copy_tree(tree, target, viewer.limits)
                 else:
                     with disk.directory(source.resolve().parent) as place:
                         most = viewer.limits.total_bytes
-                        disk.copy(place, source.resolve().name, outputs, source.name, most=most, durable=True)
+                        disk.copy(place, source.resolve().name, outputs, name, most=most, durable=True)
                         disk.sync(outputs)
             disk.remove(base, held.name)
             disk.rename(base, temporary, base, held.name)

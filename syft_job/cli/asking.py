@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,9 @@ from syft_job.place import place_of
 from syft_job.visible import visible, visible_line
 
 from .frame import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
+
+if TYPE_CHECKING:
+    from syft_job.exclusions import LeftOut
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,8 +40,19 @@ def submit(
     time: Annotated[str | None, typer.Option(help="how long it may run, such as 90s or 2h30m")] = None,
     memory: Annotated[str | None, typer.Option(help="how much memory it needs, such as 512M or 4G")] = None,
     cpus: Annotated[int | None, typer.Option(min=1, help="how many processors it asks for")] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="take along what would be left out; gitignore syntax; may be repeated"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="list what would travel, with sizes, and what not; write nothing")
+    ] = False,
 ) -> None:
-    """Ask OWNER to run code: a Python file or folder, or a bash script."""
+    """Ask OWNER to run code: a Python file or folder, or a bash script.
+
+    Secrets (.env, private keys, credentials), version control, caches and what a file .syftjobignore names are left
+    out, with a line each.
+    """
     from syft_job.spec import JobResources
     from syft_job.units import Duration, Memory
 
@@ -58,19 +73,29 @@ def submit(
         except ValueError as error:
             raise misuse(str(error)) from error
     client = frame.client()
-    more = {"resources": resources, "datasets": dataset or ()}
-    if is_bash:
-        location = client.submit_bash_job(owner, path, name, **more)  # type: ignore[arg-type]
-    else:
-        with busy(f"Copying and hashing {visible_line(path.name)} …"):
-            location = client.submit_python_job(owner, path, name, dep, entrypoint, **more)  # type: ignore[arg-type]
+    if dry_run:
+        seen = client.preview_submission(owner, path, name, entrypoint, include=include or ())
+        files = [{"path": file, "size": size} for file, size in seen.files]
+        document = {"dry_run": True, "files": files, "total_bytes": seen.total_bytes}
+        told = _left_out(seen.left_out) | {"warnings": list(seen.warnings)}
+        frame.answer(document | told, "\n".join(visible_line(line) for line in seen.lines))
+        return
+    with busy(f"Copying and hashing {visible_line(path.name)} …"):
+        source = client.read_source(path, entrypoint, include=include or ())
+        location = client.submit_source(
+            owner, source, name, dependencies=dep or (), resources=resources, datasets=dataset or ()
+        )
     record = client.store.get(place_of(client.root, location))
     frame.answer(
-        {"job": job_json(client, record)},
+        {"job": job_json(client, record)} | _left_out(source.left_out) | {"warnings": list(source.warnings)},
         f"📥 Submitted '{visible_line(record.name)}' to {record.owner}.\n"
         f"   job  {record.submitter}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
         f"   at   {visible_line(str(location))}",
     )
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    return {"left_out": [{"path": one.path, "reason": one.reason} for one in left_out]}
 
 
 @verb

@@ -7,7 +7,7 @@ counted first (`count_writes`), so that a test can stop the process at the k-th.
 
 from .copying import Copied, copy, hash_file
 from .counting import count_writes
-from .looking import CHUNK, is_full, kind_of, look, read
+from .looking import CHUNK, is_full, kind_of, look, plain_file, read
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import discard, hold, is_temporary, remove, remove_temporaries, temporary_name
 from .walking import Entry, walk
@@ -33,6 +33,7 @@ __all__ = [
     "look",
     "make_directory",
     "make_new_directory",
+    "plain_file",
     "put",
     "read",
     "remove",

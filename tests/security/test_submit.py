@@ -6,8 +6,11 @@ Statements of a hostile owner are signed here from docs/reference/format.md alon
 from __future__ import annotations
 
 import base64
+import dataclasses
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -487,3 +490,434 @@ def test_threat_43_a_key_under_which_anything_verifies_is_no_key(people: TwoPeop
             nothing = base64.b64encode(r.to_bytes(32, "little") + bytes(32)).decode()
             config.write_text(json.dumps(said | {"seal": {"key": point, "sig": nothing}}))
             assert "config.yaml carries no valid seal" in people.owner_job(NAME).verify().fails
+
+
+# Threat 44: secrets submitted by mistake
+
+SECRETS = [
+    ".env",
+    ".env.production",
+    "prod.env",
+    "sub/.ENV",
+    ".ssh/id_rsa",
+    ".ssh/config",
+    "id_ed25519",
+    "keys/server.key",
+    "store.p12",
+    "store.pfx",
+    "a.ppk",
+    "passwords.kdbx",
+    ".aws/credentials",
+    "sub/.aws/config",
+    ".gnupg/x",
+    ".netrc",
+    ".pypirc",
+    ".npmrc",
+    ".docker/config.json",
+    ".kube/config",
+    ".config/gcloud/x.db",
+    "my-credentials.json",
+    "service-account.json",
+    ".git-credentials",
+    "secrets.toml",
+]
+CACHES = [
+    "__pycache__/main.pyc",
+    "a.pyc",
+    ".mypy_cache/x",
+    ".pytest_cache/x",
+    ".ruff_cache/x",
+    ".ipynb_checkpoints/x",
+    "node_modules/x/index.js",
+    ".venv/bin/python",
+    ".tox/x",
+    ".nox/x",
+    "x.egg-info/PKG-INFO",
+]
+VERSION_CONTROL = [".git/config", "sub/.git", ".hg/store", ".svn/entries", ".bzr/x"]
+CANNOT_TRAVEL = [".DS_Store", "logs/x", "dist/x.whl", "a.log", "b.tmp", "syft.pub.yaml", "a.sync-conflict-1.py"]
+TRAVELS = [
+    "main.py",
+    ".env.example",
+    ".env.sample",
+    ".env.template",
+    "env/notes.txt",
+    "id_rsa.pub",
+    ".gitignore",
+    ".github/ci.yml",
+    "docker/config.json",
+    "cert.pem",
+    "environment.py",
+    "keys.csv",
+    "data/credentials.md",
+    "venv/notes.txt",
+]
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+def folder_of(tmp_path: Path, *paths: str, content: str = "1\n") -> Path:
+    code = tmp_path / "study"
+    for path in paths:
+        (code / path).parent.mkdir(parents=True, exist_ok=True)
+        (code / path).write_text(content)
+    return code
+
+
+def submitted(location: Path) -> set[str]:
+    return {str(path.relative_to(location / "code")) for path in (location / "code").rglob("*") if path.is_file()}
+
+
+def test_threat_44_secrets_caches_and_version_control_stay_with_a_line_each(tmp_path: Path):
+    lines: list[str] = []
+    code = folder_of(tmp_path, *SECRETS, *CACHES, *VERSION_CONTROL, *CANNOT_TRAVEL, *TRAVELS)
+    with TwoPeople(tmp_path / "people", announce=lines.append) as people:
+        location = people.submitter.submit_python_job(people.owner_email, code, NAME)
+        assert submitted(location) == set(TRAVELS)
+        for path in (*SECRETS, *CACHES, *VERSION_CONTROL, *CANNOT_TRAVEL):
+            parts = path.split("/")
+            above = ["/".join(parts[:n]) + "/" for n in range(1, len(parts))]
+            told = [line for line in lines if any(f": {one}: " in line for one in (path, *above))]
+            assert len(told) == 1, path
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "cert.pem", "helper.py", "account.json"])
+def test_threat_44_a_private_key_is_found_by_its_content(people: TwoPeople, tmp_path: Path, name: str):
+    code = folder_of(tmp_path, "main.py", "data/x.csv")
+    text = json.dumps({"type": "service_account", "private_key": PEM}) if name.endswith(".json") else f"# mine\n{PEM}"
+    (code / name).write_text(text)
+    seen = people.submitter.preview_submission(people.owner_email, code)
+    assert [str(one) for one in seen.left_out] == [f"{name}: it holds a private key"]
+    location = people.submitter.submit_python_job(people.owner_email, code, NAME, include=[name])
+    assert name in submitted(location), "it was named"
+
+
+def test_threat_44_what_is_named_travels_but_not_what_cannot(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py", *SECRETS, *CACHES, *VERSION_CONTROL, *CANNOT_TRAVEL)
+    named = [".env", ".aws/credentials", "sub/.aws/", "__pycache__", "node_modules/x/index.js", ".git", "a.log"]
+    location = people.submitter.submit_python_job(people.owner_email, code, NAME, include=named)
+    assert submitted(location) == {
+        "main.py",
+        ".env",
+        ".aws/credentials",
+        "sub/.aws/config",
+        "__pycache__/main.pyc",
+        "node_modules/x/index.js",
+    }
+
+
+def test_threat_44_the_entrypoint_is_never_left_out_silently(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py", "other.py")
+    (code / "main.py").write_text(f'KEY = """{PEM}"""\n')
+    with pytest.raises(SyftJobError, match="private key"):
+        people.submitter.submit_python_job(people.owner_email, code, NAME, entrypoint="main.py")
+    (code / "third.py").write_text("1\n")
+    with pytest.raises(SyftJobError, match=r"left out: main\.py"):
+        people.submitter.submit_python_job(people.owner_email, code, NAME)
+    assert not people.location(NAME).exists()
+
+
+def test_threat_44_a_single_secret_is_refused(people: TwoPeople, tmp_path: Path):
+    for name, content in ((".env", "TOKEN=1\n"), ("id_rsa", "x\n"), ("run.sh", f"cat <<E\n{PEM}E\n"), ("a.key", "x\n")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(SyftJobError, match="--include"):
+            people.submitter.submit_bash_job(people.owner_email, tmp_path / name, NAME)
+    (tmp_path / "main.py").write_text(PEM)
+    with pytest.raises(SyftJobError, match="private key"):
+        people.submitter.submit_python_job(people.owner_email, tmp_path / "main.py", NAME)
+    assert not people.location(NAME).exists()
+    people.submitter.submit_bash_job(people.owner_email, tmp_path / "run.sh", NAME, include=["run.sh"])
+    assert PEM in (people.location(NAME) / "run.sh").read_text()
+
+
+def test_threat_44_an_environment_is_known_by_what_is_in_it(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py", "myenv/pyvenv.cfg", "myenv/lib/x.py", "conda/conda-meta/history")
+    seen = people.submitter.preview_submission(people.owner_email, code)
+    assert [path for path, _ in seen.files] == ["run.sh", "code/main.py"]
+    assert sorted(one.path for one in seen.left_out) == ["conda/", "myenv/"]
+
+
+def test_threat_44_the_ignore_file_has_gitignore_syntax(people: TwoPeople, tmp_path: Path):
+    paths = ["main.py", "a.csv", "keep.csv", "raw/x.bin", "sub/raw/y.bin", "deep/a/b/c.txt", "top.txt", "sub/top.txt"]
+    code = folder_of(tmp_path, *paths)
+    (code / ".syftjobignore").write_text("# mine\n*.csv\n!keep.csv\nraw/\ndeep/**/c.txt\n/top.txt\n!.env\n")
+    (code / ".env").write_text("TOKEN=1\n")
+    location = people.submitter.submit_python_job(people.owner_email, code, NAME)
+    assert submitted(location) == {"main.py", "keep.csv", "sub/top.txt"}, "and it cannot bring back a secret"
+    again = people.submitter.submit_python_job(people.owner_email, code, "Again", include=["a.csv", "raw/x.bin"])
+    assert submitted(again) == {"main.py", "keep.csv", "sub/top.txt", "a.csv", "raw/x.bin"}
+
+
+@pytest.mark.parametrize("content", [b"!\n", b"\xff\xfe", b"x" * 70_000], ids=["pattern", "text", "size"])
+def test_threat_44_an_ignore_file_that_cannot_be_read_is_refused(people: TwoPeople, tmp_path: Path, content: bytes):
+    code = folder_of(tmp_path, "main.py")
+    (code / ".syftjobignore").write_bytes(content)
+    with pytest.raises(SyftJobError, match="syftjobignore"):
+        people.submitter.submit_python_job(people.owner_email, code, NAME)
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
+
+
+def test_threat_44_a_dry_run_lists_all_and_writes_nothing(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py", ".env", "n/data.csv", ".syftjobignore")
+    before = everything_in(people.root), everything_in(people.submitter.home.path.parent)
+    ran = command_line(people, "submit", people.owner_email, code, "--dry-run")
+    assert ran.returncode == 0, ran.stderr
+    for words in ("code/main.py", "code/n/data.csv", "run.sh", ".env: ", "Nothing was written", "3 files"):
+        assert words in ran.stdout
+    said = json.loads(command_line(people, "--json", "submit", people.owner_email, code, "--dry-run").stdout)
+    assert [file["path"] for file in said["files"]] == ["run.sh", "code/main.py", "code/n/data.csv"]
+    assert said["total_bytes"] == sum(file["size"] for file in said["files"])
+    assert {one["path"] for one in said["left_out"]} == {".env", ".syftjobignore"}
+    assert (everything_in(people.root), everything_in(people.submitter.home.path.parent)) == before
+    done = json.loads(command_line(people, "--json", "submit", people.owner_email, code, "--name", NAME).stdout)
+    assert {one["path"] for one in done["left_out"]} == {".env", ".syftjobignore"}
+    assert command_line(people, "submit", "nobody@example.org", code, "--dry-run").returncode == 1
+    with_it = command_line(people, "submit", people.owner_email, code, "--dry-run", "--include", ".env")
+    assert "code/.env" in with_it.stdout
+
+
+def test_threat_44_the_size_of_what_is_left_out_costs_nothing(people: TwoPeople, tmp_path: Path, monkeypatch: Any):
+    """Counted: no folder below an excluded one is opened, and nothing in it counts against a limit."""
+    code = folder_of(
+        tmp_path, "main.py", *(f".venv/lib/{n}/x.py" for n in range(200)), *(f"raw/{n}" for n in range(200))
+    )
+    (code / ".syftjobignore").write_text("raw/\n")
+    listed: list[Any] = []
+    scandir = os.scandir
+
+    def counted(path: Any) -> Any:
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    seen = people.submitter.preview_submission(people.owner_email, code)
+    assert len(listed) == 1
+    assert {one.path for one in seen.left_out} == {".venv/", "raw/", ".syftjobignore"}
+
+
+@pytest.mark.slow
+def test_threat_44_a_folder_with_a_huge_environment_can_be_submitted(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py")
+    for n in range(100):
+        (code / "environment" / str(n)).mkdir(parents=True)
+        for m in range(1000):
+            (code / "environment" / str(n) / str(m)).touch()
+    (code / "environment" / "pyvenv.cfg").touch()
+    assert submitted(people.submitter.submit_python_job(people.owner_email, code, NAME)) == {"main.py"}
+
+
+def test_long_names_are_warned_of_and_travel(tmp_path: Path):
+    lines: list[str] = []
+    long, short = "x" * 121 + ".py", "y" * 110 + ".py"
+    code = folder_of(tmp_path, "main.py", long, short)
+    with TwoPeople(tmp_path / "people", announce=lines.append) as people:
+        location = people.submitter.submit_python_job(people.owner_email, code, NAME)
+        assert submitted(location) == {"main.py", long, short}
+    assert len([line for line in lines if "124 bytes" in line]) == 1
+    assert not [line for line in lines if "yyy" in line]
+
+
+# Names that are one to some machines
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("caf\u00e9.txt", "cafe\u0301.txt"),
+        ("caf\u00e9/a.txt", "cafe\u0301/b.txt"),
+        ("README.md", "readme.md"),
+        ("Data/a.txt", "data/b.txt"),
+        ("stra\u00dfe.txt", "strasse.txt"),
+    ],
+    ids=ascii,
+)
+def test_two_names_that_are_one_on_some_machines_are_refused(people: TwoPeople, tmp_path: Path, pair: tuple[str, str]):
+    code = folder_of(tmp_path, "main.py", *pair)
+    with pytest.raises(SyftJobError, match="one file on some machines") as refused:
+        people.submitter.submit_python_job(people.owner_email, code, NAME)
+    for path in pair:
+        assert ascii(path) in str(refused.value)
+    assert not people.location(NAME).exists()
+
+
+def test_another_unicode_form_alone_is_submitted_in_form_c(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py", "cafe\u0301/cre\u0300me.py")
+    location = people.submitter.submit_python_job(
+        people.owner_email, code, NAME, entrypoint="cafe\u0301/cre\u0300me.py"
+    )
+    assert submitted(location) == {"main.py", "caf\u00e9/cr\u00e8me.py"}
+    assert people.submitters_job(NAME).verify().ok
+
+
+# What is asked for, in other forms
+
+
+def test_resources_may_be_a_mapping(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py")
+    asked = {"time_limit": "1m", "memory": "2G", "cpu_count": 2}
+    location = people.submitter.submit_python_job(people.owner_email, code, NAME, resources=asked)
+    said = json.loads((location / "config.yaml").read_bytes())["resources"]
+    assert said == {"time_limit": 60, "memory": 2 << 30, "cpu_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("resources", "error"),
+    [
+        ({"time": "1m"}, TypeError),
+        ({"time_limit": ["1m"]}, TypeError),
+        ({"time_limit": float("inf")}, TypeError),
+        ({"time_limit": "inf"}, ValueError),
+        ({"time_limit": "1e400"}, ValueError),
+        ({"memory": float("nan")}, TypeError),
+        ({"cpu_count": 0}, ValueError),
+        ({1: 2}, TypeError),
+        (["1m"], TypeError),
+        ("1m", TypeError),
+        (60, TypeError),
+    ],
+    ids=str,
+)
+def test_resources_of_another_kind_are_refused_in_words(people: TwoPeople, resources: Any, error: type[Exception]):
+    with pytest.raises(SyftJobError, match="resources") as refused:
+        people.submitter.submit_bash_job(people.owner_email, "true\n", NAME, resources=resources)
+    assert isinstance(refused.value, error)
+
+
+@pytest.mark.parametrize(
+    "limit", [float("inf"), float("nan"), float("-inf"), 1e400, 10**400, 1e300, 0, -1, True, "1h x"]
+)
+def test_a_time_limit_that_is_no_length_of_time_is_refused(people: TwoPeople, limit: Any):
+    with pytest.raises(SyftJobError, match="time_limit"):
+        dataclasses.replace(people.owner.config, time_limit=limit)
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "1e400", "-inf"])
+def test_a_time_limit_in_the_profile_is_refused_with_its_key(people: TwoPeople, text: str):
+    config = Path(os.environ["SYFT_JOB_CONFIG"])
+    folder = json.dumps(str(people.root))
+    lines = f'[profiles.default]\nemail = "{people.owner_email}"\nsyftbox_folder = {folder}\ntime_limit = {text}\n'
+    config.write_text(lines)
+    ran = subprocess.run(
+        [sys.executable, "-m", "syft_job", "list"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 1
+    assert "time_limit" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("memory", [1 << 64, 10**30])
+def test_an_amount_that_no_system_can_count_is_refused(people: TwoPeople, memory: int):
+    with pytest.raises(SyftJobError, match="memory"):
+        dataclasses.replace(people.owner.config, memory=memory)
+
+
+def test_a_path_is_not_taken_for_a_script(people: TwoPeople, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    code = folder_of(tmp_path, "main.py")
+    monkeypatch.chdir(tmp_path)
+    for text in ("study/main.py", str(code / "main.py"), " study/main.py "):
+        with pytest.raises(SyftJobError, match=r"that is a file; submit its content with Path\("):
+            people.submitter.submit_bash_job(people.owner_email, text, NAME)
+    with pytest.raises(SyftJobError, match="submit_python_job"):
+        people.submitter.submit_bash_job(people.owner_email, str(code), NAME)
+    assert not people.location(NAME).exists()
+    people.submitter.submit_bash_job(people.owner_email, "study/main.py\n", NAME)
+    people.submitter.submit_bash_job(people.owner_email, "true", "Other")
+    people.submitter.submit_bash_job(people.owner_email, Path("study/main.py"), "Third")
+
+
+# Odd things where files are expected
+
+
+def odd(path: Path, kind: str) -> None:
+    """Put something else in the place of ``path``."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/etc")
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    elif kind == "huge":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    elif kind == "file":
+        path.write_text("x")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link", "loop", "huge", "file", "none"])
+@pytest.mark.parametrize("name", ["outputs", "returncode.txt", "shared", "done", "attempts", "config.yaml", "run.sh"])
+def test_no_odd_thing_in_a_job_blocks_or_crashes_its_submitter(people: TwoPeople, tmp_path: Path, name: str, kind: str):
+    finished(people, tmp_path)
+    people.owner_job(NAME).share_logs(["*"])
+    odd(people.location(NAME) / name, kind)
+    look_at_everything(people)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "loop", "file", "none"])
+def test_a_job_whose_folder_is_something_else_now_ends_in_words(people: TwoPeople, kind: str):
+    people.submit(name=NAME)
+    job = people.submitters_job(NAME)
+    odd(people.location(NAME), kind)
+    for look in (lambda: job.files, lambda: job.history, job.verify, lambda: job.returncode):
+        try:
+            look()
+        except SyftJobError as error:
+            assert NAME in str(error)
+    with pytest.raises((SyftJobError, TimeoutError)):
+        job.wait(0)
+
+
+def test_an_unreadable_folder_keeps_its_errno(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
+    people.submit(name=NAME)
+    job = people.submitters_job(NAME)
+    opened = os.open
+
+    def failing(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == NAME:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(SyftJobError, match="Input/output error") as refused:
+        job.files  # noqa: B018 - it is a property
+    assert refused.value.context["errno"] == errno.EIO
+
+
+TWINS = [
+    ("caf\u00e9.txt", "cafe\u0301.txt"),
+    ("caf\u00e9/a.txt", "cafe\u0301/a.txt"),
+    ("x/caf\u00e9/a", "x/cafe\u0301/b"),
+]
+
+
+@pytest.mark.parametrize("pair", TWINS, ids=ascii)
+def test_a_deposit_with_two_names_in_two_unicode_forms_is_refused(
+    people: TwoPeople, tmp_path: Path, pair: tuple[str, str]
+):
+    people.submit(name=NAME)
+    results = folder_of(tmp_path, *pair)
+    with pytest.raises(SyftJobError, match="two Unicode forms") as refused:
+        people.owner_job(NAME).accept_by_depositing_result(results)
+    assert "caf\\xe9" in str(refused.value)
+    assert "cafe\\u0301" in str(refused.value)
+    assert people.owner_job(NAME).status == "inbox"
+
+
+def test_a_deposit_is_kept_in_unicode_form_c(people: TwoPeople, tmp_path: Path):
+    people.submit(name=NAME)
+    results = folder_of(tmp_path, "cafe\u0301/cre\u0300me.csv")
+    job = people.owner_job(NAME)
+    job.accept_by_depositing_result(results)
+    job.share_outputs([people.submitter_email])
+    theirs = people.submitters_job(NAME)
+    assert [path.name for path in theirs.output_files] == ["cr\u00e8me.csv"]
+    assert theirs.verify().ok, str(theirs.verify())
+    people.submit(name="Other")
+    (tmp_path / "re\u0301sume\u0301.csv").write_text("1\n")
+    assert people.owner_job("Other").accept_by_depositing_result(tmp_path / "re\u0301sume\u0301.csv").is_file()
