@@ -39,7 +39,7 @@ _SECRET_FILES: Final = frozenset(
     " .vault-token .envrc .renviron kaggle.json secrets.toml secrets.json secrets.yaml secrets.yml"
     " .docker/config.json .cargo/credentials .cargo/credentials.toml .databrickscfg .snowsql/config".split()
 )
-_KEY_FILES: Final = frozenset({"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"})
+_KEY_FILE = re.compile(r"id_(?:rsa|dsa|ecdsa|ed25519)(?:[._-].*)?(?<!\.pub)", re.DOTALL)
 _KEY_ENDINGS: Final = (".key", ".p12", ".pfx", ".ppk", ".kdbx", ".jks", ".keystore")
 _CREDENTIALS_JSON = re.compile(r".*(?:credential|service[-_]?account|client[-_]?secret).*\.json", re.DOTALL)
 _ENV_FILE = re.compile(r"(?:.*\.env|\.env\..*)", re.DOTALL)
@@ -78,8 +78,8 @@ class Exclusions:
     """
 
     def __init__(self, ignore: str = "", include: Sequence[str] = ()) -> None:
-        if isinstance(include, str):
-            raise InvalidSubmission(f"include must be a list of patterns, not one text: [{include!r}]")
+        if isinstance(include, str) or not all(isinstance(pattern, str) for pattern in include):
+            raise InvalidSubmission(f"include must be a list of patterns in gitignore syntax, not {include!r}")
         self._ignored = _compiled(ignore.splitlines(), IGNORE_FILE)
         self._included = _compiled(include, "include")
         self._include_patterns = tuple(include)
@@ -106,9 +106,7 @@ class Exclusions:
 
     def judge_content(self, path: str, beginning: bytes) -> LeftOut | None:
         """Why a file is left out by how it begins: it holds a private key."""
-        if _PRIVATE_KEY_TEXT.search(beginning) is None or self.names(path):
-            return None
-        return LeftOut(path, _PRIVATE_KEY)
+        return LeftOut(path, _PRIVATE_KEY) if _holds_private_key(beginning) and not self.names(path) else None
 
     def names(self, shown: str) -> bool:
         """Whether an include pattern names this path, or a folder that it is in."""
@@ -122,9 +120,20 @@ class Exclusions:
 def judge_file(name: str, beginning: bytes) -> str | None:
     """Why a file that is submitted by itself should not be: it looks like a secret; None where it does not."""
     reason = _by_name(name.casefold(), is_directory=False)
-    if reason is None and _PRIVATE_KEY_TEXT.search(beginning) is not None:
-        reason = _PRIVATE_KEY
-    return reason
+    return _PRIVATE_KEY if reason is None and _holds_private_key(beginning) else reason
+
+
+def judge_submitted_folder(folder: str) -> str | None:
+    """Why the folder at the path ``folder`` should not be submitted as a whole; None where it may."""
+    parts = folder.casefold().strip("/").split("/")
+    if any(part in _VERSION_CONTROL_NAMES for part in parts[-1:]):
+        return _VERSION_CONTROL
+    return _CREDENTIALS if _by_name("/".join(parts[-2:]), is_directory=True) == _CREDENTIALS else None
+
+
+def _holds_private_key(beginning: bytes) -> bool:
+    """Whether the text of a private key is in it, in UTF-8 or UTF-16."""
+    return _PRIVATE_KEY_TEXT.search(beginning.replace(b"\0", b"") if b"\0" in beginning else beginning) is not None
 
 
 def _compiled(patterns: Sequence[str], where: str) -> GitIgnoreSpec | None:
@@ -163,7 +172,7 @@ def _by_name(path: str, *, is_directory: bool) -> str | None:
         if name in _CACHES or name.endswith(".egg-info"):
             return _MADE_ANEW
         return _ENVIRONMENT if name == ".venv" else None
-    if name in _KEY_FILES or name.endswith(_KEY_ENDINGS):
+    if _KEY_FILE.fullmatch(name) or name.endswith(_KEY_ENDINGS):
         return _PRIVATE_KEY
     if name in _SECRET_FILES or last_two in _SECRET_FILES or _CREDENTIALS_JSON.fullmatch(name):
         return _CREDENTIALS

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import acts, disk, folder, release, results
-from .errors import InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
+from .errors import ConfigError, InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
 from .place import Place, place_of
@@ -362,7 +362,10 @@ class JobInfo:
 
         Raises:
             JobTimeoutError: it took longer; the job goes on.
+            ConfigError: (a ValueError) ``timeout`` is not a number.
         """
+        if timeout is not None and timeout != timeout:  # noqa: PLR0124 - only NaN differs from itself
+            raise ConfigError("timeout: NaN is no number of seconds; give a number, or None to wait for ever")
         record = self.record
         if record.state.is_terminal and self._results().is_complete:
             return record.state

@@ -20,7 +20,7 @@ from typing import Any
 from . import disk, names, presence, spec
 from .codec import canonical
 from .errors import ConfigError, ConfigTypeError, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
-from .exclusions import IGNORE_FILE, Exclusions, LeftOut, judge_file
+from .exclusions import IGNORE_FILE, Exclusions, LeftOut, judge_file, judge_submitted_folder
 from .keys import published
 from .markers import now
 from .names import InnerPath
@@ -130,6 +130,7 @@ def python_source(code_path: Path, entrypoint: str | None, *, include: Sequence[
     if not code_path.exists():
         raise PathMissing(f"There is nothing at {code_path} to submit.", path=str(code_path))
     if code_path.is_dir():
+        _refuse_secret_folder(code_path, include)
         found = gather(code_path, include=include, most=spec.Limits().files * 4)
         start = _entrypoint(code_path, found, entrypoint)
     else:
@@ -406,6 +407,15 @@ def _entrypoint(folder: Path, found: Gathered, entrypoint: str | None) -> InnerP
     )
 
 
+def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
+    reason = judge_submitted_folder(str(folder.resolve()))
+    if reason is not None and not Exclusions(include=include).names(f"{folder.name}/"):
+        raise InvalidSubmission(
+            f"{str(folder)!r} is not submitted: {reason}. If all of it is meant to travel, name it:"
+            f" --include {folder.name!r}, or include=[{folder.name!r}]."
+        )
+
+
 def _refuse_secret(file: Path, include: Sequence[str]) -> None:
     """Refuse a single file that looks like a secret, unless ``include`` names it."""
     with disk.in_words(f"read {str(file)!r}"):
@@ -421,8 +431,10 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
         )
 
 
-def _refuse_path_as_text(script: str) -> None:
+def _refuse_path_as_text(script: object) -> None:
     """Refuse a text that is the path of an existing file or folder: the path was meant, not its text as a script."""
+    if not isinstance(script, str):
+        raise InvalidSubmission(f"The script is a {type(script).__name__}; give its text, or a Path to its file.")
     text = script.strip(" \t")
     if not text or "\n" in text or "\0" in text:
         return

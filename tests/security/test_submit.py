@@ -921,3 +921,38 @@ def test_a_deposit_is_kept_in_unicode_form_c(people: TwoPeople, tmp_path: Path):
     people.submit(name="Other")
     (tmp_path / "re\u0301sume\u0301.csv").write_text("1\n")
     assert people.owner_job("Other").accept_by_depositing_result(tmp_path / "re\u0301sume\u0301.csv").is_file()
+
+
+# Found by an attack of our own
+
+
+def test_threat_44_a_key_in_utf_16_and_a_key_with_a_suffix_stay(people: TwoPeople, tmp_path: Path):
+    code = folder_of(tmp_path, "main.py", "id_rsa_work", "id_ed25519.bak", "id_rsa_work.pub")
+    (code / "note.txt").write_bytes(PEM.encode("utf-16"))
+    seen = people.submitter.preview_submission(people.owner_email, code)
+    assert [path for path, _ in seen.files] == ["run.sh", "code/id_rsa_work.pub", "code/main.py"]
+
+
+@pytest.mark.parametrize("name", [".ssh", ".aws", ".gnupg", ".config/gcloud", ".git"])
+def test_threat_44_a_folder_of_secrets_is_not_submitted_as_a_whole(people: TwoPeople, tmp_path: Path, name: str):
+    folder = folder_of(tmp_path, f"{name}/main.py") / name
+    (tmp_path / "innocent").symlink_to(folder)
+    for path in (folder, tmp_path / "innocent"):
+        with pytest.raises(SyftJobError, match="is not submitted"):
+            people.submitter.submit_python_job(people.owner_email, path, NAME)
+    assert not people.location(NAME).exists()
+
+
+@pytest.mark.parametrize("include", [".env", [5], [None]], ids=str)
+def test_include_of_another_kind_is_refused_in_words(people: TwoPeople, tmp_path: Path, include: Any):
+    with pytest.raises(SyftJobError, match="include must be a list"):
+        people.submitter.submit_python_job(people.owner_email, folder_of(tmp_path, "main.py"), NAME, include=include)
+
+
+def test_a_script_of_another_kind_and_a_timeout_that_is_no_number_are_refused(people: TwoPeople):
+    script: Any = b"true\n"
+    with pytest.raises(SyftJobError, match="bytes"):
+        people.submitter.submit_bash_job(people.owner_email, script, NAME)
+    people.submit(name=NAME)
+    with pytest.raises(ValueError, match="timeout"):
+        people.submitters_job(NAME).wait(float("nan"))
