@@ -7,7 +7,7 @@ asks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -166,20 +166,22 @@ def _check_fields(kind: str, said: Mapping[str, Any]) -> None:
     if (kind == "done" or outcome is not None) and (not isinstance(outcome, str) or outcome not in OUTCOMES):
         raise UnreadableJob(f"'{kind}' has the outcome {outcome!r}")
     for key in _TEXT_FIELDS:
-        if key in said and not isinstance(said[key], str):
+        if not isinstance(said.get(key, ""), str):
             raise UnreadableJob(f"its {key} is no text")
     if kind == "shared":
         for what in _RESULTS:
             shared_part(said, what)
     share = said.get("share")
-    if share is not None and (
-        not isinstance(share, dict) or not all(_is_list_of_texts(share.get(what, [])) for what in _RESULTS)
+    if share is not None and not (
+        isinstance(share, dict)
+        and _is_list_of_texts(share.get("outputs", []))
+        and _is_list_of_texts(share.get("logs", []))
     ):
         raise UnreadableJob("its share is no mapping with lists of people in 'outputs' and 'logs'")
 
 
 def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def is_of_first_attempt(data: bytes) -> bool:
