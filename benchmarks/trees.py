@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import syft_job
-from syft_job import acts, folder, markers, spec
+from syft_job import acts, folder, markers, names, spec
 from syft_job.client import JobClient, get_client
 from syft_job.filesystem import settling_seconds
 from syft_job.home import Home
@@ -173,7 +173,7 @@ def _config(place: Place, index: int, key: Key, owner_key: str | None) -> bytes:
         submitted_by=place.submitter,
         submitted_at=_moment(index),
         type="bash",
-        files={"run.sh": FileEntry(len(SCRIPT), hashlib.sha256(SCRIPT).hexdigest())},
+        files={names.inner_path("run.sh"): FileEntry(len(SCRIPT), hashlib.sha256(SCRIPT).hexdigest())},
         owner_key=owner_key,
         nonce=hashlib.sha256(str(index).encode()).hexdigest()[:32],
     )

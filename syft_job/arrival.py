@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from . import disk
 from .errors import UnreadableJob
+from .names import InnerPath
 from .spec import FileEntry
 
 MAX_NAMED: Final = 3
@@ -60,7 +61,7 @@ class _Gap(NamedTuple):
         return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
-def check(job_fd: int, files: Mapping[str, FileEntry]) -> Arrival:
+def check(job_fd: int, files: Mapping[InnerPath, FileEntry]) -> Arrival:
     """Count the listed files that are here; an empty one may have been dropped by the transport.
 
     Args:

@@ -17,6 +17,7 @@ from .place import JOBS, Place
 from .record import JobRecord
 from .spec import JobResources
 from .store import JobStore
+from .submission import SubmissionPreview
 from .viewer import Viewer
 from .visible import visible_message
 
@@ -89,26 +90,28 @@ class JobClient:
         script: str | Path,
         job_name: str = "",
         *,
-        resources: JobResources | None = None,
+        resources: JobResources | Mapping[str, Any] | None = None,
         datasets: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        include: Sequence[str] = (),
     ) -> Path:
         """Submit a bash script to ``user``; returns the job's directory.
 
         Args:
             user: the owner's address.
-            script: the script's text, or the path of a file that holds it.
+            script: the script's text, or the path (a `Path`) of a file that holds it.
             job_name: at most 80 bytes; generated when it is empty.
-            resources: time, memory and processors that the job asks for.
+            resources: time, memory and processors that the job asks for, also as a mapping: ``{"time_limit": "2h"}``.
             datasets: names of the owner's data that it wants to read.
             metadata: anything in JSON's types, integers only, for people and programs.
+            include: names the script if it is refused because it looks like a secret.
 
         Raises:
             InvalidName, InvalidSubmission: (ValueErrors) the address, the name or the script cannot be used.
             JobExists: (a FileExistsError) you have a job of that name there; it is untouched.
             PathMissing: (a FileNotFoundError) the owner has no datasite here.
         """
-        source = submission.bash_source(script)
+        source = submission.bash_source(script, include=include)
         return self._submit(user, source, job_name, (), resources, datasets, metadata)
 
     def submit_python_job(
@@ -119,20 +122,70 @@ class JobClient:
         dependencies: Sequence[str] | None = None,
         entrypoint: str | None = None,
         *,
-        resources: JobResources | None = None,
+        resources: JobResources | Mapping[str, Any] | None = None,
         datasets: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        include: Sequence[str] = (),
     ) -> Path:
         """Submit a Python file or a folder of code to ``user``; returns the job's directory.
 
-        In a folder, `main.py` is started, or its only `.py` file, or ``entrypoint``. What must not travel (caches,
-        version control, environments, logs) stays home and is announced, and so is what a reviewer could misread in
-        the code. ``dependencies`` are requirements such as
-        ``"numpy>=2"``, recorded and shown to the owner; ``entrypoint`` is relative to the folder. For the other
-        arguments and the errors see `submit_bash_job`.
+        In a folder, `main.py` is started, or its only `.py` file, or ``entrypoint``. Secrets (`.env`, private keys,
+        credentials), version control, caches, environments, logs and what a file `.syftjobignore` in the folder
+        names in gitignore syntax are left out, each announced with a line; `preview_submission` shows all of it
+        before. What a reviewer could misread in the code is announced, too. ``include`` are patterns in the same syntax
+        of what travels nevertheless. ``dependencies`` are requirements such as ``"numpy>=2"``, recorded and shown to
+        the owner; ``entrypoint`` is relative to the folder. For the other arguments and the errors see
+        `submit_bash_job`.
         """
-        source = submission.python_source(Path(code_path).expanduser().absolute(), entrypoint)
+        source = submission.python_source(Path(code_path).expanduser().absolute(), entrypoint, include=include)
         return self._submit(user, source, job_name, dependencies or (), resources, datasets, metadata)
+
+    def preview_submission(
+        self,
+        user: str,
+        path: str | Path,
+        job_name: str = "",
+        entrypoint: str | None = None,
+        *,
+        include: Sequence[str] = (),
+    ) -> SubmissionPreview:
+        """What submitting ``path`` would take along, with sizes, and what it would leave out; writes nothing.
+
+        Args:
+            user: the owner's address.
+            path: a `.py` file, a folder of code, or a `.sh` script.
+            job_name: as for `submit_python_job`.
+            entrypoint: the same.
+            include: the same.
+
+        Raises:
+            InvalidName, InvalidSubmission, PathMissing: what a submission would raise.
+        """
+        source = self.read_source(path, entrypoint, include=include)
+        return submission.preview(self.viewer, user, source, name=job_name)
+
+    def read_source(
+        self, path: str | Path, entrypoint: str | None = None, *, include: Sequence[str] = ()
+    ) -> submission.Source:
+        """The code at ``path`` (a `.py` file, a folder, or a `.sh` script) as `submit_source` takes it."""
+        file = Path(path).expanduser().absolute()
+        if file.suffix == ".sh" and not file.is_dir():
+            return submission.bash_source(file, include=include)
+        return submission.python_source(file, entrypoint, include=include)
+
+    def submit_source(
+        self,
+        user: str,
+        source: submission.Source,
+        job_name: str = "",
+        *,
+        dependencies: Sequence[str] = (),
+        resources: JobResources | Mapping[str, Any] | None = None,
+        datasets: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Submit what `read_source` read; for the arguments and the errors see `submit_python_job`."""
+        return self._submit(user, source, job_name, dependencies, resources, datasets, metadata)
 
     def setup_ds_job_folder_as_do(self, ds_email: str) -> Path:
         """Open a folder for ``ds_email``'s jobs in one's own datasite, and publish one's key and rules.
@@ -196,7 +249,7 @@ class JobClient:
         source: submission.Source,
         job_name: str,
         dependencies: Sequence[str],
-        resources: JobResources | None,
+        resources: JobResources | Mapping[str, Any] | None,
         datasets: Sequence[str],
         metadata: Mapping[str, Any] | None,
     ) -> Path:
@@ -211,8 +264,8 @@ class JobClient:
             datasets=datasets,
             metadata=metadata,
         )
-        for left_out in source.left_out:
-            self.say(f"Left out of '{place.name}': {left_out}")
+        for line in submission.announced(place.name, source):
+            self.say(line)
         for finding in findings[:_ANNOUNCED_FINDINGS]:
             self.say(f"⚠ {finding}")
         if len(findings) > _ANNOUNCED_FINDINGS:

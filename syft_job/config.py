@@ -28,6 +28,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 NO_LIMIT = "none"
 """What stands for no limit in a configuration file, because TOML has no null."""
 DEFAULT_TIME_LIMIT_S = 86_400.0
+_LONGEST_SECONDS = 10**9
+"""More than thirty years: the clocks and timers of all systems can still count it."""
 _AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "disk_bytes", "log_bytes")
 
 
@@ -232,8 +234,11 @@ def _amount(key: str, value: object) -> float | None:
     kinds = (int, float) if key == "time_limit" else (int,)
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise ConfigTypeError(f"{key}: {value!r} is no number")
-    if not 0 < value <= LARGEST:
-        raise ConfigError(f"{key}: {value!r} is not more than 0, or too large; {NO_LIMIT!r} stands for no limit")
+    if not value > 0:
+        raise ConfigError(f"{key}: {value!r} is not more than 0; {NO_LIMIT!r} stands for no limit")
+    most = _LONGEST_SECONDS if key == "time_limit" else LARGEST
+    if value > most:
+        raise ConfigError(f"{key}: {value!r} is too large: at most {most} is possible, and {NO_LIMIT!r} is no limit")
     return value
 
 

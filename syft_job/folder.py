@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from . import arrival, disk, names, presence, spec, testimony
+from . import arrival, disk, key_holder, names, presence, spec, testimony
 from .blocked import WORDS, category_from
 from .errors import BlockedCategory, StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
@@ -373,6 +373,11 @@ def _warnings(viewer: Viewer, place: Place, asked: JobSpec | None, config: bytes
             findings.append(
                 f"{place.submitter} gave up the key that sealed config.yaml, because others may have it: ask them"
                 " whether it is theirs"
+            )
+        elif key_holder.relation_to(viewer, sealer, place.submitter) is key_holder.Relation.OTHER:
+            findings.append(
+                f"config.yaml is sealed with a key that is not a key of {place.submitter}: ask them whether the job is"
+                " theirs before you decide"
             )
     doubt = viewer.doubt(place, asked)
     return [*findings, doubt] if doubt else findings

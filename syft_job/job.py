@@ -6,14 +6,13 @@ one act.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import acts, disk, folder, release, results
-from .errors import InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
+from .errors import ConfigError, InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
 from .place import Place, place_of
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _SWEEP_SECONDS = 0.5
 """How often a wait looks where no file events arrive."""
 _MAX_FILES = 100_000
-_RETURN_CODE = re.compile(rb"\s*(-?[0-9]{1,5})\s*")
 
 
 class JobInfo:
@@ -149,13 +147,12 @@ class JobInfo:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code: to the owner when the job is done, to others when its logs are shared with them."""
-        file = self._results().open_log("returncode")
-        if file is None:
-            return None
-        with file:
-            said = _RETURN_CODE.fullmatch(file.read(16))
-        return int(said[1]) if said else None
+        """The exit code: to the owner when the job is done, to others when its logs are shared with them.
+
+        Raises:
+            UnreadableJob: a link, a device, a folder or a huge file stands in its place.
+        """
+        return self._results().returncode()
 
     # The verbs of the owner
 
@@ -344,13 +341,50 @@ class JobInfo:
         return self._results().outputs()
 
     @property
+    def output_files(self) -> list[Path]:
+        """Every output file, those in folders included; only what `shared` lists where this is not the owner.
+
+        Raises:
+            UnreadableJob: the outputs hold something else than plain files and folders.
+        """
+        if self._place is None:
+            return []
+        outputs = self._results()
+        return [outputs.outputs_directory / file.path for file in outputs.output_files()]
+
+    def copy_outputs(self, target: str | Path) -> list[Path]:
+        """Copy every output file into the existing folder ``target``; returns the copies.
+
+        No link is followed and nothing is replaced. Where `shared` lists files, exactly those are copied, and each
+        must have the listed size and SHA-256.
+
+        Raises:
+            UnreadableJob: a file is not what was released, or is no plain file.
+            StoreError: the copy cannot be written.
+        """
+        return self._results().copy_outputs(Path(target)) if self._place is not None else []
+
+    @property
     def files(self) -> list[Path]:
-        """Files and folders directly in the job's directory, at most 100,000; empty when it is gone."""
-        if self._place is None or self._root is None:
-            names = disk.names_below(self.location.parent, self.location.name, limit=_MAX_FILES)
-        else:
-            names = disk.names_below(self._root, *self._place.parts, limit=_MAX_FILES)
-        return [self.location / name for name in sorted(names or ())]
+        """Files and folders directly in the job's directory, at most 100,000; empty when it is gone.
+
+        Raises:
+            UnreadableJob: a link stands in its place.
+            StoreError: the directory cannot be read; ``context["errno"]`` tells why.
+        """
+        start: Path = self.location.parent
+        inside: tuple[str, ...] = (self.location.name,)
+        if self._root is not None and self._place is not None:
+            start, inside = self._root, self._place.parts
+        try:
+            with disk.in_words(f"read {str(self.location)!r}"), disk.directory(start, *inside) as opened:
+                return sorted(self.location / name for name in disk.first_names(opened, limit=_MAX_FILES))
+        except FileNotFoundError:
+            return []
+        except UnreadableJob:
+            if self.location.is_file() and not self.location.is_symlink():
+                return []
+            raise
 
     @property
     def stdout(self) -> StdoutViewer:
@@ -379,7 +413,10 @@ class JobInfo:
 
         Raises:
             JobTimeoutError: it took longer; the job goes on.
+            ConfigError: (a ValueError) ``timeout`` is not a number.
         """
+        if timeout is not None and timeout != timeout:  # noqa: PLR0124 - only NaN differs from itself
+            raise ConfigError("timeout: NaN is no number of seconds; give a number, or None to wait for ever")
         record = self.record
         if record.state.is_terminal and self._results().is_complete:
             return record.state

@@ -226,7 +226,9 @@ class Keyring:
         """The public half of the present key of a home that never had another one."""
         said = self._bytes("key.pub")
         if said is not None:
-            return said.decode("ascii").strip()
+            public = said.decode("ascii", "replace").strip()
+            if seal.is_key(public):
+                return public
         return Key.from_bytes((self._home / "key").read_bytes()).public
 
     def _own_copy(self) -> Chain | None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import names
 from .codec import dump, load_json
-from .errors import UnreadableJob
+from .errors import InvalidName, UnreadableJob
 from .lifecycle import OUTCOMES, Fact
+from .names import InnerPath
 from .place import Place
-from .quoting import quoted
 from .seal import Key, is_sealed, sealed_by
+from .spec import FileEntry, file_entry
 
 OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
 """Markers of the owner's hand at the top of a job's directory."""
@@ -28,6 +30,8 @@ ATTEMPTS = "attempts"
 OUTPUTS = "outputs"
 LOGS = {"stdout": "stdout.txt", "stderr": "stderr.txt", "returncode": "returncode.txt"}
 RULES = "syft.pub.yaml"
+_RESULTS = ("outputs", "logs")
+_TEXT_FIELDS = ("at", "by", "reason", "method", "epoch")
 OWNERS_NAMES = frozenset({*OWNERS, BLOCKED, ATTEMPTS, OUTPUTS, *LOGS.values(), "logs", RULES})
 """Names in a job's directory that are the owner's, so nothing under them is part of a submission."""
 
@@ -99,10 +103,87 @@ def parse(kind: str, data: bytes, *, limit: int) -> Marker:
     digest, attempt = said.get("digest", ""), said.get("attempt", 1)
     if not isinstance(digest, str) or isinstance(attempt, bool) or not isinstance(attempt, int) or attempt < 1:
         raise UnreadableJob(f"'{kind}' has no proper digest and attempt")
-    outcome = said.get("outcome")
-    if kind == "done" and (not isinstance(outcome, str) or outcome not in OUTCOMES):
-        raise UnreadableJob(f"'done' has the outcome {quoted(outcome)}")
+    _check_fields(kind, said)
     return Marker(kind, digest, attempt, said)
+
+
+class SharedPart(NamedTuple):
+    """What `shared` says of the outputs or of the logs: who may read them, and which files they are.
+
+    ``files`` is None where the marker lists none, because its submitter is not among the people.
+    """
+
+    who: tuple[str, ...] = ()
+    files: Mapping[InnerPath, FileEntry] | None = None
+
+    def is_for(self, person: str) -> bool:
+        """Whether ``person`` may read them; ``*`` stands for everybody."""
+        return person in self.who or "*" in self.who
+
+
+def shared_part(body: Mapping[str, Any], what: str) -> SharedPart:
+    """Read ``body[what]`` of a `shared`; ``what`` is "outputs" or "logs".
+
+    Raises:
+        UnreadableJob: it has another shape, or lists a path that leaves the results.
+    """
+    part = body.get(what)
+    if part is None:
+        return SharedPart()
+    if not isinstance(part, dict) or not _is_list_of_texts(part.get("who", [])):
+        raise UnreadableJob(f"its {what} are no mapping with a list of people in 'who'")
+    who, listed = tuple(part.get("who", [])), part.get("files")
+    if listed is None:
+        return SharedPart(who)
+    if not isinstance(listed, dict):
+        raise UnreadableJob(f"the files of its {what} are no mapping")
+    files: dict[InnerPath, FileEntry] = {}
+    for text, entry in listed.items():
+        try:
+            path = names.listed_path(text)
+        except InvalidName as error:
+            raise UnreadableJob(f"its {what} list {text!a}: {error}") from error
+        if what == "logs" and path not in LOGS.values():
+            raise UnreadableJob(f"its logs list {text!a}, which is no log")
+        files[path] = file_entry(path, entry)
+    return SharedPart(who, files)
+
+
+def people_in_share(body: Mapping[str, Any], what: str) -> tuple[str, ...]:
+    """The people to whom ``body["share"]`` promises the outputs or the logs (``what``); none where it is left out."""
+    share = body.get("share")
+    people = share.get(what) if isinstance(share, dict) else None
+    return tuple(people) if people is not None and _is_list_of_texts(people) else ()
+
+
+def _check_fields(kind: str, said: Mapping[str, Any]) -> None:
+    """Refuse a marker whose known fields have other types than format.md §Markers gives them.
+
+    A correct signature says who wrote a field, not that it can be used: everything that reads markers relies on this.
+
+    Raises:
+        UnreadableJob: one of them has.
+    """
+    outcome = said.get("outcome")
+    if (kind == "done" or outcome is not None) and (not isinstance(outcome, str) or outcome not in OUTCOMES):
+        raise UnreadableJob(f"'{kind}' has the outcome {outcome!r}")
+    for key in _TEXT_FIELDS:
+        if not isinstance(said.get(key, ""), str):
+            raise UnreadableJob(f"its {key} is no text")
+    if kind == "shared":
+        for what in _RESULTS:
+            shared_part(said, what)
+    share = said.get("share")
+    if share is not None and not (
+        isinstance(share, dict)
+        and _is_list_of_texts(share.get("outputs", []))
+        and _is_list_of_texts(share.get("logs", []))
+    ):
+        raise UnreadableJob("its share is no mapping with lists of people in 'outputs' and 'logs'")
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def is_of_first_attempt(data: bytes) -> bool:

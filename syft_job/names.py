@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NewType
 
 from .errors import InvalidName
 from .quoting import quoted
@@ -28,6 +28,9 @@ So a text of more than four times the limit is too long in any form. That is che
 """
 
 PERMISSION_FILE: Final = "syft.pub.yaml"
+
+InnerPath = NewType("InnerPath", str)
+"""The path of a file inside a job, as `inner_path` or `listed_path` returned it: it cannot leave the directory."""
 
 # What nearly every name looks like. Without a dot there is no extension and, but for a few words, no litter; a name of
 # five characters or more is no bare device.
@@ -76,8 +79,8 @@ _HOME_FOLDERS: Final = {
     "dist": "sync tools do not carry folders called dist",
     "logs": "sync tools do not carry folders called logs",
 }
+_MADE_ANEW: Final = ".pyc"
 _HOME_ENDINGS: Final = {
-    ".pyc": "Python writes it anew",
     ".log": "sync tools do not carry *.log",
     ".tmp": "sync tools do not carry *.tmp",
 }
@@ -135,7 +138,7 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
     return normal
 
 
-def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> str:
+def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> InnerPath:
     """Return ``text`` as the path of a file inside a job: relative, ``/`` between the parts, NFC.
 
     At most ``limit`` bytes of UTF-8 and ``levels`` parts. Parts may begin with a dot or a dash (``.env.example``).
@@ -146,13 +149,28 @@ def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS)
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
     if len(text) <= limit and text.count("/") < levels and _PLAIN_PATH.fullmatch(text):
-        return text
+        return InnerPath(text)
     _refuse_longer(text, limit, "cannot be a path inside a job")
     normal = unicodedata.normalize("NFC", text)
     reason = _why_no_path(normal, limit, levels)
     if reason:
         raise InvalidName(f"{quoted(text)} cannot be a path inside a job: {reason}. Rename the file.")
-    return normal
+    return InnerPath(normal)
+
+
+def listed_path(text: object) -> InnerPath:
+    """Return ``text``, a path that a record lists, unchanged if `inner_path` accepts it.
+
+    Releases before this one listed released files under the Unicode form that the file system had, so a form other
+    than NFC is accepted here and kept.
+
+    Raises:
+        InvalidName: see `inner_path`.
+    """
+    if not isinstance(text, str):
+        raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
+    inner_path(text)
+    return InnerPath(text)
 
 
 def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
@@ -195,10 +213,20 @@ def stays_home(path: str) -> str | None:
 
     A folder is asked about with a slash at its end: ``code/dist/``.
     """
-    *folders, last = path.split("/")
-    for part in (*folders, last):
+    for part in path.split("/"):
         if part in _HOME_ANYWHERE:
             return f"{part}: {_HOME_ANYWHERE[part]}"
+    if path.endswith(_MADE_ANEW):
+        return f"*{_MADE_ANEW}: Python writes it anew"
+    return cannot_travel(path)
+
+
+def cannot_travel(path: str) -> str | None:
+    """Return the reason for which sync tools or readers would not carry or accept the relative ``path``, or None.
+
+    A folder is asked about with a slash at its end: ``code/dist/``.
+    """
+    *folders, last = path.split("/")
     for part in folders:
         if part in _HOME_FOLDERS:
             return f"{part}/: {_HOME_FOLDERS[part]}"

@@ -13,6 +13,7 @@ import time
 from . import disk, names
 from .errors import InvalidName, UnreadableJob
 from .markers import OWNERS_NAMES, WITHDRAWN
+from .names import InnerPath
 from .quoting import quoted
 from .spec import CONFIG, RUN, FileEntry, JobSpec, Limits
 
@@ -128,7 +129,7 @@ def _trace(parent: int, name: str, found: list[tuple[str, int, int, int, int]]) 
     return True
 
 
-def older_files(job: int, limits: Limits, digests: FileDigests | None = None) -> dict[str, FileEntry]:
+def older_files(job: int, limits: Limits, digests: FileDigests | None = None) -> dict[InnerPath, FileEntry]:
     """Hash all plain files of a directory of the older layout that are not the owner's.
 
     Args:
@@ -140,7 +141,7 @@ def older_files(job: int, limits: Limits, digests: FileDigests | None = None) ->
         NotHashed: they are more than ``digests`` may hash now.
         UnreadableJob: something there is no plain file, or there is more than ``limits`` allow.
     """
-    files: dict[str, FileEntry] = {}
+    files: dict[InnerPath, FileEntry] = {}
     left = limits.total_bytes
     for entry in disk.walk(job, most=limits.files * 2):
         top = entry.path.partition("/")[0]

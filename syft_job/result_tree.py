@@ -6,6 +6,8 @@ count as they appear (``st_size``), so that a sparse file costs what a reader of
 
 from __future__ import annotations
 
+import unicodedata
+
 from . import disk, names
 from .errors import InvalidName, UnreadableJob
 from .markers import RULES
@@ -39,29 +41,31 @@ def copy_tree(
     """
     files: dict[str, FileEntry] = {}
     folders: list[list[str]] = [[]]
+    forms = UnicodeForms()
     file_mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
     left = limits.total_bytes if max_bytes is None else min(max_bytes, limits.total_bytes)
     for entry in disk.walk(source, most=limits.files, passed_over=left_out):
         disk.check_interrupted()
         folder, _, name = entry.path.rpartition("/")
-        refused = why_not(name, entry) or _too_long(entry, left)
+        refused = why_not(name, entry) or forms.twin_of(entry.path) or _too_long(entry, left)
         inside = folder.split("/") if folder else []
+        *listed_inside, listed_name = (entry.path if refused else names.inner_path(entry.path)).split("/")
         if not refused and entry.is_dir:
-            with disk.directory(target, *inside, name, create=True, mode=folder_mode):
-                folders.append([*inside, name])
+            with disk.directory(target, *listed_inside, listed_name, create=True, mode=folder_mode):
+                folders.append([*listed_inside, listed_name])
             continue
         if not refused:
             with (
                 disk.directory(source, *inside) as reading,
-                disk.directory(target, *inside, create=True, mode=folder_mode) as writing,
+                disk.directory(target, *listed_inside, create=True, mode=folder_mode) as writing,
             ):
                 try:
-                    copied = disk.copy(reading, name, writing, name, most=left, mode=file_mode, durable=True)
+                    copied = disk.copy(reading, name, writing, listed_name, most=left, mode=file_mode, durable=True)
                 except UnreadableJob as error:
                     refused = str(error)  # it grew or became something else since it was listed
-                    disk.remove(writing, name, durable=False)
+                    disk.remove(writing, listed_name, durable=False)
                 else:
-                    files[entry.path] = FileEntry(copied.size, copied.sha256)
+                    files[names.inner_path(entry.path)] = FileEntry(copied.size, copied.sha256)
                     left -= copied.size
         if refused and left_out is None:
             raise UnreadableJob(f"{refused}. Remove it first.")
@@ -71,6 +75,24 @@ def copy_tree(
         with disk.directory(target, *inside) as opened:
             disk.sync(opened)
     return files
+
+
+class UnicodeForms:
+    """The paths of one tree in Unicode form C, to notice a second spelling of one of them."""
+
+    def __init__(self) -> None:
+        self._spelled: dict[str, str] = {}
+        self._twins: list[str] = []
+
+    def twin_of(self, path: str) -> str | None:
+        """Why ``path`` cannot be kept beside a path seen before it; None where it can, and it is seen from now on."""
+        if any(path.startswith(f"{twin}/") for twin in self._twins):
+            return f"{path!a} is in a folder whose name has a twin in another Unicode form"
+        earlier = self._spelled.setdefault(unicodedata.normalize("NFC", path), path)
+        if earlier == path:
+            return None
+        self._twins.append(path)
+        return f"{path!a} and {earlier!a} are one name in two Unicode forms (NFC, NFD); only one can be kept"
 
 
 def why_not(name: str, entry: disk.Entry) -> str | None:

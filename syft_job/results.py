@@ -7,22 +7,25 @@ anything.
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 from . import disk, folder, spec
 from .errors import UnreadableJob
 from .folder import Look
+from .key_holder import Relation, identify
 from .lifecycle import JobState
-from .markers import LOGS, OUTPUTS, RULES
+from .markers import LOGS, OUTPUTS, RULES, SharedPart, people_in_share, shared_part
 from .record import JobRecord
 from .review import hashes_match
 from .spec import FileEntry
-from .testimony import MISSING
+from .testimony import MISSING, UNREADABLE
 from .viewer import Viewer
 from .visible import visible_line
 
@@ -47,6 +50,11 @@ MISHAPS = {
     "left_behind": "processes of it live on",
 }
 """What the ledger's line about an end may tell besides, in words."""
+
+_RETURN_CODE = re.compile(rb"\s*(-?[0-9]{1,5})\s*")
+_RETURN_CODE_BYTES = 64 << 10
+_ANY_SIZE = 1 << 50
+_MOST_OWN_FILES = 1_000_000
 
 _ORDER = ("approved", "blocked", "withdrawn", "running", "done", "shared", "cancelled", "rejected", "attempt")
 """In which order the hands speak within one attempt; the times of `done` are too coarse to tell."""
@@ -86,57 +94,131 @@ class Verification:
         return "\n".join([*lines, "Everything holds." if self.ok else "Something does not hold; see above."])
 
 
+class OutputFile(NamedTuple):
+    """One output: its path relative to `outputs/`, and its size and SHA-256 where `shared` lists them."""
+
+    path: str
+    entry: FileEntry | None = None
+
+
 class Results:
     """The results of a job's present attempt, as far as this person may read them."""
 
     def __init__(self, viewer: Viewer, record: JobRecord) -> None:
         self._viewer = viewer
         self._record = record
-        self._root = viewer.home.root
-        self._parts = record.place.parts
 
     def outputs(self) -> list[Path]:
         """Files and folders directly in the outputs, in name order."""
         if self._record.status != "done":
             return []
-        if self._reads_from_folder:
-            return _entries(self._root, *self._parts, OUTPUTS)
-        if self._viewer.owns(self._record.place):
-            return _entries(self._held, OUTPUTS)
-        listed = {path.partition("/")[0] for path in self._told("outputs")}
-        return _entries(self._root, *self._parts, OUTPUTS, only=listed)
+        part = None if self._reads_all_of_base else self._shared_with_viewer("outputs")
+        if part is None:
+            return self._entries_of_outputs()
+        if part.files is None:
+            return self._entries_of_outputs() if part.who else []
+        tops = sorted({path.partition("/")[0] for path in part.files})
+        try:
+            with self._open(OUTPUTS) as opened:
+                return [self._base / OUTPUTS / top for top in tops if _is_file_or_directory(opened, top)]
+        except (FileNotFoundError, UnreadableJob):
+            return []  # `output_files` and `verify` say what stands in its place
+
+    def output_files(self) -> list[OutputFile]:
+        """Every output file: those that `shared` lists, and no others, where it lists files.
+
+        Raises:
+            UnreadableJob: the outputs hold something else than plain files and folders, or more than the limits allow,
+                or a `shared` stands there that cannot be read.
+        """
+        if self._record.status != "done":
+            return []
+        part = None if self._reads_all_of_base else self._shared_with_viewer("outputs")
+        if part is not None and part.files is not None:
+            return [OutputFile(path, entry) for path, entry in sorted(part.files.items()) if self._has_output(path)]
+        if part is not None and not part.who:
+            self._refuse_unreadable_shared()
+            return []
+        files = []
+        try:
+            with self._open(OUTPUTS) as opened:
+                for entry in disk.walk(opened, most=self._most_entries):
+                    name = entry.path.rpartition("/")[2]
+                    if entry.is_file and name != RULES:
+                        files.append(OutputFile(entry.path))
+                    elif not entry.is_dir and not entry.is_file:
+                        raise UnreadableJob(
+                            f"the output {entry.path!a} of '{self._record.name}' is {disk.kind_of(entry.stat)};"
+                            " only plain files can be results. Ask the owner to remove it"
+                        )
+        except FileNotFoundError:
+            return []
+        return files
+
+    def copy_outputs(self, target: Path) -> list[Path]:
+        """Copy every output file into the existing folder ``target``; returns the copies.
+
+        No link is followed, nothing is replaced, and nothing outside ``target`` is written. Where `shared` lists
+        files, exactly those are copied and each must have the listed size and SHA-256.
+
+        Raises:
+            UnreadableJob: a file is not what was released, is no plain file, or all are larger than the limits allow.
+            StoreError: the copy cannot be written.
+        """
+        files = self.output_files()
+        left = self._check_total(files)
+        copied: list[Path] = []
+        with self._open(OUTPUTS) as source, disk.directory(target) as writing:
+            for path, entry in files:
+                *inside, name = path.split("/")
+                with (
+                    disk.directory(source, *inside) as reading,
+                    disk.directory(writing, *inside, create=True, mode=0o700) as into,
+                ):
+                    found = disk.copy(reading, name, into, name, most=left if entry is None else entry.size)
+                    if entry is not None and tuple(found) != tuple(entry):
+                        disk.remove(into, name)
+                        raise UnreadableJob(
+                            f"outputs/{path} is not what was released: its content differs from what 'shared' lists."
+                            " It was not copied; see job.verify()"
+                        )
+                left -= found.size
+                copied.append(target / path)
+        return copied
 
     def log(self, stream: str) -> Path | None:
         """The file that holds ``stream`` ("stdout", "stderr", "returncode"), or None."""
-        name = LOGS[stream]
-        if self._reads_from_folder:
-            candidates = [(*self._parts, name), (*self._parts, "logs", name)]
-        elif self._viewer.owns(self._record.place):
-            return self._held / "logs" / name if _is_plain(self._held, "logs", name) else None
-        else:
-            candidates = [(*self._parts, name)] if name in self._told("logs") else []
-        return next((self._root.joinpath(*parts) for parts in candidates if _is_plain(self._root, *parts)), None)
+        for inside in self._log_folders(stream):
+            try:
+                with self._open(*inside) as opened:
+                    found = disk.look(opened, LOGS[stream])
+            except (FileNotFoundError, UnreadableJob):
+                continue
+            if found is not None and stat.S_ISREG(found.st_mode):
+                return self._base.joinpath(*inside, LOGS[stream])
+        return None
 
-    def open_log(self, stream: str) -> BinaryIO | None:
-        """Open the file that holds ``stream``; no link is followed below the shared folder and the home.
-
-        Returns:
-            None where there is no such log, or where it went away meanwhile.
+    def returncode(self) -> int | None:
+        """The exit code, or None where there is none to read.
 
         Raises:
-            UnreadableJob: something of another kind was placed on the way to it.
+            UnreadableJob: a link, a device, a folder or a huge file stands in its place.
         """
-        path = self.log(stream)
-        if path is None:
-            return None
-        try:
-            return disk.open_plain(path, below=self.base_of(path))
-        except FileNotFoundError:
-            return None
+        for inside in self._log_folders("returncode"):
+            try:
+                with self._open(*inside) as opened:
+                    data = disk.read(opened, LOGS["returncode"], limit=_RETURN_CODE_BYTES)
+            except FileNotFoundError:
+                continue
+            if data is not None:
+                text = _RETURN_CODE.fullmatch(data)
+                return int(text[1]) if text else None
+        return None
 
     def base_of(self, path: Path) -> Path:
         """The trusted directory that a path of these results is below: the shared folder, or the owner's home."""
-        return self._root if path.is_relative_to(self._root) else self._viewer.home.path
+        home = self._viewer.home
+        return home.root if path.is_relative_to(home.root) else home.path
 
     @property
     def is_complete(self) -> bool:
@@ -149,9 +231,10 @@ class Results:
         """How many of the files that `shared` lists for this person are here with their size, and how many it lists."""
         if self._viewer.owns(self._record.place):
             return (0, 0)
-        listed = {f"{OUTPUTS}/{path}": entry for path, entry in self._told("outputs").items()} | dict(
-            self._told("logs")
-        )
+        listed: dict[str, FileEntry] = {}
+        for what, prefix in (("outputs", f"{OUTPUTS}/"), ("logs", "")):
+            part = self._shared_with_viewer(what)
+            listed |= {prefix + path: entry for path, entry in (part.files or {}).items()}
         return (sum(self._is_here(path, entry) for path, entry in listed.items()), len(listed))
 
     @cached_property
@@ -161,22 +244,93 @@ class Results:
         except FileNotFoundError:
             return None
 
-    @property
-    def _held(self) -> Path:
-        return self._viewer.home.held(self._record.id, self._record.attempt)
-
-    @property
+    @cached_property
     def _reads_from_folder(self) -> bool:
         """Deposited results, and those of older runners, lie in the folder for whoever can read it."""
         if self._viewer.owns(self._record.place):
             said = self._viewer.home.ledger.events(self._record.id)
             return "deposit" in said or (self._record.older and "over" not in said)
-        return self._record.older and not self._told("outputs") and not self._told("logs")
+        return self._record.older and not any(self._shared_with_viewer(what).who for what in ("outputs", "logs"))
+
+    @property
+    def _reads_all_of_base(self) -> bool:
+        """Whether no `shared` restricts what this person is shown: the owner, and anybody in the older layout."""
+        return self._reads_from_folder or self._viewer.owns(self._record.place)
+
+    @property
+    def _reads_home(self) -> bool:
+        return self._viewer.owns(self._record.place) and not self._reads_from_folder
+
+    @property
+    def _base(self) -> Path:
+        """The directory that holds `outputs`: the held results for the owner, the job's directory for others."""
+        if self._reads_home:
+            return self._viewer.home.held(self._record.id, self._record.attempt)
+        return self._record.location(self._viewer.home.root)
+
+    @property
+    def outputs_directory(self) -> Path:
+        """Where the outputs are for this person."""
+        return self._base / OUTPUTS
+
+    @contextmanager
+    def _open(self, *inside: str) -> Iterator[int]:
+        """Open a directory below `_base`; in the shared folder no link is followed on the way."""
+        home = self._viewer.home
+        start, parts = (self._base, ()) if self._reads_home else (home.root, self._record.place.parts)
+        with (
+            disk.in_words(f"read the results of '{self._record.name}'"),
+            disk.directory(start, *parts, *inside) as opened,
+        ):
+            yield opened
+
+    @property
+    def _most_entries(self) -> int:
+        return _MOST_OWN_FILES if self._reads_home else self._viewer.limits.files * 2
+
+    def _check_total(self, files: Sequence[OutputFile]) -> int:
+        """How many bytes may be copied; refuses before the first byte what is listed with more."""
+        if self._reads_home:
+            return _ANY_SIZE
+        most = self._viewer.limits.total_bytes
+        total = sum(entry.size for _, entry in files if entry is not None)
+        if total > most:
+            raise UnreadableJob(
+                f"the outputs of '{self._record.name}' are {total} bytes together; at most {most} are copied."
+                " To accept more, raise limits.total_bytes in your profile"
+            )
+        return most
+
+    def _entries_of_outputs(self) -> list[Path]:
+        try:
+            with self._open(OUTPUTS) as opened:
+                names = sorted(name for name in os.listdir(opened) if name != RULES)
+                return [self._base / OUTPUTS / name for name in names if _is_file_or_directory(opened, name)]
+        except (FileNotFoundError, UnreadableJob):
+            return []  # the same
+
+    def _has_output(self, path: str) -> bool:
+        *inside, name = path.split("/")
+        try:
+            with self._open(OUTPUTS, *inside) as opened:
+                return disk.look(opened, name) is not None
+        except FileNotFoundError:
+            return False
+
+    def _log_folders(self, stream: str) -> list[tuple[str, ...]]:
+        """The folders below `_base` in which this person may find a log, the likeliest first."""
+        if self._reads_from_folder:
+            return [(), ("logs",)]
+        if self._reads_home:
+            return [("logs",)]
+        part = self._shared_with_viewer("logs")
+        may_read = part.who and (part.files is None or LOGS[stream] in part.files)
+        return [()] if may_read else []
 
     @property
     def _is_owed(self) -> bool:
         """Whether the yes promised this person something that no `shared` of this attempt lists yet."""
-        record = self._record
+        record, person = self._record, self._viewer.email
         if self._viewer.owns(record.place) or not record.state.is_finished or self._look is None:
             return False
         permits = ("attempt", record.attempt - 1), ("approved", record.attempt)
@@ -184,37 +338,35 @@ class Results:
         for kind, attempt in permits:
             marker = self._look.marker(kind)
             if marker is not None and marker.attempt == attempt:
-                promised = _granted(marker.body.get("share"), self._viewer.email)
-        return bool(promised - self._shared_with_me())
+                people = {what: people_in_share(marker.body, what) for what in ("outputs", "logs")}
+                promised = {what for what in people if person in people[what] or "*" in people[what]}
+        return any(not self._shared_with_viewer(what).who for what in promised)
 
-    def _shared_with_me(self) -> set[str]:
-        body = self._shared()
-        return {what for what in ("outputs", "logs") if _includes(body.get(what), self._viewer.email)}
-
-    def _shared(self) -> Mapping[str, Any]:
+    def _shared_with_viewer(self, what: str) -> SharedPart:
+        """What `shared` of the present attempt says of ``what``; nothing where this person is not among the people."""
         marker = self._look.marker("shared") if self._look is not None else None
-        return marker.body if marker is not None and marker.attempt == self._record.attempt else {}
+        if marker is None or marker.attempt != self._record.attempt:
+            return SharedPart()
+        part = shared_part(marker.body, what)
+        return part if part.is_for(self._viewer.email) else SharedPart()
 
-    def _told(self, what: str) -> Mapping[str, FileEntry]:
-        said = self._shared().get(what)
-        if not _includes(said, self._viewer.email):
-            return {}
-        files = said.get("files") if isinstance(said, dict) else None
-        if not isinstance(files, dict):
-            return {name: FileEntry(-1, "") for name in self._lying(what)}
-        return {path: FileEntry(entry["size"], entry["sha256"]) for path, entry in files.items()}
-
-    def _lying(self, what: str) -> list[str]:
-        """What lies in the folder, for a grantee to whom `shared` lists no files."""
-        if what == "logs":
-            return [name for name in LOGS.values() if _is_plain(self._root, *self._parts, name)]
-        return [path.name for path in _entries(self._root, *self._parts, OUTPUTS)]
+    def _refuse_unreadable_shared(self) -> None:
+        findings = self._look.record.findings if self._look is not None else ()
+        for finding in findings:
+            if finding.startswith(f"'shared' {UNREADABLE}"):
+                raise UnreadableJob(
+                    f"What the owner shared of '{self._record.name}' cannot be told: {finding}."
+                    " Ask the owner to share the results again"
+                )
 
     def _is_here(self, path: str, entry: FileEntry) -> bool:
-        found = disk.status_of(self._root, *self._parts, *path.split("/"))
-        if found is None:
-            return entry.size <= 0
-        return entry.size in (-1, found.st_size)
+        *inside, name = path.split("/")
+        try:
+            with self._open(*inside) as opened:
+                found = disk.look(opened, name)
+        except (FileNotFoundError, UnreadableJob):
+            found = None
+        return entry.size == 0 if found is None else entry.size == found.st_size
 
 
 def reason_of(viewer: Viewer, record: JobRecord) -> str:
@@ -254,8 +406,10 @@ def verify(viewer: Viewer, look: Look) -> Verification:
     record, root = look.record, viewer.home.root
     holds: list[str] = []
     fails: list[str] = [record.problem] if record.problem else []
-    if look.config and spec.submitters_key(look.config, record.place, viewer.limits):
-        holds.append("config.yaml is sealed by its submitter's key, for this place")
+    key = spec.submitters_key(look.config, record.place, viewer.limits) if look.config else None
+    if key is not None:
+        holder = identify(viewer, key, record.submitter)
+        (holds if holder.is_known else fails).append(f"config.yaml is sealed for this place with key {holder}")
     elif not record.older:
         fails.append("config.yaml carries no valid seal")
     different = hashes_match(look, root)
@@ -268,9 +422,9 @@ def verify(viewer: Viewer, look: Look) -> Verification:
             holds.append(f"{words} is sealed for this submission")
         else:
             fails.append(f"{words} does not count: {found.ignored}")
-    fails += [finding for finding in record.findings if MISSING in finding]
-    if not viewer.owns(record.place) and (doubt := viewer.doubt(record.place, look.spec)):
-        fails.append(doubt)
+    fails += [finding for finding in record.findings if MISSING in finding or UNREADABLE in finding]
+    if not viewer.owns(record.place):
+        fails += _doubts_about_owner(viewer, look)
     shared = look.marker("shared")
     if shared is not None and shared.attempt == record.attempt:
         wrong = _released_wrong(look, root, shared.body)
@@ -280,19 +434,31 @@ def verify(viewer: Viewer, look: Look) -> Verification:
     return Verification(tuple(holds), tuple(fails))
 
 
+def _doubts_about_owner(viewer: Viewer, look: Look) -> list[str]:
+    """Why the owner's answers to this submission should not be relied on: because of the key that it was sent to."""
+    place, spec = look.record.place, look.spec
+    if doubt := viewer.doubt(place, spec):
+        return [doubt]
+    if spec is None or not spec.owner_key:
+        return []
+    holder = identify(viewer, spec.owner_key, place.owner)
+    if holder.relation is not Relation.OTHER:
+        return []
+    return [f"it was submitted to key {holder}. Ask {place.owner} by other means which key is theirs"]
+
+
 def _released_wrong(look: Look, root: Path, body: Mapping[str, Any]) -> list[str]:
     wrong = []
     for what, prefix in (("outputs", f"{OUTPUTS}/"), ("logs", "")):
-        files = body[what].get("files", {}) if isinstance(body.get(what), dict) else {}
-        for path, entry in files.items():
+        for path, entry in (shared_part(body, what).files or {}).items():
             *inside, name = (prefix + path).split("/")
             try:
                 with disk.directory(root, *look.record.place.parts, *inside) as opened:
-                    found = disk.hash_file(opened, name, most=entry["size"])
-                if found != (entry["size"], entry["sha256"]):
+                    found = disk.hash_file(opened, name, most=entry.size)
+                if tuple(found) != tuple(entry):
                     wrong.append(f"{prefix}{path} is not what was released")
             except FileNotFoundError:
-                if entry["size"]:  # some transports drop empty files
+                if entry.size:  # some transports drop empty files
                     wrong.append(f"{prefix}{path} has not arrived")
             except UnreadableJob as error:
                 wrong.append(f"{prefix}{path} is not what was released: {error}")
@@ -313,37 +479,12 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
     if isinstance(allow := mark.get("allow"), Mapping) and "sandbox" in allow:
         parts.append(f"for the sandbox {allow['sandbox']} or a stronger one")
     parts += [words for key, words in MISHAPS.items() if line.get(key)]
-    share = line.get("share") or mark.get("share") or {}
-    parts += [f"{what} to {', '.join(share[what])}" for what in ("outputs", "logs") if share.get(what)]
+    source = line if line.get("share") else mark
+    people = {what: people_in_share(source, what) for what in ("outputs", "logs")}
+    parts += [f"{what} to {', '.join(people[what])}" for what in people if people[what]]
     return ", ".join(parts)
 
 
-def _is_plain(start: Path, *parts: str) -> bool:
-    """Whether a plain file is there, reached without following a link."""
-    found = disk.status_of(start, *parts)
-    return found is not None and stat.S_ISREG(found.st_mode)
-
-
-def _entries(start: Path, *parts: str, only: Collection[str] | None = None) -> list[Path]:
-    """Files and folders in a directory below ``start``, in name order; links and the rule file are left out.
-
-    With ``only``, no more than these names are looked at, however many are there.
-    """
-    try:
-        with disk.directory(start, *parts) as opened:
-            names = os.listdir(opened) if only is None else only
-            found = [(name, disk.look(opened, name)) for name in sorted(names) if name != RULES]
-    except (FileNotFoundError, NotADirectoryError, UnreadableJob):
-        return []
-    return [start.joinpath(*parts, name) for name, status in found if status and not stat.S_ISLNK(status.st_mode)]
-
-
-def _includes(said: object, person: str) -> bool:
-    who = said.get("who") if isinstance(said, dict) else None
-    return isinstance(who, list) and (person in who or "*" in who)
-
-
-def _granted(share: object, person: str) -> set[str]:
-    if not isinstance(share, dict):
-        return set()
-    return {what for what in ("outputs", "logs") if person in (share.get(what) or ())}
+def _is_file_or_directory(place: int, name: str) -> bool:
+    found = disk.look(place, name)
+    return found is not None and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))

@@ -8,7 +8,6 @@ knows keys and bytes; which key to believe is decided by its callers.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
     from .place import Place
 
 PREFIX = b"syft-job/1\n"
+_FIELD = (1 << 255) - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
+"""The y coordinates of the eight points of edwards25519 whose order divides 8."""
 _CHECKED_AT_MOST = 200_000
 _checked: dict[bytes, bool] = {}
 
@@ -50,8 +53,8 @@ class Key:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         try:
-            return cls(Ed25519PrivateKey.from_private_bytes(base64.b64decode(data.strip(), validate=True)))
-        except (ValueError, binascii.Error) as error:
+            return cls(Ed25519PrivateKey.from_private_bytes(_decoded(data.strip().decode("ascii"))))
+        except ValueError as error:
             raise SealError("the private key file holds no Ed25519 key") from error
 
     def to_bytes(self) -> bytes:
@@ -115,12 +118,15 @@ def verify(public: str, signature: str, said: bytes) -> bool:
 
 
 def is_key(text: object) -> bool:
-    """Whether ``text`` is a public key: 32 bytes in base64."""
+    """Whether ``text`` is a usable public key: 32 bytes in the one canonical base64 spelling of them.
+
+    Keys are compared as texts, so that a second spelling of a key must not pass for another key.
+    """
     if not isinstance(text, str) or len(text) != 44:
         return False
     try:
-        return len(base64.b64decode(text, validate=True)) == 32
-    except (ValueError, binascii.Error):
+        return bool(_public_bytes(text))
+    except ValueError:
         return False
 
 
@@ -134,8 +140,8 @@ def _verify(public: str, signature: str, said: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
 
     try:
-        _public_key(public).verify(base64.b64decode(signature, validate=True), said)
-    except (ValueError, binascii.Error, InvalidSignature):
+        _public_key(public).verify(_decoded(signature), said)
+    except (ValueError, InvalidSignature):
         return False
     return True
 
@@ -144,4 +150,32 @@ def _verify(public: str, signature: str, said: bytes) -> bool:
 def _public_key(public: str) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
+    return Ed25519PublicKey.from_public_bytes(_public_bytes(public))
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes that ``text`` spells in canonical base64 (RFC 4648 §3.5): no other text spells them.
+
+    Raises:
+        ValueError: it is no base64, or not the canonical spelling.
+    """
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode("ascii") != text:
+        raise ValueError("not canonical base64")
+    return data
+
+
+def _public_bytes(public: str) -> bytes:
+    """The 32 bytes of a public key.
+
+    Raises:
+        ValueError: ``public`` is not canonical base64 of 32 bytes, not the canonical encoding of a point (RFC 8032
+            §5.1.3), or a point of small order, under which a signature proves nothing.
+    """
+    data = _decoded(public)
+    if len(data) != 32:
+        raise ValueError("a public key has 32 bytes")
+    y = int.from_bytes(data, "little") & ((1 << 255) - 1)
+    if y >= _FIELD or y in _SMALL_ORDER:
+        raise ValueError("no public key that a signature can be relied on")
+    return data

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shlex
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,16 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 from . import disk, names, presence, spec
 from .codec import canonical
-from .errors import InvalidName, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
+from .errors import ConfigError, ConfigTypeError, InvalidSubmission, JobExists, PathMissing, StoreError, UnreadableJob
+from .exclusions import IGNORE_FILE, Exclusions, LeftOut, judge_file, judge_submitted_folder
 from .keys import published
 from .markers import now
+from .names import InnerPath
 from .place import JOBS, Place
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
+from .submission_files import Gathered, beginning_of, gather, travelling_path
 from .viewer import Viewer
 
 if TYPE_CHECKING:
     from .findings import Finding
 
+_ANNOUNCED_IGNORED = 20
 PYTHON_RUN = """\
 #!/bin/bash
 # Starts the submitted Python file with the interpreter that the data owner chose.
@@ -40,30 +45,75 @@ _MOST_CHECKED_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The code of a submission: files by their path inside the job, from memory or from disk; what stayed home."""
+    """The code of a submission: files by their path inside the job, from memory or from disk; what is left out.
+
+    ``sizes`` holds the size in bytes of each file of ``paths`` when it was looked at.
+    """
 
     texts: Mapping[str, bytes]
     paths: Mapping[str, Path] = field(default_factory=dict)
     entrypoint: str | None = None
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
-def bash_source(script: str | Path) -> Source:
+@dataclass(frozen=True, slots=True)
+class SubmissionPreview:
+    """What a submission would take along, and what it would leave out; nothing was written.
+
+    Attributes:
+        owner: the address that it would be submitted to.
+        files: (path inside the job, size in bytes) of each file, `run.sh` first.
+        left_out: the files and folders that would stay, each with its reason.
+        warnings: sentences about what travels.
+    """
+
+    owner: str
+    files: tuple[tuple[str, int], ...]
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all files together."""
+        return sum(size for _, size in self.files)
+
+    @property
+    def lines(self) -> list[str]:
+        """It for people, line by line."""
+        lines = [f"Would submit to {self.owner}: {len(self.files)} files, {self.total_bytes} bytes together"]
+        width = max((len(str(size)) for _, size in self.files), default=0)
+        lines += [f"  {size:>{width}}  {path}" for path, size in self.files]
+        if self.left_out:
+            lines += [f"Left out: {len(self.left_out)}", *(f"  {one}" for one in self.left_out)]
+        lines += [f"Warning: {warning}" for warning in self.warnings]
+        return [*lines, "Nothing was written."]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def bash_source(script: str | Path, *, include: Sequence[str] = ()) -> Source:
     """The source of a bash job: ``script`` is its text, or the path of a file that holds it.
 
     Raises:
         PathMissing: a path was given and there is nothing.
-        InvalidSubmission: the script is empty.
+        InvalidSubmission: the script is empty, is the path of a file as a text, or looks like a secret and
+            ``include`` does not name it.
     """
     if isinstance(script, Path):
         if not script.is_file():
             raise PathMissing(f"There is no script at {script}.", path=str(script))
-        content = script.read_bytes()
+        _refuse_secret(script, include)
+        with disk.in_words(f"read {str(script)!r}"):
+            content = script.read_bytes()
         try:
             content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InvalidSubmission(f"{script} is not UTF-8 text, so nobody could review it: {error}") from error
     else:
+        _refuse_path_as_text(script)
         try:
             content = script.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -73,27 +123,37 @@ def bash_source(script: str | Path) -> Source:
     return Source({RUN: content})
 
 
-def python_source(code_path: Path, entrypoint: str | None) -> Source:
+def python_source(code_path: Path, entrypoint: str | None, *, include: Sequence[str] = ()) -> Source:
     """The source of a Python job: one `.py` file, or a folder with `main.py`, a single `.py`, or a named one.
+
+    ``include`` are patterns in gitignore syntax of what travels although it would be left out.
 
     Raises:
         PathMissing: there is nothing at ``code_path``.
         InvalidSubmission: it is no Python code, the entrypoint is not clear, or something in it cannot travel.
+        StoreError: something in it cannot be read.
     """
     if not code_path.exists():
         raise PathMissing(f"There is nothing at {code_path} to submit.", path=str(code_path))
     if code_path.is_dir():
-        paths, left_out = _gather(code_path)
-        start = _entrypoint(code_path, paths, entrypoint)
+        _refuse_secret_folder(code_path, include)
+        found = gather(code_path, include=include, most=spec.Limits().files * 4)
+        start = _entrypoint(code_path, found, entrypoint)
     else:
         if code_path.suffix != ".py":
             raise InvalidSubmission(f"{code_path.name} is not a .py file. Submit a .py file or a folder.")
         if entrypoint is not None and entrypoint != code_path.name:
             raise InvalidSubmission(f"The entrypoint {entrypoint!r} is not the submitted file {code_path.name!r}.")
-        start = _checked(code_path.name)
-        paths, left_out = {start: code_path}, []
+        start = travelling_path(code_path.name)
+        _refuse_secret(code_path, include)
+        found = Gathered({start: code_path}, {start: code_path.stat().st_size})
     return Source(
-        {RUN: python_run(CODE + start)}, {CODE + path: source for path, source in paths.items()}, start, tuple(left_out)
+        {RUN: python_run(CODE + start)},
+        {CODE + path: source for path, source in found.paths.items()},
+        start,
+        tuple(found.left_out),
+        {CODE + path: size for path, size in found.sizes.items()},
+        tuple(found.warnings),
     )
 
 
@@ -121,6 +181,39 @@ def findings_of(source: Source) -> tuple[Finding, ...]:
     return tuple(found)
 
 
+def announced(name: str, source: Source) -> list[str]:
+    """The lines to announce of a submission: what was left out of it, and what to be warned of.
+
+    Each path has a line, but of those that only the ignore file leaves out the first few.
+    """
+    ignored = [one for one in source.left_out if one.is_ignored]
+    lines = [f"Left out of '{name}': {one}" for one in source.left_out if not one.is_ignored]
+    lines += [f"Left out of '{name}': {one}" for one in ignored[:_ANNOUNCED_IGNORED]]
+    if len(ignored) > _ANNOUNCED_IGNORED:
+        lines.append(f"Left out of '{name}': {len(ignored) - _ANNOUNCED_IGNORED} more by {IGNORE_FILE}")
+    return lines + [f"Warning for '{name}': {warning}." for warning in source.warnings]
+
+
+def preview(viewer: Viewer, owner: str, source: Source, *, name: str = "") -> SubmissionPreview:
+    """What `submit` would do, with the same refusals as far as they can be known; writes nothing.
+
+    Raises:
+        InvalidName: the owner's address or the job's name is not allowed.
+        PathMissing: the owner has no datasite in this folder.
+        InvalidSubmission: it is larger than the limits.
+        StoreError: the folder cannot be read.
+    """
+    address = names.address(owner)
+    if name.strip():
+        names.job_name(name.strip())
+    _require_datasite(viewer.home.root, address)
+    files = [(path, len(text)) for path, text in source.texts.items()]
+    files += [(path, source.sizes[path]) for path in sorted(source.paths)]
+    _check_limits(files, viewer)
+    warnings = (*source.warnings, *map(str, findings_of(source)))
+    return SubmissionPreview(address, tuple(files), source.left_out, warnings)
+
+
 def submit(
     viewer: Viewer,
     owner: str,
@@ -128,7 +221,7 @@ def submit(
     *,
     name: str = "",
     dependencies: Sequence[str] = (),
-    resources: JobResources | None = None,
+    resources: JobResources | Mapping[str, Any] | None = None,
     datasets: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
 ) -> Place:
@@ -143,10 +236,8 @@ def submit(
     """
     root = viewer.home.root
     place = Place(names.address(owner), viewer.email, names.job_name(name.strip() or f"Job - {secrets.token_hex(4)}"))
-    with disk.in_words(f"submit to {str(root / place.owner)!r}"):
-        is_there = disk.is_directory(root, place.owner)
-    if not is_there:
-        raise PathMissing(f"{place.owner} has no datasite in {root}. Is the address right, and is the folder synced?")
+    _require_datasite(root, place.owner)
+    _check_limits([*((path, len(text)) for path, text in source.texts.items()), *source.sizes.items()], viewer)
     try:
         key, owners = viewer.home.key(), published(root, place.owner)
     except FileNotFoundError as error:
@@ -159,7 +250,7 @@ def submit(
         files={},
         entrypoint=source.entrypoint,
         dependencies=spec.check_texts("dependencies", dependencies),
-        resources=resources or JobResources(),
+        resources=_resources(resources),
         datasets=spec.check_texts("datasets", datasets),
         metadata=_plain(metadata or {}),
         owner_key=owners.present if owners is not None else None,
@@ -192,6 +283,29 @@ def submit(
     return place
 
 
+def _require_datasite(root: Path, owner: str) -> None:
+    with disk.in_words(f"submit to {str(root / owner)!r}"):
+        is_there = disk.is_directory(root, owner)
+    if not is_there:
+        raise PathMissing(f"{owner} has no datasite in {root}. Is the address right, and is the folder synced?")
+
+
+def _check_limits(files: Sequence[tuple[str, int]], viewer: Viewer) -> None:
+    """Refuse before the first byte is copied what readers with these limits would not accept."""
+    limits, total = viewer.limits, sum(size for _, size in files)
+    if len(files) > limits.files:
+        raise InvalidSubmission(
+            f"There are {len(files)} files to submit; at most {limits.files} are accepted. Leave out what the job does"
+            f" not need, for example in a file {IGNORE_FILE}."
+        )
+    if total > limits.total_bytes:
+        path, size = max(files, key=lambda file: file[1])
+        raise InvalidSubmission(
+            f"The files are {total} bytes together; at most {limits.total_bytes} are accepted. The largest is {path!r}"
+            f" with {size} bytes. Leave out what the job does not need, for example in a file {IGNORE_FILE}."
+        )
+
+
 @contextmanager
 def _new_folder(viewer: Viewer, parent: int, name: str) -> Iterator[int]:
     """Make and open the folder that a job is written in; those that earlier calls were stopped in are removed."""
@@ -202,6 +316,31 @@ def _new_folder(viewer: Viewer, parent: int, name: str) -> Iterator[int]:
             job = opened.enter_context(disk.directory(parent, name))
             disk.hold(job)
         yield job
+
+
+def _resources(resources: object) -> JobResources:
+    """What is asked for, as `JobResources`; a mapping holds its arguments by name.
+
+    Raises:
+        ConfigTypeError: it is something else, or has an argument that there is not.
+        ConfigError: (a ValueError) one of its values cannot be used.
+    """
+    if isinstance(resources, JobResources):
+        return resources
+    known = tuple(JobResources.__dataclass_fields__)
+    if resources is not None and not isinstance(resources, Mapping):
+        raise ConfigTypeError(
+            f"resources must be a JobResources or a mapping such as {{'time_limit': '2h'}}, not {resources!r}"
+        )
+    asked = dict(resources or {})
+    if unknown := [key for key in asked if key not in known]:
+        raise ConfigTypeError(f"resources has no {unknown[0]!r}; it has {', '.join(known)}")
+    try:
+        return JobResources(**asked)
+    except ConfigError as error:
+        raise type(error)(f"resources: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"resources: {error}") from error
 
 
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,12 +358,12 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return said  # type: ignore[no-any-return]
 
 
-def _write(job: int, source: Source, viewer: Viewer) -> dict[str, FileEntry]:
-    files: dict[str, FileEntry] = {}
+def _write(job: int, source: Source, viewer: Viewer) -> dict[InnerPath, FileEntry]:
+    files: dict[InnerPath, FileEntry] = {}
     left = viewer.limits.total_bytes
     for path, text in source.texts.items():
         disk.create(job, path, text, mode=0o755 if path == RUN else 0o644)
-        files[path] = FileEntry(len(text), spec.digest_of(text))
+        files[names.listed_path(path)] = FileEntry(len(text), spec.digest_of(text))
         left -= len(text)
     folders: set[str] = set()
     for path, origin in source.paths.items():
@@ -232,7 +371,7 @@ def _write(job: int, source: Source, viewer: Viewer) -> dict[str, FileEntry]:
         with disk.directory(origin.parent) as reading, disk.directory(job, *folder.split("/"), create=True) as writing:
             copied = disk.copy(reading, origin.name, writing, name, most=max(left, 0), mode=0o644, durable=True)
         folders.add(folder)
-        files[path] = FileEntry(copied.size, copied.sha256)
+        files[names.listed_path(path)] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
     for folder in folders:
         with disk.directory(job, *folder.split("/")) as inner:
@@ -272,47 +411,75 @@ def _publish(parent: int, temporary: str, place: Place) -> None:
         raise
 
 
-def _gather(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    paths: dict[str, Path] = {}
-    left_out: list[str] = []
-    skipped: list[str] = []
-    with disk.directory(folder) as opened:
-        for entry in disk.walk(opened, most=spec.Limits().files * 4):
-            if any(entry.path.startswith(prefix) for prefix in skipped):
-                continue
-            reason = names.stays_home(entry.path)
-            if reason is not None:
-                left_out.append(f"{entry.path}: {reason}")
-                if entry.is_dir:
-                    skipped.append(entry.path + "/")
-            elif entry.is_file:
-                paths[_checked(entry.path)] = folder / entry.path
-            elif not entry.is_dir:
-                raise InvalidSubmission(
-                    f"{entry.path!r} is {disk.kind_of(entry.stat)}; only plain files can travel. Replace or remove it."
-                )
-    return paths, left_out
-
-
-def _checked(path: str) -> str:
-    try:
-        names.inner_path(CODE + path)
-    except InvalidName as error:
-        raise InvalidSubmission(str(error)) from error
-    return names.inner_path(CODE + path).removeprefix(CODE)
-
-
-def _entrypoint(folder: Path, paths: Mapping[str, Path], entrypoint: str | None) -> str:
+def _entrypoint(folder: Path, found: Gathered, entrypoint: str | None) -> InnerPath:
     if entrypoint is not None:
         if not entrypoint.endswith(".py"):
             raise InvalidSubmission(f"The entrypoint {entrypoint!r} does not end in .py.")
-        if entrypoint not in paths:
-            raise InvalidSubmission(f"The entrypoint {entrypoint!r} is not in {folder}.")
-        return entrypoint
-    top = sorted(path for path in paths if path.endswith(".py") and "/" not in path)
-    if "main.py" in top:
-        return "main.py"
+        start = travelling_path(entrypoint)
+        if start in found.paths:
+            return start
+        for left_out in found.left_out:
+            if start == left_out.path or (left_out.path.endswith("/") and start.startswith(left_out.path)):
+                advice = f" Name it with include={start!r}." if left_out.can_include else ""
+                raise InvalidSubmission(f"The entrypoint {entrypoint!r} is left out ({left_out}).{advice}")
+        raise InvalidSubmission(f"The entrypoint {entrypoint!r} is not in {folder}.")
+    top = sorted(path for path in found.paths if path.endswith(".py") and "/" not in path)
+    main = next((path for path in top if path == "main.py"), None)
+    if main is not None:
+        return main
     if len(top) == 1:
         return top[0]
-    found = ", ".join(top) or "no .py file"
-    raise InvalidSubmission(f"It is not clear what to start in {folder} ({found}). Name it with entrypoint=….")
+    candidates = ", ".join(top) or "no .py file"
+    away = [str(one) for one in found.left_out if one.path.endswith(".py") and "/" not in one.path]
+    told = f"; left out: {', '.join(away)}" if away else ""
+    raise InvalidSubmission(
+        f"It is not clear what to start in {folder} ({candidates}{told}). Name it with entrypoint=…."
+    )
+
+
+def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
+    reason = judge_submitted_folder(str(folder.resolve()))
+    if reason is not None and not Exclusions(include=include).names(f"{folder.name}/"):
+        raise InvalidSubmission(
+            f"{str(folder)!r} is not submitted: {reason}. If all of it is meant to travel, name it:"
+            f" --include {folder.name!r}, or include=[{folder.name!r}]."
+        )
+
+
+def _refuse_secret(file: Path, include: Sequence[str]) -> None:
+    """Refuse a single file that looks like a secret, unless ``include`` names it."""
+    with disk.in_words(f"read {str(file)!r}"):
+        if not file.is_file():
+            return  # which the caller or the copy refuses
+        with disk.directory(file.resolve().parent) as opened:
+            beginning = beginning_of(opened, file.resolve().name)
+    reason = judge_file(file.name, beginning)
+    if reason is not None and not Exclusions(include=include).names(file.name):
+        raise InvalidSubmission(
+            f"{file.name!r} is not submitted: {reason}. If it is meant to travel, name it:"
+            f" --include {file.name!r}, or include=[{file.name!r}]."
+        )
+
+
+def _refuse_path_as_text(script: object) -> None:
+    """Refuse a text that is the path of an existing file or folder: the path was meant, not its text as a script."""
+    if not isinstance(script, str):
+        raise InvalidSubmission(f"The script is a {type(script).__name__}; give its text, or a Path to its file.")
+    text = script.strip(" \t")
+    if not text or "\n" in text or "\0" in text:
+        return
+    path = Path(text).expanduser()
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return  # no path of this machine
+    if stat.S_ISDIR(found.st_mode):
+        if "/" in text:
+            raise InvalidSubmission(
+                f"{text!r} is a folder, not a script. Submit it with submit_python_job(owner, path)."
+            )
+        return
+    raise InvalidSubmission(
+        f"{text!r} is not taken as the text of a script: that is a file; submit its content with Path({text!r})."
+        " If the text itself is the script, end it with a line end."
+    )

@@ -20,6 +20,7 @@ from .place import Place
 from .spec import Limits
 
 _BY_RANK = sorted((kind for kind in OWNERS if kind in RANKS), key=RANKS.__getitem__, reverse=True)
+UNREADABLE = "cannot be read and counts for nothing"
 MISSING = "is missing from the folder; the ledger has it and the runner puts it back"
 _ATTEMPTS_AT_MOST = 1000
 _ATTEMPTS_BYTES = 1 << 20
@@ -81,7 +82,7 @@ def hear(
             if data is not None:
                 markers.append(parse(kind, data, limit=limit))
         except UnreadableJob as error:
-            findings.append(f"'{kind}' cannot be read and counts for nothing: {error}")
+            findings.append(f"'{kind}' {UNREADABLE}: {error}")
             markers += [Marker(kind, "", 1)] if kind == "approved" else []
     if ATTEMPTS in present:
         markers += _attempts(job, limits, findings)
@@ -151,7 +152,7 @@ def hear_withdrawal(job: int, place: Place, config: bytes, limits: Limits) -> Ch
         data = disk.read(job, WITHDRAWN, limit=limits.marker_bytes)
         marker = parse(WITHDRAWN, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
-        return Checked(Marker(WITHDRAWN, "", 1), f"'withdrawn' cannot be read and counts for nothing: {error}")
+        return Checked(Marker(WITHDRAWN, "", 1), f"'withdrawn' {UNREADABLE}: {error}")
     key = spec.submitters_key(config, place, limits)
     return Checked(marker, marker.counts(place, spec.digest_of(config), () if key is None else (key,)))
 
@@ -238,12 +239,12 @@ def _attempts(job: int, limits: Limits, findings: list[str]) -> list[Marker]:
                     left -= len(data or b"")
                     marker = parse("attempt", data or b"", limit=limits.marker_bytes)
                 except UnreadableJob as error:
-                    findings.append(f"'{ATTEMPTS}/{name}' cannot be read and counts for nothing: {error}")
+                    findings.append(f"'{ATTEMPTS}/{name}' {UNREADABLE}: {error}")
                     continue
                 if marker.attempt == int(number[1]):
                     found.append(marker)
     except FileNotFoundError:
         return found
     except UnreadableJob as error:
-        findings.append(f"'{ATTEMPTS}' cannot be read to its end: {error}")
+        findings.append(f"'{ATTEMPTS}' {UNREADABLE}: {error}")
     return found

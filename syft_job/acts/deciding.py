@@ -65,7 +65,8 @@ def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
 def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen
     """Permit the next attempt of a finished job; earlier grants end and earlier results leave the folder.
 
-    It is permitted under the containment for which the finished attempt was approved.
+    It is permitted under the containment for which the finished attempt was approved. The permit tells how that attempt
+    ended, unless ``tell_outcome="when_shared"`` withholds it: where nothing was shared, it is never published.
 
     Returns:
         What was set aside: of "logs directory", "outputs directory", "done marker file" those that existed.
@@ -82,6 +83,7 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
             ("outputs directory", _has_entries(held / OUTPUTS) or OUTPUTS in now.look.names),
             ("done marker file", "done" in now.look.names),
         )
+        is_withheld = viewer.home.ledger.is_tacit(record.id, record.attempt)
         release.withdraw_grants(now.job)
         marker = say(
             viewer,
@@ -89,7 +91,7 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
             "permit",
             record.attempt,
             by="rerun",
-            outcome=record.state.value,
+            outcome=None if is_withheld else record.state.value,
             epoch=viewer.home.epoch,
             allow=allow.to_json(),
             share=share.to_json(),

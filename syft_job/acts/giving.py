@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from syft_job import disk, folder, release
+from syft_job import disk, folder, names, release
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError, UnreadableJob
 from syft_job.lifecycle import Event, Who
 from syft_job.markers import LOGS, OUTPUTS
@@ -86,7 +86,7 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
             unblock(viewer, now)
             if promised and staged is not None:
                 release.publish(viewer, now.look, promised, staged)
-        return place.under(viewer.home.root) / OUTPUTS / source.name
+        return place.under(viewer.home.root) / OUTPUTS / names.inner_path(source.name)
 
 
 def may_share(viewer: Viewer, place: Place) -> None:
@@ -197,16 +197,17 @@ def _copy_deposit(deposited: StagedDirectory, source: Path, viewer: Viewer) -> N
         found = os.stat(source.name, dir_fd=parent)  # what the owner names may be a link
         if refused := why_not(source.name, disk.Entry(source.name, found)):
             raise UnreadableJob(f"{refused}. Deposit something else.")
+        name = names.inner_path(source.name)
         if source.is_dir():
             with (
                 disk.directory(source) as tree,
-                disk.directory(outputs, source.name, create=True, mode=0o700) as target,
+                disk.directory(outputs, name, create=True, mode=0o700) as target,
             ):
                 copy_tree(tree, target, viewer.limits, private=True)
         else:
             with disk.directory(source.resolve().parent) as place:
                 most = viewer.limits.total_bytes
-                disk.copy(place, source.resolve().name, outputs, source.name, most=most, durable=True)
+                disk.copy(place, source.resolve().name, outputs, name, most=most, durable=True)
                 disk.sync(outputs)
 
 

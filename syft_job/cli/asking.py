@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +16,8 @@ from syft_job.visible import visible, visible_line
 
 from .frame import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
 
-_ANY_SIZE = 1 << 50
-_MOST_FILES = 1_000_000
+if TYPE_CHECKING:
+    from syft_job.exclusions import LeftOut
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,8 +41,19 @@ def submit(
     time: Annotated[str | None, typer.Option(help="how long it may run, such as 90s or 2h30m")] = None,
     memory: Annotated[str | None, typer.Option(help="how much memory it needs, such as 512M or 4G")] = None,
     cpus: Annotated[int | None, typer.Option(min=1, help="how many processors it asks for")] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="take along what would be left out; gitignore syntax; may be repeated"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="list what would travel, with sizes, and what not; write nothing")
+    ] = False,
 ) -> None:
-    """Ask OWNER to run code: a Python file or folder, or a bash script."""
+    """Ask OWNER to run code: a Python file or folder, or a bash script.
+
+    Secrets (.env, private keys, credentials), version control, caches and what a file .syftjobignore names are left
+    out, with a line each.
+    """
     from syft_job.review import review as collect_review
     from syft_job.spec import JobResources
     from syft_job.units import Duration, Memory
@@ -63,22 +75,32 @@ def submit(
         except ValueError as error:
             raise misuse(str(error)) from error
     client = frame.client()
-    more = {"resources": resources, "datasets": dataset or ()}
-    if is_bash:
-        location = client.submit_bash_job(owner, path, name, **more)  # type: ignore[arg-type]
-    else:
-        with busy(f"Copying and hashing {visible_line(path.name)} …"):
-            location = client.submit_python_job(owner, path, name, dep, entrypoint, **more)  # type: ignore[arg-type]
+    if dry_run:
+        seen = client.preview_submission(owner, path, name, entrypoint, include=include or ())
+        files = [{"path": file, "size": size} for file, size in seen.files]
+        preview: dict[str, Any] = {"dry_run": True, "files": files, "total_bytes": seen.total_bytes}
+        told = _left_out(seen.left_out) | {"warnings": list(seen.warnings)}
+        frame.answer(preview | told, "\n".join(visible_line(line) for line in seen.lines))
+        return
+    with busy(f"Copying and hashing {visible_line(path.name)} …"):
+        source = client.read_source(path, entrypoint, include=include or ())
+        location = client.submit_source(
+            owner, source, name, dependencies=dep or (), resources=resources, datasets=dataset or ()
+        )
     record = client.store.get(place_of(client.root, location))
     document: dict[str, Any] = {"job": job_json(client, record)}
     if frame.json:
         document["findings"] = [finding.to_json() for finding in collect_review(client.viewer, record.place).findings]
     frame.answer(
-        document,
+        document | _left_out(source.left_out) | {"warnings": list(source.warnings)},
         f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"
         f"   job  {visible_line(record.submitter)}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
         f"   at   {visible_line(str(location))}",
     )
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    return {"left_out": [{"path": one.path, "reason": one.reason} for one in left_out]}
 
 
 @verb
@@ -105,15 +127,16 @@ def outputs(
     frame = frame_of(ctx)
     client = frame.client()
     found = find(client, job)
-    paths = found.output_paths
+    files = found.output_files
     copied: list[str] = []
     if copy is not None:
-        if not paths:
+        if not files:
             raise SyftJobError(f"There are no outputs of '{found.name}' for you to copy; it is {found.status}.")
         target = _outside(copy.expanduser().absolute(), client.root)
+        _refuse_taken([path.name for path in found.output_paths], target)
+        disk.make_directory(target)
         with busy("Copying the outputs …"):
-            copied = copy_out(paths, target, client.root)
-    files = [path for top in paths for path in _files(top, client.root)]
+            copied = [str(path) for path in found.copy_outputs(target)]
     if copied:
         text = "\n".join(visible_line(path) for path in copied)
     elif files:
@@ -134,58 +157,8 @@ def _outside(target: Path, root: Path) -> Path:
     return target
 
 
-def copy_out(paths: list[Path], target: Path, root: Path) -> list[str]:
-    """Copy files and folders into ``target``, which is made; nothing there is replaced, and no link is followed.
-
-    The copies have mode 0600 and folders 0700, whatever the umask: results are private until their reader decides.
-    """
-    taken = [path.name for path in paths if os.path.lexists(target / path.name)]
+def _refuse_taken(names: list[str], target: Path) -> None:
+    """Refuse to copy into ``target`` where something of one of these names is there already."""
+    taken = [name for name in names if os.path.lexists(target / name)]
     if taken:
         raise SyftJobError(f"{target} has {', '.join(map(repr, taken))} already. Choose another folder.")
-    disk.make_directory(target)
-    copied: list[str] = []
-    with disk.directory(target) as writing:
-        for path in paths:
-            start, *inside = _opened_from(path.parent, root)
-            with disk.directory(start, *inside) as reading:
-                found = disk.look(reading, path.name)
-                if found is not None and disk.kind_of(found) == "a directory":
-                    copied += _copy_folder(reading, path.name, writing, target)
-                else:
-                    disk.copy(reading, path.name, writing, path.name, most=_ANY_SIZE)
-                    copied.append(str(target / path.name))
-    return copied
-
-
-def _copy_folder(parent: int, top: str, writing: int, target: Path) -> list[str]:
-    copied: list[str] = []
-    with disk.directory(parent, top) as reading:
-        with disk.directory(writing, top, create=True, mode=0o700):
-            pass
-        for entry in disk.walk(reading, most=_MOST_FILES):
-            *inside, name = entry.path.split("/")
-            if entry.is_dir:
-                with disk.directory(writing, top, *inside, name, create=True, mode=0o700):
-                    continue
-            with (
-                disk.directory(reading, *inside) as of,
-                disk.directory(writing, top, *inside, create=True, mode=0o700) as to,
-            ):
-                disk.copy(of, name, to, name, most=_ANY_SIZE)
-            copied.append(str(target / top / entry.path))
-    return copied
-
-
-def _files(top: Path, root: Path) -> list[Path]:
-    """The plain files of an output, itself or below it."""
-    start, *inside = _opened_from(top, root)
-    if not disk.is_directory(start, *inside):
-        return [top]
-    with disk.directory(start, *inside) as opened:
-        return sorted(top / entry.path for entry in disk.walk(opened, most=_MOST_FILES) if entry.is_file)
-
-
-def _opened_from(path: Path, root: Path) -> tuple[Path, *tuple[str, ...]]:
-    """A trusted directory and the components below it, to be opened without following a link: see `disk.directory`."""
-    start = root if path.is_relative_to(root) else path.parent
-    return (start, *path.relative_to(start).parts)

@@ -10,7 +10,7 @@ import typer
 
 from syft_job import disk
 from syft_job.blocked import WORDS
-from syft_job.errors import SyftJobError
+from syft_job.errors import SyftJobError, UnreadableJob
 from syft_job.lifecycle import JobState
 from syft_job.log_text import LogRenderer
 from syft_job.visible import visible, visible_line
@@ -50,6 +50,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
     outputs, may, aside = found.output_paths, _may(client, record), _aside(client, record)
     appearance = look.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
+    returncode, shown_code = _return_code(found)
     words = record.status if exact == record.status else f"{record.status} ({exact})"
     rows = [
         ("job", visible_line(record.name)),
@@ -59,7 +60,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("submitted", visible_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
         ("reason", visible_line(reason)),
-        ("return code", "" if found.returncode is None else str(found.returncode)),
+        ("return code", shown_code),
         ("digest", record.digest),
         ("folder", visible_line(str(found.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
@@ -71,13 +72,22 @@ def show(ctx: typer.Context, job: JobName) -> None:
     ]
     document = job_json(client, record) | {
         "reason": reason or None,
-        "returncode": found.returncode,
+        "returncode": returncode,
         "outputs": [str(path) for path in outputs],
         "may": may,
         "warning": warning or None,
         "aside": aside,
     }
     frame.answer({"job": document}, tables.pairs(rows))
+
+
+def _return_code(found: JobInfo) -> tuple[int | None, str]:
+    """The exit code, and how it is shown: where it cannot be read, why, so that the rest is shown nevertheless."""
+    try:
+        code = found.returncode
+    except UnreadableJob as error:
+        return None, f"cannot be read: {visible_line(str(error))}"
+    return code, "" if code is None else str(code)
 
 
 @verb

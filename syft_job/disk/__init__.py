@@ -10,7 +10,7 @@ from .copying import Copied, copy, hash_file
 from .counting import count_writes
 from .interrupting import Interrupted, check_interrupted, interruptible
 from .listing import first_names, list_names
-from .looking import CHUNK, is_full, is_hole, kind_of, look, read
+from .looking import CHUNK, is_full, is_hole, kind_of, look, plain_file, read
 from .metering import METER, Reads, reads
 from .modes import PASSABLE
 from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
@@ -66,6 +66,7 @@ __all__ = [
     "make_new_directory",
     "names_below",
     "open_plain",
+    "plain_file",
     "put",
     "read",
     "reads",

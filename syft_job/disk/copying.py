@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .counting import tick
+from .entry_names import require_entry_name
 from .interrupting import check_interrupted
 from .looking import CHUNK, plain_file, refuse_longer
 from .metering import METER
@@ -48,6 +49,7 @@ def copy(
         UnreadableJob: it is no plain file, or longer than ``most`` bytes.
         StoreError: the copy cannot be written.
     """
+    require_entry_name(as_name)
     with plain_file(source, name, most) as reading:
         tick(f"create {as_name}")
         try:

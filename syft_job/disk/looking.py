@@ -11,6 +11,7 @@ from pathlib import Path
 
 from syft_job.errors import UnreadableJob
 
+from .entry_names import require_entry_name
 from .interrupting import check_interrupted
 from .metering import METER
 from .words import astray, path_words, trouble
@@ -22,7 +23,12 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def look(place: int, name: str) -> os.stat_result | None:
-    """The stat of ``name`` in the directory ``place``, links not followed; None when it is not there."""
+    """The stat of ``name`` in the directory ``place``, links not followed; None when it is not there.
+
+    Raises:
+        UnreadableJob: ``name`` is not the name of one entry.
+    """
+    require_entry_name(name)
     try:
         return os.stat(name, dir_fd=place, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
@@ -47,6 +53,7 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
     Raises:
         UnreadableJob: it is a link, a FIFO, a device or a directory, or longer than ``limit`` bytes.
     """
+    require_entry_name(name)
     check_interrupted()
     try:  # spelled out, because a listing does this once a job
         descriptor = os.open(name, READ, dir_fd=place)
@@ -106,6 +113,7 @@ def is_full(path: Path) -> bool:
 @contextmanager
 def plain_file(place: int, name: str, most: int) -> Iterator[int]:
     """Open a plain file of at most ``most`` bytes for reading, without following a link and without blocking."""
+    require_entry_name(name)
     try:
         descriptor = os.open(name, READ, dir_fd=place)
     except FileNotFoundError:

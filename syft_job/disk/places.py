@@ -10,6 +10,7 @@ from pathlib import Path
 from syft_job.errors import StoreError
 
 from .counting import tick
+from .entry_names import require_entry_name
 from .looking import DIRECTORY
 from .modes import open_closed_directory, settle_mode
 from .words import astray, path_words, trouble
@@ -26,8 +27,10 @@ def directory(
 
     Raises:
         FileNotFoundError: it is not there (and ``create`` is false).
-        UnreadableJob: something on the way is a link or no directory.
+        UnreadableJob: something on the way is a link or no directory, or a part is not the name of one entry.
     """
+    for part in parts:
+        require_entry_name(part)
     descriptor = os.dup(start) if isinstance(start, int) else _opened(start)
     try:
         for part in parts:
@@ -91,7 +94,9 @@ def make_new_directory(place: int, name: str, *, mode: int = 0o755) -> None:
     Raises:
         FileExistsError: something of that name is there.
         StoreError: it cannot be made.
+        UnreadableJob: ``name`` is not the name of one entry.
     """
+    require_entry_name(name)
     tick(f"mkdir {name}")
     try:
         os.mkdir(name, mode, dir_fd=place)

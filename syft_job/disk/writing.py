@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from .counting import tick
+from .entry_names import require_entry_name
 from .modes import settle_mode
 from .places import sync_directory
 from .removing import remove, temporary_name
@@ -24,7 +25,9 @@ def put(
 
     Raises:
         StoreError: the disk is full, read-only or broken; nothing half-written is left under the name.
+        UnreadableJob: ``name`` is not the name of one entry.
     """
+    require_entry_name(name)
     if temporary is not None:
         remove(place, temporary)
     temporary = temporary or temporary_name()
@@ -46,7 +49,9 @@ def create(place: int, name: str, data: bytes, *, mode: int = 0o644, durable: bo
     Raises:
         FileExistsError: something of that name is there.
         StoreError: the disk is full, read-only or broken.
+        UnreadableJob: ``name`` is not the name of one entry.
     """
+    require_entry_name(name)
     tick(f"create {name}")
     try:
         _write_new(place, name, data, mode=mode, durable=durable)
@@ -116,7 +121,10 @@ def rename(place: int, name: str, to_place: int, to_name: str, *, durable: bool 
 
     Raises:
         StoreError: it cannot be moved.
+        UnreadableJob: one of the names is not the name of one entry.
     """
+    require_entry_name(name)
+    require_entry_name(to_name)
     tick(f"rename {to_name}")
     try:
         os.rename(name, to_name, src_dir_fd=place, dst_dir_fd=to_place)

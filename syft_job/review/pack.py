@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syft_job import disk, folder, presence, seal, spec, submission
+from syft_job import disk, folder, presence, spec, submission
 from syft_job.errors import UnreadableJob
+from syft_job.key_holder import KeyHolder, identify
 from syft_job.place import Place
 from syft_job.record import JobRecord
 from syft_job.spec import CONFIG, FileEntry, JobSpec
@@ -49,6 +50,7 @@ class Review:
     submitters_key: str | None = None
     conditions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    signer: KeyHolder | None = None
 
     @property
     def digest(self) -> str:
@@ -103,12 +105,13 @@ def review(viewer: Viewer, place: Place, *, conditions: tuple[str, ...] = (), wa
         with disk.directory(root, *place.parts) as job:
             beside = _beside(job, asked, viewer)
     key = spec.submitters_key(look.config, place, viewer.limits)
-    return Review(look.record, asked, _command(asked), files, beside, key, conditions, warnings)
+    signer = identify(viewer, key, place.submitter) if key is not None else None
+    return Review(look.record, asked, _command(asked), files, beside, key, conditions, warnings, signer)
 
 
 def fingerprint_of(found: Review) -> str:
-    """The submitter's key in a form to compare by eye, or what is missing."""
-    return seal.fingerprint(found.submitters_key) if found.submitters_key else "not sealed"
+    """The key that signed the submission, in a form to compare by eye, and whose it is as known here."""
+    return str(found.signer) if found.signer is not None else "not sealed"
 
 
 def _command(asked: JobSpec) -> str:

@@ -18,7 +18,7 @@ from .asked import (
     new_nonce,
 )
 from .digests import digest_of, job_id, older_digest, work_digest
-from .reading import FIELDS, check_texts, parse, read, submitters_key, timestamp
+from .reading import FIELDS, check_texts, file_entry, parse, read, submitters_key, timestamp
 
 __all__ = [
     "CODE",
@@ -34,6 +34,7 @@ __all__ = [
     "Limits",
     "check_texts",
     "digest_of",
+    "file_entry",
     "job_id",
     "new_nonce",
     "older_digest",

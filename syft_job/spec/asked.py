@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from syft_job.codec import dump
+from syft_job.names import InnerPath
 from syft_job.place import Place
 from syft_job.quoting import quoted
 from syft_job.seal import Key
@@ -110,7 +111,7 @@ class JobSpec:
     submitted_by: str
     submitted_at: str | None
     type: str
-    files: Mapping[str, FileEntry]
+    files: Mapping[InnerPath, FileEntry]
     entrypoint: str | None = None
     command: tuple[str, ...] = ("bash", RUN)
     dependencies: tuple[str, ...] = ()

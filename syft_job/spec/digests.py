@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring as _quoted
 
 from syft_job.codec import canonical
+from syft_job.names import InnerPath
 from syft_job.place import Place
 
 from .asked import FileEntry, JobSpec
@@ -19,7 +20,7 @@ def digest_of(config: bytes) -> str:
     return hashlib.sha256(config).hexdigest()
 
 
-def older_digest(files: Mapping[str, FileEntry]) -> str:
+def older_digest(files: Mapping[InnerPath, FileEntry]) -> str:
     """The digest of a job of the older layout: over all its plain files outside the owner's names."""
     return hashlib.sha256(canonical({path: [entry.size, entry.sha256] for path, entry in files.items()})).hexdigest()
 

@@ -11,6 +11,7 @@ from syft_job import names
 from syft_job.bounded_cache import BytesCache
 from syft_job.codec import load_json, load_yaml
 from syft_job.errors import InvalidName, InvalidSubmission, UnreadableJob
+from syft_job.names import InnerPath
 from syft_job.place import Place
 from syft_job.quoting import quoted, shortened
 from syft_job.seal import is_sealed, sealed_by
@@ -186,12 +187,12 @@ def _older_text(said: Mapping[str, Any], key: str) -> str:
     return text
 
 
-def _files(said: object, limits: Limits) -> dict[str, FileEntry]:
+def _files(said: object, limits: Limits) -> dict[InnerPath, FileEntry]:
     if not isinstance(said, dict):
         raise UnreadableJob("it lists no files")
     if len(said) > limits.files:
         raise UnreadableJob(f"it lists {len(said)} files; at most {limits.files} are accepted")
-    files: dict[str, FileEntry] = {}
+    files: dict[InnerPath, FileEntry] = {}
     for path, entry in said.items():
         try:
             normal = names.inner_path(path)
@@ -199,12 +200,7 @@ def _files(said: object, limits: Limits) -> dict[str, FileEntry]:
             raise UnreadableJob(f"it lists {quoted(path, 160)}: {error}") from error
         if normal != path or not (path == RUN or path.startswith(CODE)):
             raise UnreadableJob(f"it lists {quoted(path, 160)}; only {RUN} and files below {CODE} can be part of a job")
-        size, sha256 = (entry.get("size"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0 or not isinstance(sha256, str):
-            raise UnreadableJob(f"it lists {quoted(path, 160)} without a size and a SHA-256")
-        if not _SHA256.fullmatch(sha256):
-            raise UnreadableJob(f"it lists {quoted(path, 160)} with something that is no SHA-256")
-        files[path] = FileEntry(size, sha256)
+        files[normal] = file_entry(path, entry)
     if RUN not in files:
         raise UnreadableJob(f"it lists no {RUN}, so there is nothing to start")
     total = sum(entry.size for entry in files.values())
@@ -219,6 +215,20 @@ def _files(said: object, limits: Limits) -> dict[str, FileEntry]:
                 raise UnreadableJob(f"it lists {parent!r} both as a file and as a folder")
             parent = parent.rpartition("/")[0]
     return files
+
+
+def file_entry(path: str, entry: object) -> FileEntry:
+    """The size and SHA-256 that a manifest or `shared` gives for the file ``path``.
+
+    Raises:
+        UnreadableJob: it gives something else.
+    """
+    size, sha256 = (entry.get("size"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0 or not isinstance(sha256, str):
+        raise UnreadableJob(f"it lists {quoted(path, 160)} without a size and a SHA-256")
+    if not _SHA256.fullmatch(sha256):
+        raise UnreadableJob(f"it lists {quoted(path, 160)} with something that is no SHA-256")
+    return FileEntry(size, sha256)
 
 
 def _resources(said: object) -> JobResources:

@@ -14,6 +14,7 @@ from syft_job import JobsList
 from syft_job.codec import dump
 from syft_job.errors import SyftJobError
 from syft_job.lifecycle import JobState
+from syft_job.names import InnerPath
 from syft_job.place import Place
 from syft_job.spec import FileEntry, JobSpec, digest_of
 from syft_job.testing import TwoPeople
@@ -36,7 +37,11 @@ def lay(people: TwoPeople, name: str, config: bytes, run: bytes = b"true\n") -> 
 
 def good_config(people: TwoPeople, name: str, run: bytes = b"true\n", **more: object) -> bytes:
     asked = JobSpec(
-        name, people.submitter_email, "2026-03-02T10:30:00Z", "bash", {"run.sh": FileEntry(len(run), digest_of(run))}
+        name,
+        people.submitter_email,
+        "2026-03-02T10:30:00Z",
+        "bash",
+        {InnerPath("run.sh"): FileEntry(len(run), digest_of(run))},
     )
     return dump(asked.to_json() | more)
 
