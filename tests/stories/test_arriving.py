@@ -123,7 +123,11 @@ def test_a_file_of_the_right_size_and_other_bytes_is_not_run(people, tmp_path):
     landed = people.owners_root / main.path
     content = landed.read_bytes()
     landed.write_bytes(bytes(len(content)))
+    with pytest.raises(InvalidTransition, match=r"code/main\.py"):
+        people.owner_job(NAME).approve()
+    landed.write_bytes(content)
     people.owner_job(NAME).approve()
+    landed.write_bytes(bytes(len(content)))
     serving = JobRunner(people.owner.config, announce=None)
     assert serving.process_approved_jobs() == []
     assert any("code/main.py" in finding for finding in people.owner_job(NAME).findings)
