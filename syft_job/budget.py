@@ -34,7 +34,7 @@ REFILL_SECONDS = 3.0
 looks, and looking again a moment later costs next to nothing."""
 LEAST_SHARE = 0.1
 """With less than this of the base there again, none of it is given yet."""
-_JOBS_PER_SETTLEMENT = 8
+_JOBS_PER_SETTLEMENT = 16
 _SOON = Cost(256 << 10, 1024, 0.0)
 """The budget is settled after so many jobs, or as soon as these took so many bytes or entries: reading the clock once a
 job would cost more than the rest of the check."""

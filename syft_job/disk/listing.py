@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from syft_job.errors import UnreadableJob
 
 from .metering import METER
+
+_NAME = attrgetter("name")
 
 
 def list_names(directory: int | Path, *, limit: int) -> list[str]:
@@ -23,7 +26,7 @@ def list_names(directory: int | Path, *, limit: int) -> list[str]:
         OSError: as `os.scandir`.
     """
     with os.scandir(directory) as entries:  # spelled out, because a listing does this once a job
-        names = [entry.name for entry in islice(entries, limit + 1)]
+        names = list(map(_NAME, islice(entries, limit + 1)))
     METER.entries += len(names)
     if len(names) > limit:
         raise UnreadableJob(f"it holds more than {limit} entries")

@@ -467,7 +467,7 @@ def test_each_kind_of_cost_uses_the_budget_up(monkeypatch: pytest.MonkeyPatch, w
         now[0] += 0.2 * (what == "time")
         hostile.charge_job(is_decided=False)
     assert hostile.used_up
-    assert jobs <= 10
+    assert jobs <= 16
 
 
 def test_the_runner_reads_undecided_jobs_within_a_budget(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):

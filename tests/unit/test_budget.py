@@ -21,7 +21,7 @@ def test_ordinary_jobs_save_nothing_up_for_expensive_ones(clock: list[float]):
     spent = SweepBudget(most_undecided=10)
     for _ in range(1000):
         spent.charge_job(is_decided=True)
-    for _ in range(8):
+    for _ in range(16):
         clock[0] += BASE.cpu_seconds
         spent.charge_job(is_decided=True)
     assert "processor time" in spent.used_up
