@@ -216,6 +216,7 @@ class JobStore:
         if at_most is not None and is_same_owner:
             wanted = self._due(shelf, (owner, submitter), said_of, at_most)
         for name in wanted:
+            disk.check_interrupted()
             known = records.get(name)
             if known is not None and known.id not in said_of and is_same_owner:
                 stamp = known.stamp

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from syft_job.errors import UnreadableJob
 
-from .interrupting import check_interrupted
 from .words import astray, path_words, trouble
 
 CHUNK = 1 << 20
@@ -45,7 +44,6 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
     Raises:
         UnreadableJob: it is a link, a FIFO, a device or a directory, or longer than ``limit`` bytes.
     """
-    check_interrupted()
     try:  # spelled out, because a listing does this once a job
         descriptor = os.open(name, _READ, dir_fd=place)
     except FileNotFoundError:
