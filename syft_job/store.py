@@ -347,6 +347,7 @@ class JobStore:
         shelf.unseen, shelf.used_up = 0, ""
         budget.start()
         for at, name in enumerate(wanted):
+            disk.check_interrupted()
             known = records.get(name)
             must_read = known is None or known.id in said_of or not is_same_owner or name in stale
             current = None if must_read else known

@@ -1,9 +1,10 @@
 """Cooperative cancellation of long file work.
 
 A thread that must end soon after an event is set (SIGTERM, the end of a runner) does its work inside `interruptible`.
-The functions of this package that can take long (copying, hashing, removing a tree) and those that are called once per
-job (`read`) call `check_interrupted` at chunk and entry boundaries. `Interrupted` may be raised between any two steps,
-so only work that may be killed anywhere and repeated is run this way.
+The functions of this package that can take long (copying, hashing, removing a tree) call `check_interrupted` at chunk
+and entry boundaries, and loops over many jobs call it before each job. `Interrupted` is raised there, so only work that
+may be killed there and repeated is run this way; what is short and better done to its end is run in
+`interruptible(None)`.
 """
 
 from __future__ import annotations

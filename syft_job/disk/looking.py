@@ -12,7 +12,6 @@ from pathlib import Path
 from syft_job.errors import UnreadableJob
 
 from .entry_names import require_entry_name
-from .interrupting import check_interrupted
 from .metering import METER
 from .words import astray, path_words, trouble
 
@@ -54,7 +53,6 @@ def read(place: int, name: str, *, limit: int) -> bytes | None:
         UnreadableJob: it is a link, a FIFO, a device or a directory, or longer than ``limit`` bytes.
     """
     require_entry_name(name)
-    check_interrupted()
     try:  # spelled out, because a listing does this once a job
         descriptor = os.open(name, READ, dir_fd=place)
     except FileNotFoundError:

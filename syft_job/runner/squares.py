@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from syft_job import acts, folder, release
+from syft_job import acts, disk, folder, release
 from syft_job.backends.shell import Verdict
 from syft_job.config import SyftJobConfig
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotStarted, SyftJobError
@@ -191,7 +191,8 @@ class Squares:
     def _stage(self, viewer: Viewer, place: Place, need: Need) -> StagedResults | None:
         """Copy results into a job's directory: few at once, many in the pool; None while that is being done."""
         if workspace.is_small(viewer.home.held(need.job, need.attempt)):
-            return acts.stage(viewer, place, need)
+            with disk.interruptible(None):
+                return acts.stage(viewer, place, need)
         finished = self.transfers.result(
             ("release", place), place.submitter, lambda: acts.stage(viewer, place, need), in_folder=True
         )
@@ -269,7 +270,8 @@ class Squares:
         is_small = workspace.is_small(attempt.workspace)
         max_bytes = self.config.disk_bytes
         if is_small:
-            collected = workspace.Collected(attempt, verdict, max_bytes)
+            with disk.interruptible(None):
+                collected = workspace.Collected(attempt, verdict, max_bytes)
         else:
             finished = self.transfers.result(
                 _collect_key(attempt),
@@ -316,7 +318,8 @@ class Squares:
             self.transfers.background(attempt.place.submitter, lambda: workspace.sweep_out(attempt), in_folder=False)
             return
         try:
-            workspace.sweep_out(attempt)
+            with disk.interruptible(None):
+                workspace.sweep_out(attempt)
         except (SyftJobError, OSError) as error:
             self._say(f"   its workspace stays until syft-job clean: {error}")
 
