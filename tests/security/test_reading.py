@@ -140,6 +140,7 @@ def test_a_review_shows_no_control_characters(people: TwoPeople, where: dict[str
 
 
 def test_a_reviews_every_byte_is_there(people: TwoPeople):
+    """Threat 3: nothing that would run is missing from a review."""
     long = "".join(f"line {number}\n" for number in range(3000)) + "x" * 5000
     location = people.submit_code(
         {
