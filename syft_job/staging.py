@@ -2,7 +2,9 @@
 
 A `StagedDirectory` is held (`disk.hold`) from its making until it is closed, so that no other process takes it for what
 a killed one left; where its maker is killed, the next `disk.remove_temporaries` removes it. Nothing reads a staged
-directory under its temporary name, and in the shared folder other users cannot open it.
+directory under its temporary name, and in the shared folder other users cannot open it. There it is made beside the
+submitters' folders, where the datasite's rule file grants nobody anything: in the job's own directory its submitter
+could read results that are shared with others only.
 
 What is staged belongs to one attempt of one submission in one directory. The caller who puts it in place holds the
 home's lock and asks `StagedResults.fits` first.
@@ -22,7 +24,7 @@ from . import disk
 from .home import Home
 from .knocking import knock
 from .markers import LOGS, OUTPUTS
-from .place import Place
+from .place import JOBS, Place
 from .record import JobRecord
 from .result_tree import copy_tree
 from .spec import FileEntry, Limits
@@ -58,6 +60,8 @@ class StagedDirectory:
             opened.push(self._held)
             if locked:
                 with home.locked():
+                    if inside:
+                        disk.remove_temporaries(self.parent)  # of killed processes; what others write into is held
                     self.descriptor = self._make(mode)
             else:
                 self.descriptor = self._make(mode)
@@ -93,7 +97,7 @@ class StagedDirectory:
 
 
 class StagedResults(StagedDirectory):
-    """Copies of the results of one attempt in the job's own directory.
+    """Copies of the results of one attempt, on the file system of the job's directory, for renaming into it.
 
     Args:
         home: the owner's.
@@ -110,13 +114,14 @@ class StagedResults(StagedDirectory):
 
     def __init__(self, home: Home, place: Place, need: Need, limits: Limits, source: Path | None = None) -> None:
         knock(home.root)  # a folder that hangs must not be met with the lock in hand
-        super().__init__(home, home.root, *place.parts)
+        super().__init__(home, home.root, *_parent_of_copies(home.root, place))
         self.need = need
         self.outputs: dict[str, FileEntry] = {}
         self.logs: dict[str, FileEntry] = {}
         self._placed: set[str] = set()
         source = source or home.held(need.job, need.attempt)
         try:
+            self.job = self._opened.enter_context(disk.directory(home.root, *place.parts))
             if need.outputs:
                 with disk.directory(self.descriptor, OUTPUTS, create=True, durable=False) as target:
                     if (source / OUTPUTS).exists():
@@ -137,7 +142,7 @@ class StagedResults(StagedDirectory):
 
     def fits(self, record: JobRecord, job: int, need: Need) -> bool:
         """Return whether this is what is needed, of the present attempt, in the open directory ``job``."""
-        here, there = os.fstat(self.parent), os.fstat(job)
+        here, there = os.fstat(self.job), os.fstat(job)
         return (
             (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
             and (self.need.job, self.need.attempt) == (record.id, record.attempt) == (need.job, need.attempt)
@@ -152,8 +157,8 @@ class StagedResults(StagedDirectory):
             StoreError: the folder cannot be written.
         """
         if OUTPUTS not in self._placed:
-            disk.remove(self.parent, OUTPUTS)
-            disk.rename(self.descriptor, OUTPUTS, self.parent, OUTPUTS)
+            disk.remove(self.job, OUTPUTS)
+            disk.rename(self.descriptor, OUTPUTS, self.job, OUTPUTS)
             self._placed.add(OUTPUTS)
         return self.outputs
 
@@ -164,9 +169,18 @@ class StagedResults(StagedDirectory):
             StoreError: the folder cannot be written.
         """
         for name in sorted(self.logs.keys() - self._placed):
-            found = disk.look(self.parent, name)
+            found = disk.look(self.job, name)
             if found is not None and not stat.S_ISREG(found.st_mode):
-                disk.remove(self.parent, name)
-            disk.rename(self.descriptor, name, self.parent, name)
+                disk.remove(self.job, name)
+            disk.rename(self.descriptor, name, self.job, name)
             self._placed.add(name)
         return self.logs
+
+
+def _parent_of_copies(root: Path, place: Place) -> tuple[str, ...]:
+    """The directory below ``root`` to make the copies in: beside the submitters' folders, if renaming works from there.
+
+    Where a job's directory is on another file system than the datasite, it is the job's directory.
+    """
+    with disk.directory(root, *place.parts) as job, disk.directory(root, place.owner, *JOBS) as jobs:
+        return (place.owner, *JOBS) if os.fstat(job).st_dev == os.fstat(jobs).st_dev else place.parts

@@ -158,8 +158,10 @@ def tidy(home: Home) -> None:
 
 
 def tidy_folder(home: Home) -> None:
-    """Remove what a `clean` that was killed left under temporary names among the jobs of this datasite."""
+    """Remove what killed processes left under temporary names among the jobs of this datasite."""
     with suppress(FileNotFoundError, UnreadableJob), disk.directory(home.root, home.email, *JOBS) as jobs:
+        with home.locked():
+            disk.remove_temporaries(jobs)
         for submitter in os.listdir(jobs):
             disk.check_interrupted()
             if names.is_address(submitter):

@@ -68,7 +68,7 @@ def bare(people) -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_without_a_sandbox_review_approval_start_and_doctor_say_so_in_red(people):
-    """Under bare a job could touch the ledger, the keys and other jobs; nobody is to learn that later (threats 10, 12)."""
+    """Under bare a job could touch the ledger, the keys and other jobs, so it is said beforehand (threats 10, 12)."""
     people.submit()
     for words in (("review", "First"), ("approve", "First", "--yes"), ("run", "--drain"), ("doctor",)):
         shown = people.on_terminal(OMAR, *words).out

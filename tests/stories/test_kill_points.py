@@ -154,7 +154,7 @@ def test_a_runner_that_is_killed_amid_a_large_result(people, canary, faults, whe
     """Sixty megabytes take a while to be copied, hashed and synced: first to the home, then into the folder."""
     toll = Toll()
     job = asked_for(people, canary, megabytes=20)
-    place = people.owner.home.path / "held" if where == "home" else job.location
+    place = people.owner.home.path / "held" if where == "home" else job.location.parent.parent
     killed_when(runner(people), lambda: any(place.glob(".*.tmp/outputs/b.bin")))
     ends_well(people, job, canary, toll)
     toll.tell(faults, FAULT)

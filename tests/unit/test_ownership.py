@@ -1,4 +1,4 @@
-"""Which paths other users could replace: owners, modes, groups, access control lists and links on the way (threat 39)."""
+"""Which paths other users could replace: owners, modes, groups, access control lists and links (threat 39)."""
 
 from __future__ import annotations
 
