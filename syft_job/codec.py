@@ -18,6 +18,8 @@ from .quoting import quoted, shortened
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 MAX_DEPTH = 32
+MAX_CONTAINERS = 200_000
+"""Brackets and braces in JSON: each takes 64 bytes and more, whatever its length in the file."""
 MAX_YAML_NODES = 20_000
 """YAML takes a microsecond and more for each value, so their number is bounded beside the size."""
 MAX_INTEGER = 2**53 - 1
@@ -38,6 +40,11 @@ def load_json(data: bytes, *, limit: int) -> Any:
     """
     if len(data) > limit:
         raise UnreadableJob(f"it is {len(data)} bytes long; at most {limit} are read")
+    containers = data.count(b"[") + data.count(b"{")
+    if containers > MAX_CONTAINERS:
+        raise UnreadableJob(
+            f"it holds more than {MAX_CONTAINERS} lists and mappings, or is nested deeper than {MAX_DEPTH} levels"
+        )
     try:
         text = data.decode("utf-8")
         value = _STRICT.decode(text)
@@ -49,7 +56,7 @@ def load_json(data: bytes, *, limit: int) -> Any:
         raise
     except ValueError as error:
         raise UnreadableJob(f"it is not strict JSON: {error}") from error
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+    if containers > MAX_DEPTH:
         _check_depth(value)
     if b"\\u" in data:
         _check_text(value)

@@ -140,3 +140,11 @@ def test_canonical_follows_rfc_8785():
 def test_canonical_has_no_form_for_floats_and_large_integers(value: object):
     with pytest.raises(UnreadableJob, match="no canonical form"):
         canonical(value)
+
+
+def test_json_with_very_many_lists_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch):
+    from syft_job import codec
+
+    monkeypatch.setattr(codec, "_STRICT", None)
+    with pytest.raises(UnreadableJob, match="more than 200000 lists"):
+        codec.load_json(b"[" + b"[]," * 200_000 + b"[]]", limit=4 << 20)
