@@ -42,7 +42,9 @@ def load_json(data: bytes, *, limit: int) -> Any:
         raise UnreadableJob(f"it is {len(data)} bytes long; at most {limit} are read")
     containers = data.count(b"[") + data.count(b"{")
     if containers > MAX_CONTAINERS:
-        raise UnreadableJob(f"it holds more than {MAX_CONTAINERS} lists and mappings")
+        raise UnreadableJob(
+            f"it holds more than {MAX_CONTAINERS} lists and mappings, or is nested deeper than {MAX_DEPTH} levels"
+        )
     try:
         text = data.decode("utf-8")
         value = _STRICT.decode(text)
