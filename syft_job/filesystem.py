@@ -14,6 +14,7 @@ _REMOTE = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "fuse", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
     | {"vboxsf", "virtiofs"}
 )
+_SIZED_DIRECTORIES = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs"})
 _LOCAL_SECONDS = 2.0
 _REMOTE_SECONDS = 90.0
 """The kernel's NFS remembers a directory for at most 60 s, sshfs for 20."""
@@ -39,6 +40,11 @@ def is_remote(path: Path) -> bool:
     """Whether others may write there without this machine being told."""
     kind = kind_of(path)
     return kind in _REMOTE or kind.startswith("fuse.")
+
+
+def has_sized_directories(path: Path) -> bool:
+    """Whether a directory's `st_size` there grows with its entries, so that a small one has few of them."""
+    return kind_of(path) in _SIZED_DIRECTORIES
 
 
 def settling_seconds(path: Path) -> float:

@@ -118,7 +118,9 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool, digests: Fil
         status = os.fstat(opened)
         problem = ""
         try:
-            present = frozenset(disk.list_names(opened, limit=viewer.limits.files + _ENTRIES_BESIDE_FILES))
+            size = status.st_size if viewer.has_sized_directories else None
+            most = viewer.limits.files + _ENTRIES_BESIDE_FILES
+            present = frozenset(disk.list_names(opened, limit=most, size=size))
         except UnreadableJob as error:
             # What was decided about it stays known, so the names that matter are looked for one by one.
             present = frozenset(name for name in _NAMES_THAT_MATTER if disk.look(opened, name) is not None)

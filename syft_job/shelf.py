@@ -11,7 +11,7 @@ from .lifecycle import JobState
 from .presence import FileDigests, Trace
 from .record import JobRecord, Stamp
 
-_WAITING = frozenset({JobState.CREATED, JobState.SUBMITTED})
+_CREATED, _SUBMITTED = JobState.CREATED, JobState.SUBMITTED  # compared by identity, once a job
 
 
 class Shelf:
@@ -95,7 +95,7 @@ class Shelf:
         earlier = self.records.get(name)
         if earlier is not None:
             self.waiting -= is_waiting(earlier)
-        if is_waiting(record):
+        if record.stamp is None and is_waiting(record):  # one with a stamp is over
             self.waiting += 1
         self.records[name] = record
         if self.beyond:
@@ -126,7 +126,8 @@ class Shelf:
 
 def is_waiting(record: JobRecord) -> bool:
     """Whether a job waits for its files or for the owner's decision: as many as its submitter likes do."""
-    return record.standing.state in _WAITING
+    state = record.standing.state
+    return state is _SUBMITTED or state is _CREATED
 
 
 def is_decided(record: JobRecord) -> bool:
@@ -134,4 +135,4 @@ def is_decided(record: JobRecord) -> bool:
     if record.said:  # the owner's own ledger
         return True
     # Markers of the older layout carry no signature.
-    return record.state not in _WAITING and not record.standing.withdrawn and not record.older
+    return not is_waiting(record) and not record.standing.withdrawn and not record.older

@@ -333,24 +333,18 @@ class JobStore:
         is_same_owner = shelf.keys == keys  # whose word a marker is was decided by these
         shelf.keys = keys
         shelf.digests.allow(HASHED_BYTES)
-        wanted: Sequence[str] = self._names(shelf, parent)
-        spoken = self._spoken_of(said_of, whose) if shelf.beyond or at_most is not None else ()
-        if at_most is not None and is_same_owner:
-            wanted = self._due(shelf, spoken, at_most)
-        if shelf.is_new and wanted:
-            shelf.is_new = False
-            shelf.resume = secrets.choice(wanted)  # so that what one process does not come to, another one does
-        if shelf.resume is not None:
-            wanted = _from(wanted, shelf.resume)
-            shelf.resume = None
+        spoken = self._spoken_of(said_of, whose) if shelf.beyond or at_most is not None else []
+        wanted = self._wanted(shelf, parent, spoken, at_most if is_same_owner else None)
         limit = None if submitter == self.viewer.email else self.viewer.limits.unfinished
         shelf.unseen, shelf.used_up = 0, ""
         budget.start()
+        is_quiet = is_same_owner and not said_of and not stale
         for at, name in enumerate(wanted):
             disk.check_interrupted()
-            known = records.get(name)
-            must_read = known is None or known.id in said_of or not is_same_owner or name in stale
-            current = None if must_read else known
+            known = current = records.get(name)
+            if not is_quiet and known is not None:
+                must_read = not is_same_owner or known.id in said_of or name in stale
+                current = None if must_read else known
             if current is not None and (stamp := current.stamp) is not None:
                 try:
                     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -360,7 +354,12 @@ class JobStore:
                     continue
                 if found.st_ctime_ns == stamp[1] and found.st_mtime_ns == stamp[0] and found.st_ino == stamp[2]:
                     continue
-            elif known is None and limit is not None and self._is_beyond(shelf, whose, name, limit, spoken):
+            elif (
+                known is None
+                and limit is not None
+                and (shelf.waiting >= limit or shelf.beyond)
+                and self._is_beyond(shelf, whose, name, limit, spoken)
+            ):
                 continue
             if budget.used_up:
                 decided = self._leave_for_next(
@@ -379,6 +378,19 @@ class JobStore:
             if not shelf.is_ordered:
                 self._prefer_oldest(shelf, parent, limit or 0)
             self._make_up(shelf, parent, whose, limit, budget)
+
+    def _wanted(self, shelf: Shelf, parent: int, spoken: Iterable[str], at_most: int | None) -> Sequence[str]:
+        """The names to look at, those first that the last look did not come to."""
+        wanted: Sequence[str] = self._names(shelf, parent)
+        if at_most is not None:
+            wanted = self._due(shelf, spoken, at_most)
+        if shelf.is_new and wanted:
+            shelf.is_new = False
+            shelf.resume = secrets.choice(wanted)  # so that what one process does not come to, another one does
+        if shelf.resume is not None:
+            wanted = _from(wanted, shelf.resume)
+            shelf.resume = None
+        return wanted
 
     def _is_beyond(self, shelf: Shelf, whose: tuple[str, str], name: str, limit: int, spoken: Collection[str]) -> bool:
         """Whether a job without a record is only counted: it waits, and as many as are listed wait already."""
@@ -415,7 +427,7 @@ class JobStore:
             raise
         except Exception as error:  # noqa: BLE001 - the job's row names it; one job must not stop the list
             record = broken(place, error)
-        if limit is not None and known is None and is_waiting(record) and shelf.waiting >= limit:
+        if limit is not None and known is None and shelf.waiting >= limit and is_waiting(record):
             shelf.put_beyond(name)
             budget.charge_job(is_decided=False)
             return
@@ -429,7 +441,7 @@ class JobStore:
         if record != known:
             shelf.put(record)
             self._moved = True
-        budget.charge_job(is_decided=is_decided(record))
+        budget.charge_job(is_decided=bool(record.said) or is_decided(record))
 
     def _leave_for_next(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from . import keys
 from .errors import ConfigError, StoreError
-from .filesystem import settling_seconds
+from .filesystem import has_sized_directories, settling_seconds
 from .home import Home
 from .keys import Chain
 from .place import Place
@@ -24,6 +24,7 @@ class Viewer:
     _chains: dict[str, Chain | None] = field(default_factory=dict)
     _held: frozenset[str] | None = None
     _settles: float | None = None
+    _has_sized_directories: bool | None = None
 
     def owns(self, place: Place) -> bool:
         """Whether the job at ``place`` lies in this person's own datasite."""
@@ -119,6 +120,13 @@ class Viewer:
         if self._settles is None:
             self._settles = settling_seconds(self.home.root)
         return self._settles
+
+    @property
+    def has_sized_directories(self) -> bool:
+        """Whether a directory's size tells in this folder that it has few entries."""
+        if self._has_sized_directories is None:
+            self._has_sized_directories = has_sized_directories(self.home.root)
+        return self._has_sized_directories
 
     def forget_keys(self) -> None:
         """Ask for everybody's keys again at the next look: within one they are asked for once, not once a job."""
