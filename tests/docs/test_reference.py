@@ -109,12 +109,6 @@ def test_a_ledger_line_as_documented_is_one(tmp_path):
     assert shown in text_of("format.md")
 
 
-def test_the_threat_model_names_tests_that_exist():
-    named = set(re.findall(r"`(tests/[a-z_/]+)`", (DOCS / "explanation" / "threat-model.md").read_text("utf-8")))
-    assert named
-    assert [name for name in sorted(named) if not list((ROOT / name).glob("test_*.py"))] == []
-
-
 def test_the_twelve_rules_are_twelve():
     rules = text_of("format.md").partition("## Twelve rules")[2].partition("\n## ")[0]
     assert [int(number) for number in re.findall(r"^(\d+)\. \*\*", rules, re.MULTILINE)] == list(range(1, 13))

@@ -177,12 +177,18 @@ def test_bytes_that_come_back_wake_it(people, path, approved_before):
     people.submit_code({"main.py": "print(1)\n"}, NAME)
     job = people.owner_job(NAME)
     good = (job.location / path).read_bytes()
-    (job.location / path).write_bytes(good[::-1])
-    if approved_before:
+
+    def approve_and_change():
+        people.owner.home.pause()  # an approval is refused once the bytes differ, and without them the job would start
         job.approve()
+        (job.location / path).write_bytes(good[::-1])
+        people.owner.home.resume()
+
+    if approved_before:
+        approve_and_change()
     with running(people) as serving:
         if not approved_before:
-            job.approve()
+            approve_and_change()
         until(lambda: people.place(NAME) in serving.set_aside)
         (job.location / path).write_bytes(good)
         until(lambda: job.status == "done")
@@ -191,8 +197,8 @@ def test_bytes_that_come_back_wake_it(people, path, approved_before):
 def test_a_job_with_a_hindrance_does_not_keep_the_runner_busy(people, monkeypatch):
     job = submit(people)
     script = job.location / "run.sh"
-    script.write_bytes(script.read_bytes()[::-1])
     job.approve()
+    script.write_bytes(script.read_bytes()[::-1])
     looked: list[Place] = []
     put_right = Squares.put_right
 
