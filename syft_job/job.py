@@ -6,6 +6,7 @@ one act.
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -382,7 +383,8 @@ class JobInfo:
         except FileNotFoundError:
             return []
         except UnreadableJob:
-            if self.location.is_file() and not self.location.is_symlink():
+            found = disk.status_of(start, *inside)
+            if found is not None and stat.S_ISREG(found.st_mode):
                 return []
             raise
 

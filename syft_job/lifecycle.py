@@ -333,7 +333,8 @@ def allowed(
         raise InvalidTransition(
             f"'{name}' is {status} and was withdrawn by its submitter. They can submit it anew.", name=name
         )
-    if event in (Event.RERUN, Event.APPROVE) and cleaned:
+    if event is not Event.CLEAN and cleaned:
+        # Its directory can still be there: it is removed after the ledger has the decision, without the lock.
         raise InvalidTransition(f"'{name}' is {status} and was cleaned: its code is gone. Ask for it anew.", name=name)
     if event is Event.RERUN and deposited:
         raise InvalidTransition(

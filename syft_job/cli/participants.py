@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 
 from syft_job import disk, names
 from syft_job.config import SyftJobConfig
@@ -13,6 +12,7 @@ from syft_job.home import Home
 _NAMED = 5
 """How many datasites the refusal names."""
 _SIMILAR = 0.7
+_MAX_LISTED = 10_000
 
 
 def require_datasite(config: SyftJobConfig) -> None:
@@ -23,10 +23,11 @@ def require_datasite(config: SyftJobConfig) -> None:
     Raises:
         ConfigError: the address is not known here; close ones and the remedy are named.
     """
-    if config.datasite.is_dir() or Home.of(config.syftbox_folder, config.email).exists:
+    root = config.syftbox_folder
+    if disk.is_directory(root, config.email) or Home.of(root, config.email).exists:
         return
-    with disk.in_words(f"read {str(config.syftbox_folder)!r}"), os.scandir(config.syftbox_folder) as entries:
-        known = sorted(entry.name for entry in entries if names.is_address(entry.name) and entry.is_dir())
+    listed = disk.names_below(root, limit=_MAX_LISTED) or []
+    known = sorted(name for name in listed if names.is_address(name) and disk.is_directory(root, name))
     close = _close(config.email, known)
     if close:
         here = f"Did you mean {' or '.join(close)}?"

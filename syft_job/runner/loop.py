@@ -408,6 +408,8 @@ class JobRunner:
                 acts.require_home(self.viewer)
                 served.enter_context(self.home.serving())
                 workspace.tidy(self.home)
+                with self._waiting_out():
+                    workspace.remove_copies(self.home)
             self._serves = True
             if self.told is None:
                 telling.forget(self.home)

@@ -14,6 +14,7 @@ from syft_job.backends.shell import Verdict
 from syft_job.errors import BlockedCategory, NotStarted, UnreadableJob
 from syft_job.folder import Look
 from syft_job.home import Home
+from syft_job.knocking import knock
 from syft_job.markers import LOGS, OUTPUTS
 from syft_job.place import JOBS
 from syft_job.result_tree import copy_tree
@@ -157,11 +158,20 @@ def tidy(home: Home) -> None:
                     disk.remove(opened, name, durable=False)
 
 
+def remove_copies(home: Home) -> None:
+    """Remove the copies of results that killed processes left on their way into jobs of this datasite (`staging`)."""
+    knock(home.root)  # a folder that hangs must not be met with the lock in hand
+    with (
+        suppress(FileNotFoundError, UnreadableJob),
+        disk.directory(home.root, home.email, *JOBS) as jobs,
+        home.locked(),
+    ):
+        disk.remove_temporaries(jobs)
+
+
 def tidy_folder(home: Home) -> None:
-    """Remove what killed processes left under temporary names among the jobs of this datasite."""
+    """Remove what a `clean` that was killed left under temporary names among the jobs of this datasite."""
     with suppress(FileNotFoundError, UnreadableJob), disk.directory(home.root, home.email, *JOBS) as jobs:
-        with home.locked():
-            disk.remove_temporaries(jobs)
         for submitter in os.listdir(jobs):
             disk.check_interrupted()
             if names.is_address(submitter):

@@ -481,7 +481,7 @@ def test_32_the_switch_that_forbids_the_sandbox_is_named_with_its_remedy(
     (proc / switch).write_text(f"{value}\n")
     monkeypatch.setattr(namespaces, "PROC_SYS", proc)
     broken_bwrap()
-    with TwoPeople(work_dir / "two", require_sandbox=False) as people:
+    with TwoPeople(work_dir / "two", sandbox="auto") as people:
         told = next(check for check in doctor.examine(people.owner.config) if check.name == "sandbox")
         people.submit(name="Job")
         review = " ".join(str(people.owner_job("Job").review()).split())
@@ -522,10 +522,10 @@ def test_32_a_runner_whose_sandbox_breaks_starts_nothing_without_it(
         people.submit(name="Before")
         people.owner_job("Before").approve()
         assert len(serving.process_approved_jobs(stream_output=False)) == 1
-        broken_bwrap()
         people.submit(name="After")
         job = people.owner_job("After")
         job.approve()
+        broken_bwrap()
         assert serving.process_approved_jobs(stream_output=False) == []
         assert job.state is JobState.QUEUED
         assert not people.owner.home.begun(job.id, 1).exists()

@@ -34,6 +34,7 @@ MAY_FOLLOW = {
     "acts.deciding": "the home",
     "acts.giving": "the home, and what the owner deposits",
     "backends": "/proc, and the private side",
+    "client": "what the user submits",
     "cli.asking": "what the user submits, and the place for copies",
     "cli.demo_files": "they are a job",
     "cli.keeping": "the file that a key is exported to",
@@ -49,7 +50,6 @@ MAY_FOLLOW = {
     "keyring": "the home",
     "knocking": "the shared folder itself: whether it answers",
     "ledger": "the home",
-    "release": "the home",
     "runner.attempt": "the home",
     "runner.leftovers": "the home",
     "runner.printed": "the home",
@@ -58,8 +58,10 @@ MAY_FOLLOW = {
     "runner.workspace": "the home",
     "sandboxes": "the system's own folders",
     "session": "the shared folder itself",
+    "staging": "the home",
     "store": "the shared folder itself, and entries of open directories",
     "submission": "what the user submits",
+    "submission_files": "what the user submits",
     "testing": "users' tests make folders of their own",
     "watch": "the inode of what it watches; for links it has looked from the shared folder on",
 }
@@ -219,7 +221,7 @@ def test_nothing_looks_by_name_at_what_others_write(module: str, path: Path):
         return
     found = follows(path.read_text(encoding="utf-8"))
     assert not found, (
-        f"{path.name} may follow a link: use disk.directory, disk.status_of, disk.list_names or disk.open_plain, or"
+        f"{path.name} may follow a link: use disk.directory, disk.status_of, disk.names_below or disk.open_plain, or"
         " name in MAY_FOLLOW which paths it looks at:\n" + "\n".join(found)
     )
 
