@@ -146,6 +146,8 @@ class Home:
     @property
     def ledger(self) -> Ledger:
         """Everything that this person's hand ever said."""
+        if self._ledger is not None and self._safe_for is not None:
+            return self._ledger  # a listing asks for each job
         self._require_safe_if_there()
         if self._ledger is None:
             with self._guard:
