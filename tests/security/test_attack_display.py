@@ -14,6 +14,7 @@ import pytest
 
 from syft_job import names
 from syft_job.errors import InvalidName, JobNotFoundError, SyftJobError
+from syft_job.findings import FindingCode, check_file
 from syft_job.log_text import render_log
 from syft_job.testing import TwoPeople
 from syft_job.visible import is_plainly_visible
@@ -104,3 +105,34 @@ def test_threat_38_states_that_are_overwritten_keep_their_colours_and_are_counte
     assert "b" in text
     assert "a" not in text.replace("\x1b[0m", "")
     assert "1 place" in notice
+
+
+SIGNS = {
+    "run.sh": ("echo \u201cdone; cat /secret\u201d\n", "echo \uff02done; cat /secret\uff02\n", "cat data\u2215key\n"),
+    "code/main.py": ("x = 'a\u02b9 if check() else \u02b9b'\n", "x = 1 \uff03 2\n", "y = '1\u037e2'\n"),
+}
+
+
+@pytest.mark.parametrize(("path", "line"), [(path, line) for path, lines in SIGNS.items() for line in lines])
+def test_threat_37_a_sign_that_looks_like_one_of_the_language_is_a_finding(path: str, line: str):
+    """What looks like a quotation mark and is none makes text run that looks quoted, or code stay that looks run."""
+    found = [one for one in check_file(path, b"#\n" + line.encode()) if one.code is FindingCode.LOOKALIKE_SIGN]
+    assert [str(one.location) for one in found] == [f"{path}:2"]
+
+
+def test_threat_37_such_a_sign_in_the_name_of_a_file_is_a_finding():
+    assert FindingCode.FILE_NAME in {one.code for one in check_file("code/data\u2215main.py", b"1\n")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# it is \u201cordinary\u201d prose",
+        "print('it\u2019s')",
+        "# \u8fd9\u662f\uff08\u6ce8\u91ca\uff09\uff0c\u4e0d\u662f\u4ee3\u7801",
+        "name = '\u00e9t\u00e9 \u2026 \u2192 \u20ac \u00d7 \u2264'",
+    ],
+    ids=ascii,
+)
+def test_threat_37_ordinary_signs_of_prose_are_none(line: str):
+    assert not [one for one in check_file("code/main.py", line.encode()) if one.code is FindingCode.LOOKALIKE_SIGN]
