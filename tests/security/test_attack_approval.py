@@ -8,12 +8,14 @@ import pty
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from syft_job import JobRunner
+from syft_job.cli import delivery
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, NotAllowed
 from syft_job.lifecycle import JobState
 from syft_job.sandboxes import why_not
@@ -124,3 +126,23 @@ def test_threat_36_a_listing_and_a_review_have_to_agree_whichever_is_older(peopl
     with pytest.raises(ChangedSinceSeen):
         people.owner_job("First").approve()
     assert people.owner_job("First").status == "inbox"
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_threat_36_a_reader_who_takes_long_over_the_last_pages_has_read_them(
+    monkeypatch: pytest.MonkeyPatch, is_watched: bool
+):
+    """What is left in the pipe may be a thousand lines, which nobody reads in a pager within a minute."""
+    reading, writing = os.pipe()
+    text = b"x" * 1000
+    os.write(writing, text)
+    monkeypatch.setattr(delivery, "READ_WITHIN_S", 0.1)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_watched, raising=False)
+    reader = threading.Timer(0.6, os.read, (reading, len(text)))
+    reader.start()
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert delivery.is_delivered_in_full() is is_watched
+        reader.join()
+        os.close(reading)
+        assert not delivery.is_delivered_in_full(), "the reader is gone"
