@@ -121,3 +121,24 @@ def test_threat_32_a_protected_place_under_another_path_is_refused(alias: tuple[
     (other / "people" / "beside").mkdir()
     assert why_not_bound(other / "people" / "beside", places, is_interpreter=True) is None
     assert why_not_bound(Path("/usr"), places, is_interpreter=True) is None
+
+
+def test_threat_32_a_protected_place_that_is_mounted_below_a_folder_of_the_system_is_masked(tmp_path: Path):
+    if os.geteuid() != 0 or why_not() is not None:
+        pytest.skip("only root can mount, and this needs bubblewrap")
+    point = Path(tempfile.mkdtemp(dir="/usr/local", prefix="syft job test "))
+    try:
+        with TwoPeople(tmp_path / "people", sandbox="bubblewrap") as people:
+            if subprocess.run(["mount", "--bind", people.root, point], check=False).returncode != 0:
+                pytest.skip("nothing can be mounted here")
+            try:
+                people.root.chmod(0o755)
+                people.submit(f"ls -A '{point}'; echo the end\n", name="First")
+                people.owner_job("First").approve()
+                JobRunner(people.owner.config, announce=None).process_approved_jobs(stream_output=False)
+                job = people.owner_job("First")
+                assert str(job.stdout) == "the end\n", str(job.stderr)
+            finally:
+                subprocess.run(["umount", "--lazy", point], check=True)
+    finally:
+        point.rmdir()
