@@ -3,22 +3,26 @@
 One tree under `SyftJobError`, and each branch is also the builtin exception that a caller would expect. An error's
 message says what is so and what to do about it; facts that a program may want are kept in ``.context``. Where no
 message is given, the first line of the class's docstring is the message. Messages quote names and texts that other
-people wrote, so each message is made safe to display when the error is created (`syft_job.visible`).
+people wrote, so each message is made safe to display when the error is created (`syft_job.visible`). It is one
+line, so that a name cannot forge another message.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
-from .visible import visible
+from .visible import visible, visible_message
 
 
 class SyftJobError(Exception):
     """Something could not be done."""
 
+    _has_several_lines: ClassVar[bool] = False
+
     def __init__(self, message: str = "", /, **context: object) -> None:
         text = message or (type(self).__doc__ or "").partition("\n")[0]
-        super().__init__(visible(text))
+        super().__init__(visible(text) if self._has_several_lines else visible_message(text))
         self.context: dict[str, object] = context
 
     def __str__(self) -> str:
@@ -137,6 +141,8 @@ class ConfigTypeError(ConfigError, TypeError):
 class JobValidationError(SyftJobError):
     """A backend refuses what it was asked; ``issues`` says why."""
 
+    _has_several_lines = True
+
     def __init__(self, issues: list[Issue] | tuple[Issue, ...]) -> None:
         self.issues = list(issues)
         count = len(self.issues)
@@ -161,7 +167,7 @@ class Issue:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
-        return visible(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
+        return visible_message(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
 
     def __repr__(self) -> str:
         return f"Issue({str(self)!r})"

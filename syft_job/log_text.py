@@ -106,16 +106,17 @@ class LogRenderer:
             return self._styled(line)
         states = line.split("\r")
         # A trailing carriage return only moves the cursor: the state before it is still what is seen.
-        last = max((index for index, state in enumerate(states) if _SGR.sub("", state)), default=0)
+        last = next((index for index in range(len(states) - 1, 0, -1) if states[index] and _has_text(states[index])), 0)
         before = self._style
-        for state in states[:last]:
-            self.overwritten += bool(_SGR.sub("", state))
-            self._styled(state)
+        for state in filter(None, states[:last]):
+            self.overwritten += _has_text(state)
+            if "\x1b" in state:
+                self._styled(state)
         prefix = ""
         if self._colours and self._style.kept != before.kept:
             prefix = self._style.sequence(before)
             self._has_emitted_colour = True
-        return prefix + "".join(map(self._styled, states[last:]))
+        return prefix + "".join(map(self._styled, filter(None, states[last:])))
 
     def _styled(self, text: str) -> str:
         """Render a text without carriage returns to interpret; its SGR sequences change the style."""
@@ -229,6 +230,11 @@ def render_log(data: bytes, *, colours: bool = False, raw: bool = False) -> tupl
     renderer = LogRenderer(colours=colours, raw=raw)
     text = renderer.feed(data)
     return text + renderer.close(), renderer.notice()
+
+
+def _has_text(state: str) -> bool:
+    """Whether a state of a line has more than SGR sequences."""
+    return bool(_SGR.sub("", state) if "\x1b" in state else state)
 
 
 def _split_before_unfinished(text: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Final, NewType
 
 from .errors import InvalidName
 from .quoting import quoted
-from .unicode_tables import DEFAULT_IGNORABLE, in_ranges
+from .visible import is_plainly_visible
 
 ADDRESS_BYTES: Final = 80
 NAME_BYTES: Final = 80
@@ -265,7 +265,7 @@ def _why_no_address(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         return "it has to look like name@domain"
-    if any(in_ranges(ord(character), DEFAULT_IGNORABLE) for character in text):
+    if not is_plainly_visible(text):
         return "it has invisible characters; type it with plain letters"
     if unicodedata.normalize("NFKC", text) != text:
         return "it has characters that look like others; type it with plain letters"

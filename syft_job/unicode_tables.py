@@ -60,6 +60,31 @@ LATIN_LOOKALIKES: Final = {
 """By script: letters that most fonts draw like a Latin one (from confusables.txt of UTS #39, the common cases)."""
 
 
+SIGN_LOOKALIKES: Final = {
+    '"': "\u02ba\u02ee\u2033",
+    "'": "\u02b9\u02c8\u2032",
+    "`": "\u02cb\u2035",
+    ":": "\u02d0\u05c3\u2236\ua789",
+    "/": "\u2044\u2215\u29f8",
+    "\\": "\u2216\u29f5\u29f9",
+    "|": "\u01c0\u2223\u2758",
+    "!": "\u01c3",
+    "(": "\u2768",
+    ")": "\u2769",
+    "{": "\u2774",
+    "}": "\u2775",
+    "=": "\ua78a",
+    "-": "\u2010\u2011\u2212",
+    "*": "\u2217",
+    "~": "\u223c",
+}
+"""By ASCII sign: signs that most fonts draw like it (from confusables.txt of UTS #39). Those of which the sign is the
+normal form NFKC, such as the fullwidth ones, are not listed."""
+
+TYPOGRAPHIC_QUOTES: Final = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
+"""Quotation marks of prose, which are no quotation marks for bash and Python."""
+
+
 def in_ranges(code_point: int, ranges: tuple[tuple[int, int], ...]) -> bool:
     """Return True if ``code_point`` is in one of ``ranges``, whose ends are inclusive."""
     return any(first <= code_point <= last for first, last in ranges)

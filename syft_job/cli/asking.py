@@ -12,7 +12,7 @@ import typer
 from syft_job import disk
 from syft_job.errors import PathMissing, SyftJobError
 from syft_job.place import place_of
-from syft_job.visible import visible, visible_line
+from syft_job.visible import visible_line
 
 from .frame import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
 
@@ -142,9 +142,9 @@ def outputs(
     elif files:
         text = "\n".join(visible_line(str(path)) for path in files)
     elif found.status == "done":
-        text = f"'{visible(found.name)}' is done, and there are no outputs for you to read."
+        text = f"'{visible_line(found.name)}' is done, and there are no outputs for you to read."
     else:
-        text = f"'{visible(found.name)}' is {found.status}; its outputs come when it is done."
+        text = f"'{visible_line(found.name)}' is {found.status}; its outputs come when it is done."
     frame.answer(
         {"job": job_json(client, found.record), "outputs": [str(path) for path in files], "copied": copied}, text
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import sys
@@ -13,7 +14,7 @@ import typer
 from syft_job.errors import ChangedSinceSeen, NotAllowed, SyftJobError
 from syft_job.lifecycle import JobState
 from syft_job.record import JobRecord
-from syft_job.visible import visible, visible_line
+from syft_job.visible import visible_line, visible_message
 
 from .delivery import is_delivered_in_full
 from .frame import (
@@ -191,7 +192,7 @@ def _tell_conditions(
         if allow_bare and terms.is_contained:
             tell("   and without a sandbox where there is none, as you allowed")
         for line in terms.warnings:
-            print(red(f"   ‼ {visible(line)}"))
+            print(red(f"   ‼ {visible_message(line)}"))
     document: dict[str, Any] = {"job": job_json(client, jobs[0].record)}
     if len(jobs) > 1:
         rows = [job_json(client, job.record) for job in jobs]
@@ -326,12 +327,22 @@ def _record_review(client: JobClient, shown: ShownReview) -> None:
 
 
 def _is_confirmed() -> bool:
+    """Ask for the approval of what was just shown; what was typed before the question is no answer to it."""
+    _discard_typed_ahead()
     try:
         answer = input("Say yes to exactly this? [y/N] ")
     except EOFError:
         print()
         return False
     return answer.strip().lower() in ("y", "yes")
+
+
+def _discard_typed_ahead() -> None:
+    import termios
+
+    sys.stdout.flush()
+    with contextlib.suppress(termios.error, OSError, ValueError):  # no terminal
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _show(frame: Frame, client: JobClient, job: JobInfo) -> ShownReview:
@@ -348,7 +359,9 @@ def _show(frame: Frame, client: JobClient, job: JobInfo) -> ShownReview:
 
 def review_json(found: Review) -> dict[str, Any]:
     """What a program is told of a review: the same that a person is shown."""
-    asked = found.spec
+    from syft_job.findings import misreading_of
+
+    asked, signer = found.spec, found.signer
     return {
         "digest": found.digest,
         "command": found.command,
@@ -357,6 +370,8 @@ def review_json(found: Review) -> dict[str, Any]:
         "warnings": list(found.warnings),
         "findings": [finding.to_json() for finding in found.findings],
         "submitters_key": found.submitters_key,
+        "signer": {"relation": signer.relation.value, "words": str(signer)} if signer is not None else None,
+        "address_problem": misreading_of(found.record.submitter),
         "dependencies": list(asked.dependencies) if asked else [],
         "datasets": list(asked.datasets) if asked else [],
         "resources": asked.resources.to_json() if asked else {},
@@ -374,6 +389,7 @@ def review_json(found: Review) -> dict[str, Any]:
         "unlisted": list(found.unlisted),
         "as_listed": found.is_as_listed,
         "reviewable": found.why_not_reviewable is None,
+        "why_not_reviewable": found.why_not_reviewable,
     }
 
 

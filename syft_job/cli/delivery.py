@@ -15,10 +15,12 @@ import time
 from typing import Final
 
 READ_WITHIN_S: Final = 60.0
-"""How many seconds the reader of a pipe may take; then the review is not complete, and is asked for again."""
+"""How many seconds the reader of a pipe may take where nobody watches; then the review is not complete. At a terminal
+somebody may be reading the last pages in a pager, and can end the wait."""
 _LINGER_S: Final = 0.05
 """A reader that stops reading early (`head`) ends within this; one that reads on waits for the end of the pipe."""
 _POLL_S: Final = 0.005
+_LONGEST_POLL_S: Final = 0.1
 
 
 def is_delivered_in_full() -> bool:
@@ -40,11 +42,13 @@ def is_delivered_in_full() -> bool:
 
 
 def _is_read_to_the_end(pipe: int) -> bool:
+    is_watched = sys.stderr is not None and sys.stderr.isatty()
     end = time.monotonic() + READ_WITHIN_S
+    pause_s = _POLL_S
     while _unread(pipe):
-        if _has_no_reader(pipe, 0.0) or time.monotonic() >= end:
+        if _has_no_reader(pipe, pause_s) or (time.monotonic() >= end and not is_watched):
             return False
-        time.sleep(_POLL_S)
+        pause_s = min(pause_s * 1.1, _LONGEST_POLL_S)
     return not _has_no_reader(pipe, _LINGER_S)
 
 

@@ -24,7 +24,7 @@ from syft_job.errors import JobNotFoundError, SyftJobError
 from syft_job.knocking import Errand, Knock, knock
 from syft_job.place import Place
 from syft_job.record import JobRecord
-from syft_job.visible import visible, visible_line
+from syft_job.visible import visible_line, visible_message
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -197,12 +197,12 @@ def _words(error: Exception) -> str:
 
 def tell(line: str) -> None:
     """Print a line for a person."""
-    print(visible(line))
+    print(visible_message(line))
 
 
 def complain(line: str) -> None:
     """Print why something was refused, on stderr."""
-    print(red(f"syft-job: {visible(line)}", sys.stderr), file=sys.stderr)
+    print(red(f"syft-job: {visible_message(line)}", sys.stderr), file=sys.stderr)
 
 
 def misuse(message: str) -> typer.BadParameter:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from syft_job.record import StatusTransition
-from syft_job.visible import visible
+from syft_job.visible import visible_message
 
 from .frame import Frame, red
 
@@ -40,7 +40,7 @@ def greet(frame: Frame, runner: JobRunner, *, is_endless: bool, stop_jobs: bool)
     now(f"Serving {runner.config.email} in {runner.config.syftbox_folder}")
     now(f"   jobs run in the sandbox {terms.sandbox_name}; what that means: syft-job doctor")
     for line in terms.warnings:
-        print(red(f"   ‼ {visible(line)}"), flush=True)
+        print(red(f"   ‼ {visible_message(line)}"), flush=True)
     if paused:
         now(f"   ⏸ {paused_words(paused)}")
     if is_endless and stop_jobs:
@@ -92,12 +92,12 @@ def unit(frame: Frame, options: list[str]) -> str:
 
 def now(line: str) -> None:
     """Print a line for a person who waits for it."""
-    print(visible(line), flush=True)
+    print(visible_message(line), flush=True)
 
 
 def say(line: str) -> None:
     """Print a line that is for people in a document for a program."""
-    _line_of({"says": visible(line)})
+    _line_of({"says": visible_message(line)})
 
 
 def tell_move(move: StatusTransition) -> None:

@@ -51,6 +51,8 @@ class FindingCode(StrEnum):
     """A word mixes letters of scripts that are not written together."""
     LOOKALIKE = "lookalike"
     """A word of another script looks like a Latin one."""
+    LOOKALIKE_SIGN = "lookalike-sign"
+    """A line has a sign that looks like one that bash or Python obeys, such as a quotation mark, and is another."""
     NORMALISED = "normalised"
     """Python runs an identifier under another spelling (NFKC, PEP 3131)."""
     BINARY_ENTRYPOINT = "binary-entrypoint"

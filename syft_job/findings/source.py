@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from syft_job.unicode_tables import LATIN_LOOKALIKES
+from syft_job.unicode_tables import LATIN_LOOKALIKES, SIGN_LOOKALIKES, TYPOGRAPHIC_QUOTES
 from syft_job.visible import CharacterMap, is_plainly_visible, visible, visible_code, written_out
 
 from .binary import (
@@ -63,6 +63,10 @@ _NO_SCRIPT: Final = frozenset(
 )
 """First words of the names of letters that belong to no script, or are covered by their normal form."""
 
+_SIGNS: Final = {ord(other): sign for sign, others in SIGN_LOOKALIKES.items() for other in others}
+_WIDE: Final = re.compile("[\u3000-\u303f\u3041-\u30ff\u3105-\u312f\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")
+"""Scripts in whose text fullwidth signs are ordinary."""
+
 # Characters that cannot be in a Python identifier become spaces, so that `split` finds the words.
 _IDENTIFIER_CHARACTERS: Final = CharacterMap(lambda code: chr(code) if f"a{chr(code)}".isidentifier() else " ")
 
@@ -102,7 +106,10 @@ def misreading_of(text: str) -> str | None:
     if not is_plainly_visible(text):
         return "it has characters that are not plainly visible"
     problems = (_word_problem(word) for word in _words(text))
-    return next((problem[2] for problem in problems if problem is not None), None)
+    if (reason := next((problem[2] for problem in problems if problem is not None), None)) is not None:
+        return reason
+    signs = ((one, _SIGN_OF[ord(one)]) for one in text if not one.isascii() and one not in TYPOGRAPHIC_QUOTES)
+    return next((f"it has {written_out(one)}, which looks like {sign}" for one, sign in signs if sign), None)
 
 
 def _name_findings(path: str) -> Iterator[Finding]:
@@ -227,6 +234,7 @@ def _check_characters(lines: _Lines, number: int, line: str, *, is_script: bool)
             message = "the line has right-to-left letters; a terminal may display the code around them in another order"
             lines.add(number, FindingCode.RIGHT_TO_LEFT, Severity.WARNING, message)
         _check_words(lines, number, text)
+        _check_signs(lines, number, text)
 
 
 def _check_unusual(lines: _Lines, number: int, text: str, danger: Severity, warning: Severity) -> None:
@@ -249,6 +257,39 @@ def _check_words(lines: _Lines, number: int, line: str) -> None:
     for word in _words(line):
         if (problem := _word_problem(word)) is not None:
             lines.add(number, *problem)
+
+
+def _check_signs(lines: _Lines, number: int, line: str) -> None:
+    if not any(_SIGN_OF[ord(character)] for character in set(line)):
+        return
+    has_wide_letters = _WIDE.search(line) is not None
+    is_comment = line.lstrip().startswith("#")
+    for position, character in enumerate(line):
+        sign = _SIGN_OF[ord(character)]
+        if not sign or (has_wide_letters and ord(character) >= 0xFE50):
+            continue
+        severity = Severity.WARNING
+        if character in TYPOGRAPHIC_QUOTES:
+            is_apostrophe = line[position - 1 : position].isalpha() and line[position + 1 : position + 2].isalpha()
+            if is_comment or is_apostrophe:
+                continue
+            severity = Severity.NOTICE
+        message = f"the line has {written_out(character)}, which looks like {sign} and is not for bash and Python"
+        lines.add(number, FindingCode.LOOKALIKE_SIGN, severity, message)
+        return
+
+
+def _sign_like(code_point: int) -> str:
+    """The ASCII sign that a character looks like; an empty text for any other character."""
+    character = chr(code_point)
+    if character in TYPOGRAPHIC_QUOTES:
+        return "a quotation mark"
+    normal = unicodedata.normalize("NFKC", character)
+    is_sign = not character.isascii() and len(normal) == 1 and normal.isascii() and normal.isprintable()
+    return normal if is_sign and not normal.isalnum() and normal != " " else _SIGNS.get(code_point, "")
+
+
+_SIGN_OF = CharacterMap(_sign_like)
 
 
 def _words(text: str) -> list[str]:

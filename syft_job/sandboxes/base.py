@@ -13,6 +13,12 @@ from syft_job.backends.base import Command
 from .protected import ProtectedPlace
 
 STANDARD_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_LANGUAGE_AND_TIME: Final = frozenset(
+    "LANG TZ LC_ALL LC_ADDRESS LC_COLLATE LC_CTYPE LC_IDENTIFICATION LC_MEASUREMENT LC_MESSAGES LC_MONETARY LC_NAME"
+    " LC_NUMERIC LC_PAPER LC_TELEPHONE LC_TIME".split()
+)
+"""The variables of the runner that a job has, too. Each is named: sshd forwards any variable whose name begins with
+``LC_``, so that people send tokens under such names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Sandbox(Hashable, Protocol):
 
 def clean_env(extra: Mapping[str, str], *, home: Path) -> dict[str, str]:
     """Return the environment of a job: an explicit list, and ``extra``. Nothing else of this process is in it."""
-    kept = {name: value for name, value in os.environ.items() if name in {"LANG", "TZ"} or name.startswith("LC_")}
+    kept = {name: value for name, value in os.environ.items() if name in _LANGUAGE_AND_TIME}
     return {"PATH": STANDARD_PATH, "LANG": "C.UTF-8"} | kept | {"HOME": str(home), "TMPDIR": "/tmp"} | dict(extra)  # noqa: S108
 
 

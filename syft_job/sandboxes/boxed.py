@@ -144,6 +144,11 @@ class Bubblewrap:
             for place in places
             if place.path in bound or not bound.isdisjoint(place.path.parents)
         ]
+        wanted += [
+            mounts.Mask(self._reachable(point))
+            for point in host.mount_points()
+            if not bound.isdisjoint(point.parents) and why_not_bound(point, places, is_interpreter=True) is not None
+        ]
         ordered = mounts.ordered(wanted, beneath=host.system())
         masked = [str(mount.path) for mount in ordered if isinstance(mount, mounts.Mask)]
         closed = [part for path in masked for part in ("--remount-ro", path)]

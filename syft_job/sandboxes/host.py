@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -36,3 +37,13 @@ def is_system(path: Path, places: tuple[ProtectedPlace, ...] = ()) -> bool:
     roots = (Path("/usr"), *(Path("/", name) for name in _ROOT_LINKS))
     is_hidden = any(path.is_relative_to(place.path) for place in places)
     return not is_hidden and any(path.is_relative_to(root) for root in roots)
+
+
+def mount_points() -> list[Path]:
+    """Return where file systems are mounted on this machine: a bound directory shows all that is mounted below it."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return []  # no Linux, or no /proc
+    points = (re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split()[4]) for line in lines)
+    return [Path(os.fsdecode(point)) for point in points]

@@ -28,9 +28,12 @@ _QUERY: Final = Path(interpreter_query.__file__)
 _QUERY_TIMEOUT_S: Final = 20.0
 _ENVIRONMENT_FILES: Final = ("pyvenv.cfg", "conda-meta")
 """What marks a directory as an environment: of venv, virtualenv and uv, and of conda."""
-_ENVIRONMENT_PARTS: Final = (
-    "pyvenv.cfg", "conda-meta", "bin", "lib", "lib64", "libexec", "include", "share", "etc", "ssl",
+_CONDA_PARTS: Final = (
+    "conda-meta", "pyvenv.cfg", "bin", "lib", "lib64", "libexec", "include", "share", "etc", "ssl",
 )  # fmt: skip
+_VENV_PARTS: Final = ("pyvenv.cfg", "bin", "include", "share")
+_VENV_LIBRARIES: Final = ("python*", "pypy*", "*.so", "*.so.*")
+"""What is shown of `lib` and `lib64` of a venv, which may be a project's folder: packages, and shared libraries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,24 @@ def _mounts_of(program: Path, answer: dict[str, Any], places: tuple[ProtectedPla
     for prefix in _environments(program, Path(answer["base_prefix"])):
         if reason := why_not_bound(prefix, places, is_interpreter=True):
             raise ConfigError(f"it cannot be shown to jobs: its environment {reason}.")
-        needed += [prefix / part for part in _ENVIRONMENT_PARTS if (prefix / part).exists()]
+        needed += _parts_of(prefix)
     mounts: dict[Mount, None] = {}
     for path in needed:
         mounts |= dict.fromkeys(along(path))
     return list(mounts)
+
+
+def _parts_of(prefix: Path) -> list[Path]:
+    """What is shown of an environment. A conda environment is a folder of its own; a venv may be a project's folder."""
+    if (prefix / "conda-meta").is_dir():
+        return [prefix / part for part in _CONDA_PARTS if (prefix / part).exists()]
+    libraries = (
+        path for folder in ("lib", "lib64") for pattern in _VENV_LIBRARIES for path in (prefix / folder).glob(pattern)
+    )
+    return [
+        *(prefix / part for part in _VENV_PARTS if (prefix / part).exists()),
+        *sorted(filter(Path.exists, libraries)),
+    ]
 
 
 def _is_of_system(program: Path, places: tuple[ProtectedPlace, ...]) -> bool:
@@ -174,7 +190,8 @@ def _refuse(mounts: Iterable[Mount], places: tuple[ProtectedPlace, ...], untrust
 def state_of(program: Path) -> tuple[object, ...]:
     """Return what changes when the program or its environment is replaced."""
     state: list[object] = []
-    for path in (program, program.parent / "pyvenv.cfg", program.parent.parent / "pyvenv.cfg"):
+    environment = program.parent.parent
+    for path in (program, program.parent / "pyvenv.cfg", environment / "pyvenv.cfg", environment / "lib"):
         try:
             found = path.stat()
         except OSError as error:

@@ -101,21 +101,36 @@ def why_not_bound(path: Path, places: tuple[ProtectedPlace, ...], *, is_interpre
         is_interpreter: whether it is part of an interpreter, which runs; data is only read.
     """
     real = _real(path)
+    identity = _identity(real)
     for place in places:
         if place.path == real:
             return f"{real} is {place.what}"
-        if place.path.is_relative_to(real):
+        is_mounted_above = identity is not None and identity in map(_identity, (place.path, *place.path.parents))
+        if place.path.is_relative_to(real) or is_mounted_above:
             return f"{real} contains {place.what} ({place.path})"
     return why_not_inside(real, places, is_interpreter=is_interpreter)
 
 
 def why_not_inside(path: Path, places: tuple[ProtectedPlace, ...], *, is_interpreter: bool) -> str | None:
-    """Return in which place ``path`` is that may not hold it; None if there is none. No link is followed."""
+    """Return in which place ``path`` is that may not hold it; None if there is none.
+
+    A link at ``path`` is not followed. A place is found under another path, too, at which a bind mount shows it.
+    """
+    above = {_identity(parent) for parent in path.parents} | {_identity(path, follow_links=False)}
     for place in places:
         is_allowed = place.may_hold_interpreter if is_interpreter else place.may_hold_data
-        if not is_allowed and path.is_relative_to(place.path):
+        if not is_allowed and (path.is_relative_to(place.path) or (_identity(place.path) or 0) in above):
             return f"{path} is inside {place.what} ({place.path})"
     return None
+
+
+def _identity(path: Path, *, follow_links: bool = True) -> tuple[int, int] | None:
+    """What two paths of one directory have in common, however often it is mounted; None where there is nothing."""
+    try:
+        found = os.stat(path, follow_symlinks=follow_links)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _registered_home() -> str:

@@ -105,7 +105,7 @@ def review(found: Review) -> str:
         _RULE,
         f"REVIEW  {visible_line(record.name)}",
         _RULE,
-        f"from       {visible_line(record.submitter)}   (key {fingerprint_of(found)})",
+        f"from       {visible_line(record.submitter)}   (key {visible_line(fingerprint_of(found))})",
         f"to         {visible_line(record.owner)}",
         *(f"⚠ the address can be misread: {reason}" for reason in [misreading_of(record.submitter)] if reason),
         f"submitted  {visible_line(record.submitted_at or 'at an unknown time')}   (their clock)",

@@ -78,12 +78,14 @@ class People:
         return ran
 
     def on_terminal(self, who: str, *words: str, typed: str = "", argv: Sequence[str] = (COMMAND,)) -> Ran:
-        """Call it as if at a terminal of 100 columns; what it prints on both streams is in ``out``."""
+        """Call it as if at a terminal of 100 columns; what it prints on both streams is in ``out``.
+
+        ``typed`` is typed when it asks.
+        """
         main, other = pty.openpty()
         env = self._env(who) | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
         process = subprocess.Popen([*argv, *words], env=env, stdin=other, stdout=other, stderr=other, cwd=self.base)
         os.close(other)
-        os.write(main, typed.encode())
         seen = b""
         while True:
             ready, _, _ = select.select([main], [], [], 60)
@@ -95,6 +97,9 @@ class People:
             if not piece:
                 break
             seen += piece
+            if typed and b"[y/N]" in seen:
+                os.write(main, typed.encode())
+                typed = ""
         os.close(main)
         return Ran(process.wait(60), seen.decode("utf-8", "replace").replace("\r\n", "\n"))
 
