@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from syft_job import disk
@@ -161,6 +162,7 @@ class Pool:
         with self._bell:
             task = self._tasks.get(key)
             if task is None and not self._stop.is_set():
+                self._give_up_unasked()
                 task = self._tasks[key] = _Task(key, act, in_folder)
                 self._enqueue(whose, task)
             if task is None or not task.is_done:
@@ -217,6 +219,14 @@ class Pool:
                 return
         _give_up(task)
 
+    def _give_up_unasked(self) -> None:
+        """Let a worker close what was done a while ago and nobody asks for: it keeps room and descriptors."""
+        oldest = time.monotonic() - _UNASKED_SECONDS
+        for task in [task for task in self._tasks.values() if task.done_at < oldest]:
+            del self._tasks[task.key]
+            self._background += 1
+            self._enqueue("", _Task(object(), partial(_give_up, task), in_folder=True))
+
     def _enqueue(self, whose: str, task: _Task) -> None:
         self._waiting.setdefault(whose, deque()).append(task)
         if sum(map(len, self._waiting.values())) > self._idle and self._threads < WORKERS:
@@ -237,10 +247,13 @@ class Pool:
         """The next piece of work, from each submitter in turn; None when the pool is closed."""
         with self._bell:
             while not self._stop.is_set():
+                is_folder_full = self._in_folder >= FOLDER_WORKERS
                 for whose, queue in self._waiting.items():
-                    if queue[0].in_folder and self._in_folder >= FOLDER_WORKERS:
+                    # Work in the home does not wait behind work in a folder that may hang.
+                    task = next((task for task in queue if not (task.in_folder and is_folder_full)), None)
+                    if task is None:
                         continue
-                    task = queue.popleft()
+                    queue.remove(task)
                     del self._waiting[whose]
                     if queue:
                         self._waiting[whose] = queue  # behind the others

@@ -1,0 +1,98 @@
+"""Threats 33 and 45, attacked once more after the merge: the pool for long file work, and leftovers among the jobs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syft_job.runner import JobRunner
+from syft_job.runner.transfers import FOLDER_WORKERS, Finished, Pool
+from syft_job.testing import TwoPeople
+from tests.serving import until
+
+
+class Copies:
+    """What a piece of work made; knows whether it was closed."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    made = Pool(lambda: None)
+    yield made
+    made.close()
+
+
+def test_threat_45_a_folder_that_hangs_keeps_no_results_of_the_same_submitter_from_getting_home(pool: Pool):
+    """A third release of a submitter waited for the folder, and everything else of that submitter behind it."""
+    answers = threading.Event()
+    got: list[Finished[Copies]] = []
+
+    def hang() -> Copies:
+        answers.wait(60)
+        return Copies()
+
+    def is_home() -> bool:
+        finished = pool.result(("collect", 1), "ada", Copies, in_folder=False)
+        got.extend([finished] if finished is not None else [])
+        return bool(got)
+
+    try:
+        for number in range(FOLDER_WORKERS + 1):
+            assert pool.result(("release", number), "ada", hang, in_folder=True) is None
+        until(is_home, "the results get home")
+        assert not answers.is_set()
+    finally:
+        answers.set()
+
+
+def test_threat_45_copies_that_nobody_asks_for_are_closed(pool: Pool, monkeypatch: pytest.MonkeyPatch):
+    """A submitter who removed the job during the copy left the copies and three descriptors open until the end."""
+    monkeypatch.setattr("syft_job.runner.transfers._UNASKED_SECONDS", 0.0)
+    made: list[Copies] = []
+
+    def copy() -> Copies:
+        made.append(Copies())
+        return made[-1]
+
+    assert pool.result("gone", "ada", copy, in_folder=True) is None
+    until(lambda: made and pool.is_idle)
+    assert pool.result("other", "ada", copy, in_folder=True) is None
+    until(lambda: made[0].is_closed, "the copies are closed")
+    assert not pool.is_pending("gone")
+
+
+def test_threat_45_a_leftover_that_cannot_be_removed_is_in_the_way_of_no_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Copies are made beside the submitters' folders; in a plain folder anybody can put something there, too."""
+    with TwoPeople(tmp_path) as people:
+        people.submit(name="Tides")
+        job = people.owner_job("Tides")
+        job.approve()
+        JobRunner(people.owner.config, announce=None).process_approved_jobs(stream_output=False)
+        stuck = people.location("Tides").parent.with_name(".0123456789abcdef.tmp") / "stuck"
+        stuck.mkdir(parents=True)
+        rmdir = os.rmdir
+
+        def refuse(name: str, *, dir_fd: int | None = None) -> None:
+            if name == "stuck":
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), name)
+            rmdir(name, dir_fd=dir_fd)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rmdir", refuse)
+            job.share_outputs([people.submitter_email])
+        assert stuck.exists()
+        assert len(people.submitters_job("Tides").output_paths) == 1
+        job.share_logs([people.submitter_email])
+        assert not stuck.exists()
