@@ -203,6 +203,19 @@ class JobStore:
             )
         return words
 
+    def unlisted(self, name: str) -> list[Place]:
+        """Where there is a job called ``name`` that a list of the last look lacks, so that the name is ambiguous."""
+        if not _is_job_name(name):
+            return []
+        found = []
+        for whose in sorted({*self.left_out(), *self.not_looked_at(), *self.unread}):
+            shelf = self._shelves.get(whose)
+            is_listed = shelf is not None and name in shelf.records
+            with suppress(StoreError):  # a folder that cannot be read is in the notes
+                if not is_listed and disk.is_directory(self.root, *(place := Place(*whose, name)).parts):
+                    found.append(place)
+        return found
+
     def notes(self) -> list[str]:
         """What a list of the last look lacks, one sentence for each submitter and reason."""
         limit = self.viewer.limits.unfinished
