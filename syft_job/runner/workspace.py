@@ -187,6 +187,7 @@ def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
             if {entry.path for entry in lying} != asked.files.keys() or disk.look(job, OUTPUTS) is None:
                 return False
             for path, entry in asked.files.items():
+                disk.check_interrupted()
                 *inside, name = path.split("/")
                 with disk.directory(job, *inside) as folder:
                     if disk.hash_file(folder, name, most=entry.size) != (entry.size, entry.sha256):
@@ -206,6 +207,7 @@ def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
         ):
             raise _differs("its files changed since the yes; it waits until the bytes are back")
         for path, entry in look.spec.files.items():
+            disk.check_interrupted()  # files without content, which hold no chunk to check at, count, too
             *inside, name = path.split("/")
             try:
                 with (

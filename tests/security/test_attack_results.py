@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from syft_job import disk
 from syft_job.runner import JobRunner
 from syft_job.runner.transfers import FOLDER_WORKERS, Finished, Pool
 from syft_job.testing import TwoPeople
+from tests.killing import litter
 from tests.serving import until
 
 
@@ -96,3 +98,27 @@ def test_threat_45_a_leftover_that_cannot_be_removed_is_in_the_way_of_no_release
         assert len(people.submitters_job("Tides").output_paths) == 1
         job.share_logs([people.submitter_email])
         assert not stuck.exists()
+
+
+def test_threat_33_stop_is_heard_while_files_without_content_are_copied(tmp_path: Path):
+    """Copying checked for a stop at each chunk of content only: 10,000 empty files kept a runner for seconds."""
+    with TwoPeople(tmp_path) as people:
+        files = {f"f{number}.txt": "" for number in range(300)}
+        people.submit_code(files | {"main.py": "print(1)\n"}, "Empty", entrypoint="main.py")
+        people.owner_job("Empty").approve()
+        stop = threading.Event()
+        created = 0
+
+        def note(what: str) -> None:
+            nonlocal created
+            if what.startswith("create f"):
+                created += 1
+                stop.set()
+
+        with disk.count_writes(note):
+            JobRunner(people.owner.config, announce=None).run(stop)
+        assert created < 10
+        assert people.owner_job("Empty").status == "approved"
+        JobRunner(people.owner.config, announce=None).run(once=True)
+        assert people.owner_job("Empty").status == "done"
+        assert litter(people) == []
