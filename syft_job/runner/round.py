@@ -123,16 +123,16 @@ class Round:
         """
         record = self._store.record_of(place)
         if record is None or not self._home.ledger.events(record.id):
-            budget = self._budget_of(self._budgets, place)
-            if budget.used_up:
+            undecided = self._budget_of(self._budgets, place)
+            if undecided.used_up:
                 del self._again[place]  # the store's next sweep comes to it; what is remembered here has to stay small
                 return None
             if record is None or not is_swept:
-                budget.start()
+                undecided.start()
                 try:
                     record = self._store.get(place, hash_at_most=HASHED_BYTES)
                 finally:
-                    budget.settle_job(is_decided=False)
+                    undecided.settle_job(is_decided=False)
             if not self._home.ledger.events(record.id):
                 self._note(record)
                 del self._again[place]

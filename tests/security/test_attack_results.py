@@ -57,6 +57,26 @@ def test_threat_45_a_folder_that_hangs_keeps_no_results_of_the_same_submitter_fr
         answers.set()
 
 
+def test_threat_33_removing_trees_leaves_room_for_what_is_released(pool: Pool):
+    """A submitter with two large trees in the owner's way took both workers that may be in the folder."""
+    may_end = threading.Event()
+    started: list[int] = []
+
+    def remove() -> None:
+        started.append(1)
+        may_end.wait(60)
+
+    try:
+        for _ in range(FOLDER_WORKERS + 1):
+            pool.background("", remove, in_folder=True)
+        until(lambda: started)
+        until(lambda: pool.result("release", "ada", Copies, in_folder=True), "the results are released")
+        assert len(started) == 1
+    finally:
+        may_end.set()
+    until(lambda: len(started) == FOLDER_WORKERS + 1 and pool.is_idle)
+
+
 def test_threat_45_copies_that_nobody_asks_for_are_closed(pool: Pool, monkeypatch: pytest.MonkeyPatch):
     """A submitter who removed the job during the copy left the copies and three descriptors open until the end."""
     monkeypatch.setattr("syft_job.runner.transfers._UNASKED_SECONDS", 0.0)
