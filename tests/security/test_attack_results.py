@@ -142,3 +142,35 @@ def test_threat_33_stop_is_heard_while_files_without_content_are_copied(tmp_path
         JobRunner(people.owner.config, announce=None).run(once=True)
         assert people.owner_job("Empty").status == "done"
         assert litter(people) == []
+
+
+def test_threat_45_the_names_of_what_is_left_out_do_not_fill_the_ledger(tmp_path: Path):
+    """9,000 links below long names made one line of 158 MB in the ledger, written under the lock and read by all."""
+    announced: list[str] = []
+    with TwoPeople(tmp_path) as people:
+        people.submit(
+            "long=$(printf '\\001%.0s' {1..250})\n"
+            "cd outputs; echo 1 > good.txt\n"
+            "for level in 1 2 3 4 5 6; do mkdir $long; cd $long; done\n"
+            "for number in $(seq 300); do ln -s x l$number; done\n",
+            "Links",
+        )
+        people.owner_job("Links").approve(share_outputs=True)
+        JobRunner(people.owner.config, announce=announced.append).process_approved_jobs(stream_output=False)
+        assert people.owner_job("Links").status == "done"
+        assert (people.owner.home.path / "ledger.jsonl").stat().st_size < 100_000
+        assert sum(map(len, announced)) < 100_000
+        assert any("and 206 more files and folders" in line for line in announced)
+        assert [path.name for path in people.submitters_job("Links").output_paths] == ["good.txt"]
+
+
+def test_threat_45_names_that_are_no_utf_8_keep_no_results_from_getting_home(tmp_path: Path):
+    """Folders of such names, deeper than is walked, made each look at the attempt fail: it ran for ever."""
+    with TwoPeople(tmp_path) as people:
+        people.submit(
+            "cd outputs; echo 1 > good.txt\nfor level in $(seq 70); do mkdir $'\\xff'; cd $'\\xff'; done\n", "Deep"
+        )
+        people.owner_job("Deep").approve(share_outputs=True)
+        JobRunner(people.owner.config, announce=None).run(once=True)
+        assert people.owner_job("Deep").status == "done"
+        assert [path.name for path in people.submitters_job("Deep").output_paths] == ["good.txt"]
