@@ -22,13 +22,12 @@ from pathlib import Path
 from . import disk, names
 from .budget import SweepBudget
 from .errors import InvalidName, JobNotFoundError, StoreError, SyftJobError, UnreadableJob
-from .folder import broken, glance
-from .lifecycle import JobState, Standing
-from .place import JOBS, Place, checked
+from .folder import broken, glance, misnamed
+from .lifecycle import JobState
+from .place import JOBS, Place
 from .presence import FileDigests, trace
 from .record import JobRecord, Stamp
 from .shelf import Shelf, is_decided, is_waiting
-from .spec import job_id
 from .viewer import Viewer
 
 MAX_DIRECTORIES = 150_000
@@ -153,7 +152,7 @@ class JobStore:
                 disk.directory(self.root, *place.parts[:-1]) as parent,
             ):
                 if not _is_job_name(place.name) and disk.look(parent, place.name) is not None:
-                    return _misnamed(place)
+                    return misnamed(place)
                 digests = self._digests_of(place)
                 digests.allow(self.viewer.limits.total_bytes if hash_at_most is None else hash_at_most)
                 return glance(parent, place, self.viewer, digests)
@@ -433,7 +432,7 @@ class JobStore:
             shelf.stale.discard(name)
         looked = time.time()
         try:
-            record = glance(parent, place, self.viewer, shelf.digests) if _is_job_name(name) else _misnamed(place)
+            record = glance(parent, place, self.viewer, shelf.digests) if _is_job_name(name) else misnamed(place)
         except FileNotFoundError:
             self._drop(shelf, name)
             shelf.beyond.pop(name, None)
@@ -640,12 +639,3 @@ def _is_job_name(name: str) -> bool:
         return names.job_name(name) == name
     except InvalidName:
         return False
-
-
-def _misnamed(place: Place) -> JobRecord:
-    try:
-        checked(place)
-    except UnreadableJob as error:
-        problem = str(error)
-    spelled = place._replace(name=os.fsencode(place.name).decode("utf-8", "backslashreplace"))
-    return JobRecord(place, job_id(spelled, b""), "", Standing(JobState.CREATED), problem=problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,18 @@ def test_threat_4_a_name_is_ambiguous_where_the_list_lacks_the_other_job(people:
     assert frame.find(client, f"{people.submitter_email}/Tides 4").submitted_by == people.submitter_email
     assert client.jobs["Alone"].submitted_by == EVE
     assert frame.find(client, "Alone").submitted_by == EVE
+
+
+def test_threat_16_a_directory_whose_name_is_no_utf_8_ends_in_words(people: TwoPeople):
+    """`history`, `verify` and `review` of one ended in a UnicodeEncodeError."""
+    people.submit(name="Honest")
+    strange = os.fsencode(people.location("Honest").parent) + b"/\xff\xfe"
+    os.mkdir(strange)
+    Path(os.fsdecode(strange), "config.yaml").write_bytes(manifest("Strange"))
+    for email in (people.owner_email, people.submitter_email):
+        client = get_client(people.root, email, limits=LIMITS)
+        [job] = [job for job in client.jobs if job.name != "Honest"]
+        assert job.status == "unreadable"
+        assert job.history == []
+        assert "cannot be the name of a job" in str(job.verify())
+        assert "cannot be the name of a job" in str(job.review())
