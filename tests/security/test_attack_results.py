@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from syft_job import disk
+from syft_job import disk, release
+from syft_job.errors import SyftJobError
 from syft_job.runner import JobRunner
 from syft_job.runner.transfers import FOLDER_WORKERS, Finished, Pool
 from syft_job.testing import TwoPeople
@@ -174,3 +178,29 @@ def test_threat_45_names_that_are_no_utf_8_keep_no_results_from_getting_home(tmp
         JobRunner(people.owner.config, announce=None).run(once=True)
         assert people.owner_job("Deep").status == "done"
         assert [path.name for path in people.submitters_job("Deep").output_paths] == ["good.txt"]
+
+
+def test_threat_21_a_directory_that_is_renamed_meanwhile_keeps_rules_and_results_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The results went into the directory that was checked, and their rules into what had its name a moment later."""
+    with TwoPeople(tmp_path) as people:
+        people.submit(name="Tides")
+        job = people.owner_job("Tides")
+        job.approve()
+        JobRunner(people.owner.config, announce=None).process_approved_jobs(stream_output=False)
+        location = people.location("Tides")
+        moved = location.with_name("Moved")
+        publish = release.publish
+
+        def swap(*given: Any, **more: Any) -> None:
+            location.rename(moved)
+            shutil.copytree(moved, location)
+            publish(*given, **more)
+
+        monkeypatch.setattr(release, "publish", swap)
+        with contextlib.suppress(SyftJobError):
+            job.share_outputs(["bea@example.org"])
+        monkeypatch.undo()
+        assert (moved / "outputs").is_dir() == (moved / "syft.pub.yaml").exists()
+        assert (location / "outputs").is_dir() == (location / "syft.pub.yaml").exists()
