@@ -13,7 +13,7 @@ from tests.security.test_budgets import EVE, counted, folder_of, fresh, lay, man
 from tests.security.test_budgets import people as people  # noqa: PLC0414 - a fixture
 
 HEAVY_BYTES = 1 << 20
-MANY = 24
+MANY = 16
 
 
 def heavy(people: TwoPeople, number: int) -> Path:
