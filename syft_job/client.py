@@ -78,7 +78,9 @@ class JobClient:
         notes = list(missing)
         if (warning := self.viewer.home_warning) and any(record.owner == self.email for record in records):
             notes.insert(0, f"⚠ {warning}")
-        return JobsList.of_records(records, self.config.email, self.job_of, notes, missing=missing)
+        return JobsList.of_records(
+            records, self.config.email, self.job_of, notes, missing=missing, unlisted=self.store.unlisted
+        )
 
     def job_of(self, record: JobRecord) -> JobInfo:
         """The live object for a record of this client's folder."""

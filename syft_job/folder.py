@@ -20,7 +20,7 @@ from .blocked import WORDS, category_from
 from .errors import BlockedCategory, StoreError, UnreadableJob
 from .lifecycle import Fact, JobState, Standing, state_of
 from .markers import ATTEMPTS, BLOCKED, OWNERS_NAMES, WITHDRAWN, Marker
-from .place import Place
+from .place import Place, checked
 from .presence import FileDigests, NotHashed
 from .quoting import shortened
 from .record import JobRecord, Stamp
@@ -67,6 +67,12 @@ def look(root: Path, place: Place, viewer: Viewer) -> Look:
     """
     viewer.forget_keys()
     with disk.directory(root, *place.parts[:-1]) as parent:
+        try:
+            checked(place)
+        except UnreadableJob as error:
+            if disk.look(parent, place.name) is None:
+                raise FileNotFoundError(f"there is no folder {place.name!a}") from error
+            return Look(misnamed(place), None, b"", frozenset())
         return _look(parent, place, viewer, full=True)
 
 
@@ -102,6 +108,17 @@ def broken(place: Place, error: Exception) -> JobRecord:
     return _unreadable(
         place, f"reading it failed with {words}. Please report this; a debug log has the whole traceback"
     ).record
+
+
+def misnamed(place: Place) -> JobRecord:
+    """The record of a directory whose name cannot be a job's: nothing in it is read."""
+    try:
+        checked(place)
+        problem = ""
+    except UnreadableJob as error:
+        problem = str(error)
+    spelled = place._replace(name=os.fsencode(place.name).decode("utf-8", "backslashreplace"))
+    return JobRecord(place, spec.job_id(spelled, b""), "", Standing(JobState.CREATED), problem=problem)
 
 
 def _look(parent: int, place: Place, viewer: Viewer, *, full: bool, digests: FileDigests | None = None) -> Look:

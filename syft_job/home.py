@@ -461,7 +461,12 @@ class Home:
             if reason is None:
                 disk.remove(opened, job)
             else:
-                disk.put(opened, job, Blocked(category, reason).to_text().encode() + b"\n", mode=0o600)
+                disk.put(
+                    opened,
+                    job,
+                    Blocked(category, reason).to_text().encode("utf-8", "backslashreplace") + b"\n",
+                    mode=0o600,
+                )
 
     def paused(self) -> frozenset[str]:
         """Whose approved jobs are not started for the time being; ``"*"`` is everybody's."""

@@ -7,6 +7,7 @@ from typing import overload
 
 from .errors import JobNotFoundError
 from .job import JobInfo
+from .place import Place
 from .record import JobRecord
 from .views import text
 
@@ -29,6 +30,7 @@ class JobsList:
         self.root_email = root_email
         self.notes = tuple(notes)
         self._missing = tuple(missing)
+        self._unlisted: Callable[[str], Sequence[Place]] | None = None
 
     @classmethod
     def of_records(
@@ -39,11 +41,16 @@ class JobsList:
         notes: Sequence[str] = (),
         *,
         missing: Sequence[str] = (),
+        unlisted: Callable[[str], Sequence[Place]] | None = None,
     ) -> JobsList:
-        """A list over records that become `JobInfo` objects when somebody asks for them."""
+        """A list over records that become `JobInfo` objects when somebody asks for them.
+
+        ``unlisted`` tells where there are jobs of a name that the list lacks.
+        """
         jobs = cls([], root_email, notes=notes, missing=missing)
         jobs._items = list(records)
         jobs._made = make
+        jobs._unlisted = unlisted
         return jobs
 
     @property
@@ -77,7 +84,7 @@ class JobsList:
             return self._job(self._find(index))
         if isinstance(index, slice):
             part = JobsList([], self.root_email, notes=self.notes, missing=self._missing)
-            part._items, part._made = self._items[index], self._made
+            part._items, part._made, part._unlisted = self._items[index], self._made, self._unlisted
             return part
         if isinstance(index, bool) or not isinstance(index, int):
             raise TypeError(f"a job is found by position, slice or name, not by {type(index).__name__}")
@@ -112,9 +119,12 @@ class JobsList:
         if not found:
             message = f"There is no job called '{name}' in this list.{self._not_listed()}"
             raise JobNotFoundError(message, name=name)
-        if len(found) > 1:
-            bearers = ", ".join(repr("/".join(_place(self._items[index]))) for index in found)
-            raise JobNotFoundError(f"{len(found)} jobs are called '{name}'. Say which: {bearers}.", name=name)
+        places: list[tuple[str, ...]] = [_place(self._items[index]) for index in found]
+        if self._missing and self._unlisted is not None and "/" not in name:
+            places += self._unlisted(name)  # else a list that lacks one decides which
+        if len(places) > 1:
+            bearers = ", ".join(repr("/".join(place)) for place in places)
+            raise JobNotFoundError(f"{len(places)} jobs are called '{name}'. Say which: {bearers}.", name=name)
         return found[0]
 
 

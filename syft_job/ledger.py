@@ -23,7 +23,7 @@ from typing import Any
 
 from . import disk
 from .errors import JobNotFoundError, StoreError
-from .lifecycle import Fact
+from .lifecycle import Fact, JobState, state_of
 from .markers import now
 from .place import Place
 
@@ -295,6 +295,19 @@ class Ledger:
         """Whether an attempt was said to start and nobody said yet that it is over."""
         with self._guard:
             return (job, attempt) in self._open
+
+    def approved(self) -> list[str]:
+        """The ids of the submissions that are approved and not over."""
+        with self._guard:
+            stories = list(self._stories.items())
+        is_open: dict[_Story, bool] = {}  # a hundred thousand submissions share a few stories
+        found = []
+        for job, story in stories:
+            if story not in is_open:
+                is_open[story] = state_of(story.facts).state in (JobState.QUEUED, JobState.RUNNING)
+            if is_open[story]:
+                found.append(job)
+        return found
 
     def owed(self) -> list[tuple[str, int]]:
         """The (id, attempt) that are over and whose yes promised a release that has not happened."""

@@ -24,6 +24,7 @@ _TRACED_AT_MOST = 64
 _BESIDE_AT_MOST = 1000
 """How many entries beside the listed ones a folder may hold before the listed ones are looked for one by one."""
 _DIGESTS_AT_MOST = 2000
+_CHECKED_EVERY = 256
 
 
 class NotHashed(UnreadableJob):
@@ -149,6 +150,8 @@ def older_files(job: int, limits: Limits, digests: FileDigests | None = None) ->
             continue
         if entry.is_dir:
             continue
+        if len(files) % _CHECKED_EVERY == _CHECKED_EVERY - 1:
+            disk.check_interrupted()  # empty files hold no chunk to check at; a small job is read to its end
         try:
             path = names.inner_path(entry.path)
         except InvalidName as error:

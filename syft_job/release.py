@@ -76,8 +76,9 @@ def need_of(job: str, attempt: int, grants: Grants) -> Need:
 def publish(viewer: Viewer, look: Look, grants: Grants, staged: StagedResults) -> None:
     """Release what ``grants`` opens of the present attempt: files, then `shared`, then the rules, then the ledger.
 
-    Nothing is copied here: ``staged`` holds the files, and the caller has asked whether it fits. Every step can be
-    repeated, so that one that was cut short is simply done again.
+    Nothing is copied here: ``staged`` holds the files, and the caller has asked whether it fits. Everything goes into
+    the directory that ``staged`` has open: its submitter may give it another name at any moment, and files without
+    their rules would be open to them. Every step can be repeated, so that one that was cut short is simply done again.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -86,17 +87,17 @@ def publish(viewer: Viewer, look: Look, grants: Grants, staged: StagedResults) -
     place, attempt = record.place, record.attempt
     key = viewer.answering_key(look.spec)
     said: dict[str, Any] = {}
-    with disk.directory(viewer.home.root, *place.parts) as job:
-        disk.remove(job, RULES)
-        if grants.outputs:
-            said["outputs"] = _told(grants.outputs, place.submitter, staged.put_outputs_in_place())
-        if grants.logs:
-            said["logs"] = _told(grants.logs, place.submitter, staged.put_logs_in_place())
-        if _is_strange(job, "shared"):
-            disk.remove(job, "shared")
-        marker = markers.make("shared", place, key, digest=record.digest, attempt=attempt, **said)
-        disk.put(job, "shared", markers.to_bytes(marker))
-        disk.put(job, RULES, acl.job_rules(place.submitter, grants.outputs, grants.logs))
+    job = staged.job
+    disk.remove(job, RULES)
+    if grants.outputs:
+        said["outputs"] = _told(grants.outputs, place.submitter, staged.put_outputs_in_place())
+    if grants.logs:
+        said["logs"] = _told(grants.logs, place.submitter, staged.put_logs_in_place())
+    if _is_strange(job, "shared"):
+        disk.remove(job, "shared")
+    marker = markers.make("shared", place, key, digest=record.digest, attempt=attempt, **said)
+    disk.put(job, "shared", markers.to_bytes(marker))
+    disk.put(job, RULES, acl.job_rules(place.submitter, grants.outputs, grants.logs))
     viewer.home.ledger.say(record.id, attempt, "released", share=grants.to_json(), mark=unsealed(marker))
 
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from . import disk
+from .errors import StoreError
 from .home import Home
 from .knocking import knock
 from .markers import LOGS, OUTPUTS
@@ -59,14 +60,22 @@ class StagedDirectory:
             self.parent = opened.enter_context(disk.directory(parent, *inside))
             opened.push(self._held)
             if locked:
+                if inside:
+                    self._remove_leftovers(home)
                 with home.locked():
-                    if inside:
-                        disk.remove_temporaries(self.parent)  # of killed processes; what others write into is held
                     self.descriptor = self._make(mode)
             else:
                 self.descriptor = self._make(mode)
             self._opened = opened.pop_all()
         self._is_open = True
+
+    def _remove_leftovers(self, home: Home) -> None:
+        """Remove what killed processes left beside; one that cannot be removed stays, and is in nobody's way."""
+        with os.scandir(self.parent) as entries:
+            has_leftovers = any(disk.is_temporary(entry.name) for entry in entries)
+        if has_leftovers:
+            with suppress(StoreError), home.locked():
+                disk.remove_temporaries(self.parent)  # what another process writes into is held
 
     def _make(self, mode: int) -> int:
         disk.make_new_directory(self.parent, self.name, mode=mode)

@@ -22,13 +22,12 @@ from pathlib import Path
 from . import disk, names
 from .budget import SweepBudget
 from .errors import InvalidName, JobNotFoundError, StoreError, SyftJobError, UnreadableJob
-from .folder import broken, glance
-from .lifecycle import JobState, Standing
-from .place import JOBS, Place, checked
+from .folder import broken, glance, misnamed
+from .lifecycle import JobState
+from .place import JOBS, Place
 from .presence import FileDigests, trace
 from .record import JobRecord, Stamp
 from .shelf import Shelf, is_decided, is_waiting
-from .spec import job_id
 from .viewer import Viewer
 
 _CHECKED_NAMES = 255
@@ -76,6 +75,8 @@ class JobStore:
         self._first: dict[str, str] = {}
         """For an owner, the submitter whose turn it is to be first, because the last sweep used up what all share."""
         self._decided: dict[tuple[str, str], tuple[int, frozenset[str]]] = {}
+        self._approved: dict[tuple[str, str], set[str]] | None = None
+        """The names of the own jobs that are approved and not over, where this sweep had to know them."""
 
     def records(self) -> list[JobRecord]:
         """All jobs, newest submission first, those without a proper time last; the list is the caller's.
@@ -153,7 +154,7 @@ class JobStore:
                 disk.directory(self.root, *place.parts[:-1]) as parent,
             ):
                 if not _is_job_name(place.name) and disk.look(parent, place.name) is not None:
-                    return _misnamed(place)
+                    return misnamed(place)
                 digests = self._digests_of(place)
                 digests.allow(self.viewer.limits.total_bytes if hash_at_most is None else hash_at_most)
                 return glance(parent, place, self.viewer, digests)
@@ -203,6 +204,19 @@ class JobStore:
             )
         return words
 
+    def unlisted(self, name: str) -> list[Place]:
+        """Where there is a job called ``name`` that a list of the last look lacks, so that the name is ambiguous."""
+        if not _is_job_name(name):
+            return []
+        found = []
+        for whose in sorted({*self.left_out(), *self.not_looked_at(), *self.unread}):
+            shelf = self._shelves.get(whose)
+            is_listed = shelf is not None and name in shelf.records
+            with suppress(StoreError):  # a folder that cannot be read is in the notes
+                if not is_listed and disk.is_directory(self.root, *(place := Place(*whose, name)).parts):
+                    found.append(place)
+        return found
+
     def notes(self) -> list[str]:
         """What a list of the last look lacks, one sentence for each submitter and reason."""
         limit = self.viewer.limits.unfinished
@@ -233,6 +247,7 @@ class JobStore:
     def _sweep(self, owners: Iterable[str], at_most: int | None = None) -> None:
         mark = self._ledger_mark
         said_of = self._said_since()
+        self._approved = None
         self.viewer.forget_keys()
         self.unread.clear()
         self._crowded.clear()
@@ -366,7 +381,7 @@ class JobStore:
                 continue
             if budget.used_up:
                 decided = self._leave_for_next(
-                    shelf, wanted[at:], said_of, spoken, is_same_owner=is_same_owner, why=budget.used_up
+                    shelf, wanted[at:], whose, said_of, spoken, is_same_owner=is_same_owner, why=budget.used_up
                 )
                 for one in decided:
                     self._look_at_one(shelf, parent, Place(owner, submitter, one), limit, budget)
@@ -421,7 +436,7 @@ class JobStore:
             shelf.stale.discard(name)
         looked = time.time()
         try:
-            record = glance(parent, place, self.viewer, shelf.digests) if _is_job_name(name) else _misnamed(place)
+            record = glance(parent, place, self.viewer, shelf.digests) if _is_job_name(name) else misnamed(place)
         except FileNotFoundError:
             self._drop(shelf, name)
             shelf.beyond.pop(name, None)
@@ -451,6 +466,7 @@ class JobStore:
         self,
         shelf: Shelf,
         rest: Sequence[str],
+        whose: tuple[str, str],
         said_of: set[str],
         spoken: Collection[str],
         *,
@@ -460,14 +476,16 @@ class JobStore:
         """Note which names the look did not come to, so that the next one begins with them.
 
         Returns:
-            Those that the owner's ledger speaks of anew: they are looked at whatever the budget, since how many they
-            are is up to the owner.
+            Those that the owner's ledger speaks of anew, and those that it has as approved and that were never looked
+            at: they are looked at whatever the budget, since how many they are is up to the owner.
         """
         shelf.resume, shelf.used_up = rest[0], why
+        unknown = [name for name in rest if name not in shelf.records]
+        approved = self._approved_among(unknown, whose)
         decided = []
         for name in rest:
             known = shelf.records.get(name)
-            if name in spoken or (known is not None and known.id in said_of):
+            if name in spoken or name in approved or (known is not None and known.id in said_of):
                 decided.append(name)
             elif known is None:
                 shelf.unseen += name not in shelf.beyond
@@ -510,6 +528,22 @@ class JobStore:
             more = ledger.names_of(owner, submitter, since=known[0])
             known = self._decided[owner, submitter] = (ledger.end, known[1] | more)
         return known[1]
+
+    def _approved_among(self, names: Iterable[str], whose: tuple[str, str]) -> set[str]:
+        """Those of ``names`` under which the ledger has a job in the own datasite that is approved and not over."""
+        if whose[0] != self.viewer.email:
+            return set()
+        decided = self._decided_names(*whose)
+        candidates = {name for name in names if name in decided}
+        if not candidates:
+            return candidates
+        if self._approved is None:
+            self._approved = {}
+            for job in self.viewer.home.ledger.approved():
+                with suppress(JobNotFoundError):  # its line was cut off again
+                    owner, submitter, name = self.viewer.home.ledger.place_of(job)
+                    self._approved.setdefault((owner, submitter), set()).add(name)
+        return candidates & self._approved.get(whose, set())
 
     def _spoken_of(self, said_of: set[str], whose: tuple[str, str]) -> list[str]:
         """The names of a submitter's jobs that the ledger speaks of anew."""
@@ -609,12 +643,3 @@ def _is_job_name(name: str) -> bool:
         return names.job_name(name) == name
     except InvalidName:
         return False
-
-
-def _misnamed(place: Place) -> JobRecord:
-    try:
-        checked(place)
-    except UnreadableJob as error:
-        problem = str(error)
-    spelled = place._replace(name=os.fsencode(place.name).decode("utf-8", "backslashreplace"))
-    return JobRecord(place, job_id(spelled, b""), "", Standing(JobState.CREATED), problem=problem)

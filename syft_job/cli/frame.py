@@ -295,12 +295,16 @@ def _find(client: JobClient, wanted: str) -> JobRecord:
     found = [record for record in records if text in _ways(record.place)]
     if names.id_like(text):
         found += [record for record in records if record.id.startswith(text) and record not in found]
-    if len(found) == 1:
+    candidates = [f"{'/'.join(record.place)} ({record.id[:ID_DIGITS]})" for record in found]
+    if found and "/" not in text:
+        candidates += ["/".join(place) for place in client.store.unlisted(text)]
+    if len(candidates) == 1:
         return found[0]
-    if found:
-        candidates = "; ".join(f"{'/'.join(record.place)} ({record.id[:ID_DIGITS]})" for record in found[:10])
-        more = f"; and {len(found) - 10} more" if len(found) > 10 else ""
-        raise SyftJobError(f"'{wanted}' may mean {len(found)} jobs. Say which: {candidates}{more}.")
+    if candidates:
+        more = f"; and {len(candidates) - 10} more" if len(candidates) > 10 else ""
+        raise SyftJobError(
+            f"'{wanted}' may mean {len(candidates)} jobs. Say which: {'; '.join(candidates[:10])}{more}."
+        )
     parts = text.split("/", 2)
     for place in _places(parts, client.config.email):
         try:

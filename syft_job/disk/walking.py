@@ -47,7 +47,7 @@ def walk(place: int, *, most: int, levels: int = 64, passed_over: list[str] | No
     while ahead:
         inside = ahead.pop()
         if inside.count("/") >= levels:
-            _refuse(f"{inside[:60]}… lies deeper than {levels} folders", passed_over)
+            _refuse(f"{inside[:60]!r}… lies deeper than {levels} folders", passed_over)
             continue
         try:
             with directory(place, *(inside.split("/") if inside else ())) as opened:

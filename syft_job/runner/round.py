@@ -16,7 +16,7 @@ from syft_job import datasite, disk, names
 from syft_job.budget import SweepBudget
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError, UnreadableJob
 from syft_job.folder import Look
-from syft_job.lifecycle import JobState
+from syft_job.lifecycle import JobState, state_of
 from syft_job.place import JOBS, Place
 from syft_job.record import JobRecord, StatusTransition
 from syft_job.store import HASHED_BYTES, JobStore
@@ -87,6 +87,8 @@ class Round:
         self._has_upgraded_rules = False
         self._budgets: dict[str, SweepBudget] = {}
         """What each submitter's undecided jobs may still cost until the next sweep."""
+        self._budgets_of_ended: dict[str, SweepBudget] = {}
+        """The same for jobs that the owner decided about and that do not wait to run."""
 
     def go(self, hints: Iterable[Place] | None, moves: list[StatusTransition], *, at_most: int) -> None:
         """Do one round and add what moved to ``moves``, as it happens.
@@ -116,32 +118,45 @@ class Round:
     def _look_after(self, place: Place, *, is_swept: bool) -> Look | None:
         """Note what a job is, and put right what the ledger has about it; returns the full look where there was one.
 
-        A job that the ledger does not know is only looked at as far as a list needs, and within the budget of its
-        submitter: what is over it comes at the next sweep.
+        A job that the ledger does not know is only looked at as far as a list needs. Such a look, and that at a job
+        that is over, is made within the budget of its submitter: what is over it comes at the next sweep.
         """
         record = self._store.record_of(place)
         if record is None or not self._home.ledger.events(record.id):
-            budget = self._budgets.get(place.submitter)
-            if budget is None:
-                budget = SweepBudget(most_undecided=2 * self._viewer.limits.unfinished)
-                self._budgets[place.submitter] = budget
-            if budget.used_up:
+            undecided = self._budget_of(self._budgets, place)
+            if undecided.used_up:
                 del self._again[place]  # the store's next sweep comes to it; what is remembered here has to stay small
                 return None
             if record is None or not is_swept:
-                budget.start()
+                undecided.start()
                 try:
                     record = self._store.get(place, hash_at_most=HASHED_BYTES)
                 finally:
-                    budget.settle_job(is_decided=False)
+                    undecided.settle_job(is_decided=False)
             if not self._home.ledger.events(record.id):
                 self._note(record)
                 del self._again[place]
                 return None
-        look = self.squares.put_right(place)
+        budget = None
+        if not may_move(state_of(self._home.ledger.facts(record.id)).state):
+            budget = self._budget_of(self._budgets_of_ended, place)
+            if budget.used_up:
+                return None  # it stays among those to look at again, which are no more than the owner decided about
+            budget.start()
+        try:
+            look = self.squares.put_right(place)
+        finally:
+            if budget is not None:
+                budget.settle_job(is_decided=True)
         self._note(look.record)
         del self._again[place]
         return look
+
+    def _budget_of(self, budgets: dict[str, SweepBudget], place: Place) -> SweepBudget:
+        budget = budgets.get(place.submitter)
+        if budget is None:
+            budget = budgets[place.submitter] = SweepBudget(most_undecided=2 * self._viewer.limits.unfinished)
+        return budget
 
     def bring_home(self, moves: list[StatusTransition]) -> bool:
         """Bring home what is over, without touching the folder; returns whether something runs or is collected."""
@@ -265,6 +280,7 @@ class Round:
         if hints is not None:
             return list(dict.fromkeys([*hints, *untold]))
         self._budgets.clear()
+        self._budgets_of_ended.clear()
         self._look_for_room()
         self._require_folder()
         self._tend_key()

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from syft_job import acts, disk, folder, release
 from syft_job.backends.shell import Verdict
+from syft_job.blocked import category_of
 from syft_job.config import SyftJobConfig
-from syft_job.errors import InvalidTransition, JobNotFoundError, NotStarted, SyftJobError
+from syft_job.errors import BlockedCategory, InvalidTransition, JobNotFoundError, NotStarted, SyftJobError
 from syft_job.folder import Look
 from syft_job.lifecycle import Fact, JobState, Who
 from syft_job.place import Place
@@ -35,6 +36,22 @@ from .blocked import BlockedReports
 from .telling import ENDED, end_of
 from .terms import CurrentTerms, Terms
 from .transfers import Inline, Transfers
+
+_PAUSE_FACTOR = 20.0
+"""After a start of a large job that failed on its files, how many times as long as it took passes before the next try,
+for each job of its submitter that fails like this: their copies take about 5 % of the time, whoever changes them."""
+_LARGE_FILES = 256
+"""With more files than this, or more than `workspace.SMALL_BYTES`, a job's failed start is not tried again at once."""
+_FORGOTTEN_AFTER_S = 600.0
+"""A failed start that could have been tried again for so long is forgotten: its job went away or was decided about."""
+
+
+class _FailedStart(NamedTuple):
+    """A start that failed because the files differ, and when to try again, on the monotonic clock."""
+
+    submitter: str
+    reason: str
+    not_before: float
 
 
 class _Brought(NamedTuple):
@@ -73,6 +90,7 @@ class Squares:
         self._shown: set[tuple[str, int]] = set()
         self._tried: dict[tuple[str, int], float] = {}
         self._untold: dict[Place, None] = {}
+        self._failed_starts: dict[tuple[str, int], _FailedStart] = {}
         self._memory = threading.Lock()
         self._at_home = threading.Lock()
         self.transfers: Transfers = Inline()
@@ -121,15 +139,30 @@ class Squares:
         attempt = Attempt(self.viewer, place, record.id, record.attempt)
         if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
             return
+        began, key = time.monotonic(), (record.id, record.attempt)
+        failed = self._failed_starts.get(key)
+        if failed is not None and began < failed.not_before:
+            raise NotStarted(failed.reason, category=BlockedCategory.FILES)
         with self._memory:
-            self._tried[record.id, record.attempt] = time.monotonic()
+            self._tried[key] = began
+        self._failed_starts.pop(key, None)
         try:
             starting.start(attempt, look, self.config, self._terms.at_start())
         except (InvalidTransition, FileNotFoundError, JobNotFoundError):
             raise  # it has moved on or went away, and is not blocked
         except (SyftJobError, OSError) as error:
             self._blocked.report(attempt, look, error)
+            if category_of(error) is BlockedCategory.FILES and _is_large(look):
+                self._pause(key, place.submitter, str(error), time.monotonic() - began)
             raise
+
+    def _pause(self, key: tuple[str, int], submitter: str, reason: str, seconds: float) -> None:
+        """Do not try a start again for a while that took ``seconds`` and failed on the job's files."""
+        now = time.monotonic()
+        for other in [other for other, it in self._failed_starts.items() if it.not_before + _FORGOTTEN_AFTER_S < now]:
+            del self._failed_starts[other]
+        count = 1 + sum(failed.submitter == submitter for failed in self._failed_starts.values())
+        self._failed_starts[key] = _FailedStart(submitter, reason, now + _PAUSE_FACTOR * seconds * count)
 
     def tend(self, attempt: Attempt) -> list[StatusTransition]:
         """Look after an attempt that was said to start: has it begun, is it over, is nobody there any more?"""
@@ -332,6 +365,12 @@ class Squares:
             return  # it went away; the sweep finds it when it is back
         except (SyftJobError, OSError):
             self._untold[place] = None  # the look that follows says what is in the way
+
+
+def _is_large(look: Look) -> bool:
+    """Whether copying a job into its workspace takes long enough to count."""
+    files = {} if look.spec is None else look.spec.files
+    return len(files) > _LARGE_FILES or sum(entry.size for entry in files.values()) > workspace.SMALL_BYTES
 
 
 def _collect_key(attempt: Attempt) -> tuple[str, str, int]:

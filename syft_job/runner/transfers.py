@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from syft_job import disk
@@ -25,6 +26,8 @@ from syft_job.errors import SyftJobError
 WORKERS = 3
 FOLDER_WORKERS = 2
 """How many workers may be in the shared folder at once: one that hangs must not keep results from getting home."""
+_NOBODY = ""
+"""For whom what is not needed any more is removed."""
 _UNASKED_SECONDS = 30.0
 """After this long nothing waits any more for what a thread made: its job went away meanwhile."""
 
@@ -130,6 +133,7 @@ class _Task:
     key: Hashable
     act: Callable[[], Closable | None]
     in_folder: bool
+    whose: str | None = None
     close: Callable[[], object] | None = None
     is_done: bool = False
     done_at: float = float("inf")
@@ -152,6 +156,7 @@ class Pool:
         self._waiting: dict[str, deque[_Task]] = {}
         self._background = 0
         self._in_folder = 0
+        self._is_removing = False
         self._threads = 0
         self._idle = 0
         self._errors: list[str] = []
@@ -161,6 +166,7 @@ class Pool:
         with self._bell:
             task = self._tasks.get(key)
             if task is None and not self._stop.is_set():
+                self._give_up_unasked()
                 task = self._tasks[key] = _Task(key, act, in_folder)
                 self._enqueue(whose, task)
             if task is None or not task.is_done:
@@ -172,7 +178,7 @@ class Pool:
 
     def remove_later(self, trees: disk.RenamedTrees) -> None:
         """See `Transfers`."""
-        self._add_background("", _Task(object(), trees.remove, in_folder=True, close=trees.close))
+        self._add_background(_NOBODY, _Task(object(), trees.remove, in_folder=True, close=trees.close))
 
     def background(self, whose: str, act: Callable[[], None], *, in_folder: bool) -> None:
         """See `Transfers`."""
@@ -217,6 +223,14 @@ class Pool:
                 return
         _give_up(task)
 
+    def _give_up_unasked(self) -> None:
+        """Let a worker close what was done a while ago and nobody asks for: it keeps room and descriptors."""
+        oldest = time.monotonic() - _UNASKED_SECONDS
+        for task in [task for task in self._tasks.values() if task.done_at < oldest]:
+            del self._tasks[task.key]
+            self._background += 1
+            self._enqueue(_NOBODY, _Task(object(), partial(_give_up, task), in_folder=True))
+
     def _enqueue(self, whose: str, task: _Task) -> None:
         self._waiting.setdefault(whose, deque()).append(task)
         if sum(map(len, self._waiting.values())) > self._idle and self._threads < WORKERS:
@@ -237,14 +251,21 @@ class Pool:
         """The next piece of work, from each submitter in turn; None when the pool is closed."""
         with self._bell:
             while not self._stop.is_set():
+                is_folder_full = self._in_folder >= FOLDER_WORKERS
                 for whose, queue in self._waiting.items():
-                    if queue[0].in_folder and self._in_folder >= FOLDER_WORKERS:
+                    if whose == _NOBODY and self._is_removing:
+                        continue  # how much there is to remove is up to submitters: one worker at a time
+                    # Work in the home does not wait behind work in a folder that may hang.
+                    task = next((task for task in queue if not (task.in_folder and is_folder_full)), None)
+                    if task is None:
                         continue
-                    task = queue.popleft()
+                    queue.remove(task)
                     del self._waiting[whose]
                     if queue:
                         self._waiting[whose] = queue  # behind the others
                     self._in_folder += task.in_folder
+                    self._is_removing = self._is_removing or whose == _NOBODY
+                    task.whose = whose
                     return task
                 self._idle += 1
                 self._bell.wait()
@@ -255,6 +276,8 @@ class Pool:
         with self._bell:
             task.is_done, task.done_at = True, time.monotonic()
             self._in_folder -= task.in_folder
+            if task.whose == _NOBODY:
+                self._is_removing = False
             is_background = self._tasks.get(task.key) is not task
             is_abandoned = is_background and self._stop.is_set()
             if is_background and not is_abandoned:

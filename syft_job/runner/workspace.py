@@ -17,12 +17,15 @@ from syft_job.home import Home
 from syft_job.knocking import knock
 from syft_job.markers import LOGS, OUTPUTS
 from syft_job.place import JOBS
+from syft_job.quoting import shortened
 from syft_job.result_tree import copy_tree
 from syft_job.spec import JobSpec
 from syft_job.staging import StagedDirectory
 
 from .attempt import JOB, STREAMS, Attempt
 
+MAX_LEFT_OUT = 100
+MAX_LEFT_OUT_CHARACTERS = 400
 SMALL_ENTRIES = 32
 SMALL_BYTES = 4 << 20
 """Up to this, results are copied by the runner's own thread: an fsync a file, so some milliseconds."""
@@ -60,6 +63,29 @@ def copy_in(attempt: Attempt, look: Look) -> None:
             raise
 
 
+class LeftOutResults(list[str]):
+    """What of an attempt's results could not be kept, and why: the first of it, as much as the ledger is to hold.
+
+    The job chooses how many names there are and how long they are.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = 0
+
+    def append(self, words: str) -> None:
+        """Add a reason, cut to a bounded length; beyond `MAX_LEFT_OUT` they are only counted."""
+        if len(self) < MAX_LEFT_OUT:
+            super().append(shortened(words, MAX_LEFT_OUT_CHARACTERS).encode("utf-8", "backslashreplace").decode())
+        else:
+            self.more += 1
+
+    def end(self) -> None:
+        """Add how many reasons were only counted."""
+        if self.more:
+            super().append(f"and {self.more} more files and folders")
+
+
 class Collected:
     """Copies of everything that an attempt left, in the home under a temporary name; close it.
 
@@ -70,7 +96,7 @@ class Collected:
     """
 
     def __init__(self, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
-        self.left_out: list[str] = []
+        self.left_out = LeftOutResults()
         """What could not be kept, and why."""
         self._name = attempt.held.name
         self._staged: StagedDirectory | None = None
@@ -85,12 +111,13 @@ class Collected:
 
     def _copy(self, held: int, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
         with disk.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
-            _copy_logs(attempt, logs)
+            _copy_logs(attempt, logs, self.left_out)
             if verdict is not None:
                 disk.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
             disk.sync(logs)
         with disk.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
             _copy_outputs(attempt, outputs, self.left_out, max_bytes)
+        self.left_out.end()
         if self.left_out:
             disk.create(held, "left_out.txt", "\n".join(self.left_out).encode() + b"\n", mode=0o600)
         disk.sync(held)
@@ -187,6 +214,7 @@ def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
             if {entry.path for entry in lying} != asked.files.keys() or disk.look(job, OUTPUTS) is None:
                 return False
             for path, entry in asked.files.items():
+                disk.check_interrupted()
                 *inside, name = path.split("/")
                 with disk.directory(job, *inside) as folder:
                     if disk.hash_file(folder, name, most=entry.size) != (entry.size, entry.sha256):
@@ -206,6 +234,7 @@ def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
         ):
             raise _differs("its files changed since the yes; it waits until the bytes are back")
         for path, entry in look.spec.files.items():
+            disk.check_interrupted()  # files without content, which hold no chunk to check at, count, too
             *inside, name = path.split("/")
             try:
                 with (
@@ -231,17 +260,21 @@ def _differs(message: str) -> NotStarted:
     return NotStarted(message, category=BlockedCategory.FILES)
 
 
-def _copy_logs(attempt: Attempt, logs: int) -> None:
+def _copy_logs(attempt: Attempt, logs: int, left_out: LeftOutResults) -> None:
     try:
         with disk.directory(attempt.workspace) as workspace:
             for stream in STREAMS:
-                if disk.look(workspace, stream) is not None:
+                if disk.look(workspace, stream) is None:
+                    continue
+                try:
                     disk.copy(workspace, stream, logs, LOGS[stream], most=1 << 40, durable=True)
+                except UnreadableJob as error:  # a job without a sandbox can reach it
+                    left_out.append(f"the log of {stream}: {error}")
     except FileNotFoundError:
         return  # it never had a workspace: lost before anything was printed
 
 
-def _copy_outputs(attempt: Attempt, outputs: int, left_out: list[str], max_bytes: int | None) -> None:
+def _copy_outputs(attempt: Attempt, outputs: int, left_out: LeftOutResults, max_bytes: int | None) -> None:
     try:
         with disk.directory(attempt.workspace, JOB, OUTPUTS) as source:
             copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, max_bytes=max_bytes, private=True)
