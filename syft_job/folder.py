@@ -31,6 +31,7 @@ from .viewer import Viewer
 EMPTY_CONFIG = "config.yaml is here without its content, which has not arrived yet"
 _REASON_CHARACTERS = 200
 _log = logging.getLogger(__name__)
+_EMPTY_BEGINNINGS = (b"", b"\0")
 _ENTRIES_BESIDE_FILES = 1000
 """How many entries a job's directory may hold beside as many files as are accepted."""
 _FINDINGS_AT_MOST = 50
@@ -152,7 +153,7 @@ def _look(parent: int, place: Place, viewer: Viewer, *, full: bool, digests: Fil
         except UnreadableJob as error:
             config, problem = b"", str(error)
         else:
-            if config is not None and not config.strip(b"\0"):
+            if config is not None and config[:1] in _EMPTY_BEGINNINGS and not config.strip(b"\0"):
                 config = None  # its name came first, or it is a placeholder; its content is still on its way
         if config and not full and viewer.email == place.owner and config.startswith(b"{"):
             vouched = _vouched(opened, place, viewer, config, present, stamp, looked)
@@ -178,13 +179,12 @@ def _vouched(
     not of the older layout, or was no job that anybody could speak of.)
     """
     job = spec.job_id(place, config)
-    ledger = viewer.home.ledger
-    said = ledger.facts(job)
+    said, released = viewer.home.ledger.facts_and_release(job)
     standing, expected = _by_ledger(said)
     if not standing.state.is_terminal or WITHDRAWN in present:
         return None
     findings: tuple[str, ...] = ()
-    if not expected <= present or standing.attempt > 1 or ledger.released(job):
+    if not expected <= present or standing.attempt > 1 or released:
         findings = testimony.missing(opened, viewer.home, job, said, standing, present)
     text = _claimed_time(config)
     when = spec.timestamp(text, latest=looked / 1e9)

@@ -191,6 +191,12 @@ class Ledger:
         with self._guard:
             return self._stories.get(job, self._nothing).facts
 
+    def facts_and_release(self, job: str) -> tuple[tuple[Fact, ...], int]:
+        """The same as `facts` and `released`, of one moment: a listing asks once a job."""
+        with self._guard:
+            story = self._stories.get(job, self._nothing)
+            return story.facts, story.released
+
     def events(self, job: str) -> frozenset[str]:
         """Which events the ledger holds about submission ``job``."""
         with self._guard:

@@ -30,8 +30,8 @@ from .record import JobRecord, Stamp
 from .shelf import Shelf, is_decided, is_waiting
 from .viewer import Viewer
 
-_CHECKED_NAMES = 255
-"""A mask: of names that are only compared, each 256th asks whether the look is cancelled."""
+_CHECKED_NAMES = 15
+"""A mask: each 16th name asks whether the look is cancelled, since what one job may cost is bounded."""
 MAX_DIRECTORIES = 150_000
 """How many entries of one submitter's folder are listed."""
 MAX_SUBMITTERS = 10_000
@@ -429,8 +429,7 @@ class JobStore:
 
     def _look_at_one(self, shelf: Shelf, parent: int, place: Place, limit: int | None, budget: SweepBudget) -> None:
         """Read one job and remember what it is."""
-        disk.check_interrupted()
-        name = place.name
+        name = place[2]
         known = shelf.records.get(name)
         if shelf.stale:
             shelf.stale.discard(name)
@@ -457,7 +456,7 @@ class JobStore:
         else:
             shelf.open[name] = None
             self._remember_trace(shelf, parent, record, looked)
-        if record != known:
+        if known is None or record != known:
             shelf.put(record)
             self._moved = True
         budget.charge_job(is_decided=bool(record.said) or is_decided(record))
