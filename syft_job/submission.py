@@ -439,7 +439,7 @@ def _entrypoint(folder: Path, found: Gathered, entrypoint: str | None) -> InnerP
 
 def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
     reason = judge_submitted_folder(str(folder.resolve()))
-    if reason is not None and not Exclusions(include=include).names(f"{folder.name}/"):
+    if reason is not None and not Exclusions(include=include).names_secret(f"{folder.name}/"):
         raise InvalidSubmission(
             f"{str(folder)!r} is not submitted: {reason}. If all of it is meant to travel, name it:"
             f" --include {folder.name!r}, or include=[{folder.name!r}]."
@@ -454,7 +454,7 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
         with disk.directory(file.resolve().parent) as opened:
             beginning = beginning_of(opened, file.resolve().name)
     reason = judge_file(file.name, beginning)
-    if reason is not None and not Exclusions(include=include).names(file.name):
+    if reason is not None and not Exclusions(include=include).names_secret(file.name):
         raise InvalidSubmission(
             f"{file.name!r} is not submitted: {reason}. If it is meant to travel, name it:"
             f" --include {file.name!r}, or include=[{file.name!r}]."
