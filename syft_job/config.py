@@ -255,4 +255,6 @@ def _limits(said: dict[str, Any]) -> Limits:
             raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
             raise ConfigTypeError(f"limits.{key}: {amount!r} is no whole number of at least 1")
+        if amount > LARGEST:
+            raise ConfigError(f"limits.{key}: {amount!r} is too large: at most {LARGEST} is possible")
     return Limits(**said)

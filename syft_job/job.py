@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SWEEP_SECONDS = 0.5
 """How often a wait looks where no file events arrive."""
+_UNREADABLE_SECONDS = 10.0
+"""How long a wait takes a `shared` that cannot be read for one that is still being written by a sync tool."""
 _MAX_FILES = 100_000
 
 
@@ -413,6 +415,7 @@ class JobInfo:
 
         Raises:
             JobTimeoutError: it took longer; the job goes on.
+            UnreadableJob: the job is over, and for some seconds now what its owner shared cannot be read.
             ConfigError: (a ValueError) ``timeout`` is not a number.
         """
         if timeout is not None and timeout != timeout:  # noqa: PLR0124 - only NaN differs from itself
@@ -423,17 +426,23 @@ class JobInfo:
         from .watch import Watch
 
         until = float("inf") if timeout is None else time.monotonic() + timeout
+        patience = float("inf")
         with Watch(_SWEEP_SECONDS, root=self._root) as watch:
             while True:
                 is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
-                if record.state.is_terminal and self._results().is_complete:
+                found = self._results()
+                if record.state.is_terminal and found.is_complete:
                     return record.state
-                left = until - time.monotonic()
+                problem = found.unreadable_share if record.state.is_terminal else ""
+                patience = min(patience, time.monotonic() + _UNREADABLE_SECONDS) if problem else float("inf")
+                left = min(until, patience) - time.monotonic()
+                if left <= 0 and patience <= until:
+                    raise UnreadableJob(problem)
                 if left <= 0:
                     raise JobTimeoutError(
                         f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on."
-                        f" Now {text.waits_for(record)}."
+                        f" Now {text.waits_for(record)}." + (f" {problem}." if problem else "")
                     )
                 if not is_new_there:
                     watch.wait(at_most=left)
