@@ -1,13 +1,17 @@
 """What a submission leaves out, and why: what cannot travel, secrets, version control, caches, and an ignore file.
 
-It judges names, and the beginning of small files for private keys; it walks through nothing. ``--include`` brings back
-what is left out for the submitter's own good. It cannot bring back what sync tools do not carry, which would leave the
-job arriving for ever, nor version control, which holds every earlier version of every file.
+It judges names, and the beginning of small files for private keys; it walks through nothing. Patterns and paths are
+compared in Unicode form C, because some file systems spell names in another form than people type them in.
+
+``--include`` brings back what is left out for the submitter's own good. It cannot bring back what sync tools do not
+carry, which would leave the job arriving for ever, nor version control, which holds every earlier version of every
+file.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -98,6 +102,7 @@ class Exclusions:
         if isinstance(include, str) or not all(isinstance(pattern, str) for pattern in include):
             raise InvalidSubmission(f"include must be a list of patterns in gitignore syntax, not {include!r}")
         self._ignored: dict[str, GitIgnoreSpec] = {}
+        include = [_form_c(pattern) for pattern in include]
         self._included = _compiled(include, "include")
         self._each_included = [(pattern, spec) for pattern in include if (spec := _compiled([pattern], "include"))]
         self._include_patterns = tuple(include)
@@ -109,7 +114,7 @@ class Exclusions:
         Raises:
             InvalidSubmission: a pattern is not gitignore syntax.
         """
-        spec = _compiled(text.splitlines(), f"{folder}/{IGNORE_FILE}" if folder else IGNORE_FILE)
+        spec = _compiled(_form_c(text).splitlines(), f"{folder}/{IGNORE_FILE}" if folder else IGNORE_FILE)
         if spec is not None:
             self._ignored[folder] = spec
 
@@ -137,7 +142,7 @@ class Exclusions:
             folder = folder.rpartition("/")[0]
             spec = self._ignored.get(folder)
             if spec is not None:
-                decided = spec.check_file(shown[len(folder) + 1 :] if folder else shown).include
+                decided = spec.check_file(_form_c(shown[len(folder) + 1 :] if folder else shown)).include
                 if decided is not None:
                     return decided
         return False
@@ -170,20 +175,22 @@ class Exclusions:
     def _names_itself(self, shown: str) -> bool:
         folder = shown.rstrip("/").rpartition("/")[0]
         beside = (f"{folder}/" if folder else "") + _NO_NAME + ("/" if shown.endswith("/") else "")
+        shown, beside = _form_c(shown), _form_c(beside)
         return any(spec.match_file(shown) and not spec.match_file(beside) for _, spec in self._each_included)
 
     def _names_content(self, folder: str, shown: str) -> bool:
         """Whether a pattern such as ``.aws/*`` has the folder's name in it, and matches what is in the folder."""
-        written = f"{folder.rpartition('/')[2]}/"
+        written, shown = _form_c(f"{folder.rpartition('/')[2]}/"), _form_c(shown)
         return any(written in pattern and spec.match_file(shown) for pattern, spec in self._each_included)
 
     def names(self, shown: str) -> bool:
         """Whether an include pattern names this path, or a folder that it is in."""
-        return self._included is not None and bool(self._included.match_file(shown))
+        return self._included is not None and bool(self._included.match_file(_form_c(shown)))
 
     def names_something_in(self, folder: str) -> bool:
         """Whether an include pattern begins with the path of ``folder``, which is left out, and goes on."""
-        return any(pattern.lstrip("/").startswith(f"{folder}/") for pattern in self._include_patterns)
+        begin = _form_c(f"{folder}/")
+        return any(pattern.lstrip("/").startswith(begin) for pattern in self._include_patterns)
 
 
 def judge_file(name: str, beginning: bytes) -> str | None:
@@ -204,6 +211,10 @@ def judge_submitted_folder(folder: str) -> str | None:
 def _holds_private_key(beginning: bytes) -> bool:
     """Whether the text of a private key is in it, in UTF-8 or UTF-16."""
     return _PRIVATE_KEY_TEXT.search(beginning.replace(b"\0", b"") if b"\0" in beginning else beginning) is not None
+
+
+def _form_c(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _compiled(patterns: Sequence[str], where: str) -> GitIgnoreSpec | None:

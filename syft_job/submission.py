@@ -107,6 +107,7 @@ def bash_source(script: str | Path, *, include: Sequence[str] = ()) -> Source:
             raise PathMissing(f"There is no script at {script}.", path=str(script))
         _refuse_secret(script, include)
         with disk.in_words(f"read {str(script)!r}"):
+            _refuse_large(script)
             content = script.read_bytes()
         try:
             content.decode("utf-8")
@@ -459,6 +460,13 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
             f"{file.name!r} is not submitted: {reason}. If it is meant to travel, name it:"
             f" --include {file.name!r}, or include=[{file.name!r}]."
         )
+
+
+def _refuse_large(script: Path) -> None:
+    """Refuse before it is read into memory what no reader accepts; a sparse file can be larger than the memory."""
+    size, most = script.stat().st_size, spec.Limits().total_bytes
+    if size > most:
+        raise InvalidSubmission(f"{script} is {size} bytes long; at most {most} are accepted.")
 
 
 def _refuse_path_as_text(script: object) -> None:

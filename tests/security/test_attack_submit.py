@@ -227,3 +227,25 @@ def test_threat_44_a_folder_inside_a_folder_of_secrets_is_refused(people: TwoPeo
     with pytest.raises(SyftJobError, match="is not submitted: it holds credentials"):
         people.submitter.submit_python_job(people.owner_email, folder, NAME)
     assert not people.location(NAME).exists()
+
+
+@pytest.mark.parametrize(
+    "pair", [("priv\u00e9.csv", "prive\u0301.csv"), ("prive\u0301.csv", "priv\u00e9.csv")], ids=ascii
+)
+def test_threat_44_an_ignored_name_stays_in_every_unicode_form(
+    people: TwoPeople, tmp_path: Path, pair: tuple[str, str]
+):
+    """macOS spells names in form D, and people type form C."""
+    typed, on_disk = pair
+    code = folder_of(tmp_path, "main.py", on_disk, f"{on_disk[:-4]}/x.csv")
+    (code / ".syftjobignore").write_text(f"{typed}\n/{typed[:-4]}/\n")
+    assert travelling(people, code) == {"main.py"}
+    assert len(travelling(people, code, typed, f"{typed[:-4]}/x.csv")) == 3
+
+
+def test_a_sparse_script_is_refused_before_it_is_read(people: TwoPeople, tmp_path: Path):
+    script = tmp_path / "run.sh"
+    script.write_text("true\n")
+    os.truncate(script, 1 << 42)
+    with pytest.raises(SyftJobError, match="at most"):
+        people.submitter.submit_bash_job(people.owner_email, script, NAME)
