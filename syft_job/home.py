@@ -18,14 +18,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import disk
+from . import disk, names
 from .blocked import Blocked
 from .codec import dump, load_json
 from .errors import BlockedCategory, ConfigError, RunnerBusy, StoreError, UnreadableJob
 from .keyring import EARLIER, Keyring
 from .keys import Chain
 from .ledger import Ledger
-from .place import JOBS, Place
+from .place import JOBS, Place, expand_user
 from .seal import Key
 
 FORMAT = 1
@@ -422,7 +422,7 @@ class Home:
     def _chosen_workspaces(self) -> Path:
         chosen = os.environ.get("SYFT_JOB_WORK")
         if chosen:
-            path = Path(chosen).expanduser().absolute() / self.path.name
+            path = expand_user(chosen).absolute() / self.path.name
             self._refuse_workspaces(path)
             return path
         if os.geteuid() != 0:
@@ -491,7 +491,12 @@ class Home:
             return frozenset()
 
     def pause(self, who: str = "*") -> None:
-        """Start no more jobs of ``who`` until `resume`; what runs goes on."""
+        """Start no more jobs of ``who`` until `resume`; what runs goes on.
+
+        Raises:
+            InvalidName: it is neither an address nor ``"*"``.
+        """
+        who = who if who == "*" else names.address(who)
         self.make()
         with self.locked():
             self._set_paused(self.paused() | {who})
@@ -531,7 +536,7 @@ def homes() -> Path:
     """The folder of all homes of this user: ``SYFT_JOB_HOME``, or the user's data folder."""
     chosen = os.environ.get("SYFT_JOB_HOME")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return expand_user(chosen).absolute()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("syft_job", appauthor=False)) / "homes"

@@ -15,7 +15,7 @@ from . import acts, disk, folder, release, results
 from .errors import ConfigError, InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
-from .place import Place, place_of
+from .place import Place, expand_user, place_of
 from .record import JobRecord
 from .release import Grants
 from .results import Said, Verification
@@ -233,7 +233,7 @@ class JobInfo:
             PathMissing: (a FileNotFoundError) there is nothing at ``path``.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        source = Path(path).expanduser().absolute()
+        source = expand_user(path).absolute()
         result = acts.deposit(self.client.viewer, self._known_place(), source)
         self._say(
             f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"

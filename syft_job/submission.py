@@ -24,7 +24,7 @@ from .exclusions import IGNORE_FILE, Exclusions, LeftOut, judge_file, judge_subm
 from .keys import published
 from .markers import now
 from .names import InnerPath
-from .place import JOBS, Place
+from .place import JOBS, Place, expand_user
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
 from .submission_files import Gathered, beginning_of, gather, travelling_path
 from .viewer import Viewer
@@ -277,6 +277,8 @@ def submit(
                 raise
     except UnreadableJob as error:
         raise InvalidSubmission(f"'{place.name}' cannot be submitted: {error}.") from error
+    except UnicodeError as error:
+        raise InvalidSubmission(f"'{place.name}' cannot be submitted: one of its texts is no text: {error}.") from error
     except PathMissing:
         raise
     except FileNotFoundError as error:
@@ -476,8 +478,8 @@ def _refuse_path_as_text(script: object) -> None:
     text = script.strip(" \t")
     if not text or "\n" in text or "\0" in text:
         return
-    path = Path(text).expanduser()
     try:
+        path = expand_user(text)
         found = path.stat()
     except (OSError, ValueError):
         return  # no path of this machine

@@ -249,3 +249,63 @@ def test_a_sparse_script_is_refused_before_it_is_read(people: TwoPeople, tmp_pat
     os.truncate(script, 1 << 42)
     with pytest.raises(SyftJobError, match="at most"):
         people.submitter.submit_bash_job(people.owner_email, script, NAME)
+
+
+# Texts that cannot be signed or read by others (threat 30: nothing is half done, and each refusal is in words)
+
+UNREADABLE_TEXTS = ["\udcff", "half \ud83d", "x" * 70_000]
+
+
+@pytest.mark.parametrize("reason", UNREADABLE_TEXTS, ids=["bytes", "half", "long"])
+@pytest.mark.parametrize("verb", ["reject", "approve", "cancel", "withdraw"])
+def test_threat_30_a_reason_that_nobody_could_read_is_refused_before_it_is_said(
+    people: TwoPeople, verb: str, reason: str
+):
+    """It was in the ledger, its marker could never be made, and the runner failed at that job for ever."""
+    people.submit(name=NAME)
+    job = people.submitters_job(NAME) if verb == "withdraw" else people.owner_job(NAME)
+    if verb == "cancel":
+        job.approve()
+    before = (people.owner_job(NAME).status, len(people.owner_job(NAME).history))
+    with pytest.raises(ConfigError, match="reason"):
+        getattr(job, verb)(reason)
+    assert (people.owner_job(NAME).status, len(people.owner_job(NAME).history)) == before
+    assert people.submitters_job(NAME).findings == ()
+
+
+def test_threat_30_more_people_than_a_marker_holds_are_refused(people: TwoPeople):
+    people.submit(name=NAME)
+    with pytest.raises(ConfigError, match="fewer people"):
+        people.owner_job(NAME).approve(share_outputs=[f"person{number}@example.org" for number in range(3000)])
+    assert people.owner_job(NAME).status == "inbox"
+
+
+@pytest.mark.parametrize("who", ["\udcff", "a@example.org\n*", "nobody", ""])
+def test_threat_30_only_an_address_can_be_paused(people: TwoPeople, who: str):
+    with pytest.raises(SyftJobError, match="address"):
+        people.owner.home.pause(who)
+    assert people.owner.home.paused() == frozenset()
+
+
+def test_threat_30_a_home_directory_of_nobody_is_refused_in_words(
+    people: TwoPeople, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    people.submit("~nosuchuser", name=NAME)
+    with pytest.raises(ConfigError, match="no home directory"):
+        people.submitter.submit_python_job(people.owner_email, "~nosuchuser/x.py")
+    with pytest.raises(ConfigError, match="no home directory"):
+        SyftJobConfig(people.owner_email, Path("~nosuchuser/box"))
+    monkeypatch.setenv("SYFT_JOB_CONFIG", "~nosuchuser/config.toml")
+    ran = command_line(people, "list")
+    assert ran.returncode == 1
+    assert "no home directory" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [{"resources": {"gpu_type": "\ud800"}}, {"datasets": 5}, {"metadata": {"a": "\ud800"}}], ids=str
+)
+def test_threat_30_an_option_that_is_no_text_is_refused_in_words(people: TwoPeople, options: dict[str, Any]):
+    with pytest.raises(SyftJobError):
+        people.submit(name=NAME, **options)
+    assert list(people.location(NAME).parent.iterdir()) == []
