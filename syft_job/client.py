@@ -13,7 +13,7 @@ from .home import Home
 from .job import JobInfo
 from .jobs import JobsList
 from .keys import Chain
-from .place import JOBS, Place
+from .place import JOBS, Place, expand_user
 from .record import JobRecord
 from .spec import JobResources
 from .store import JobStore
@@ -139,7 +139,7 @@ class JobClient:
         the owner; ``entrypoint`` is relative to the folder. For the other arguments and the errors see
         `submit_bash_job`.
         """
-        source = submission.python_source(Path(code_path).expanduser().absolute(), entrypoint, include=include)
+        source = submission.python_source(expand_user(code_path).absolute(), entrypoint, include=include)
         return self._submit(user, source, job_name, dependencies or (), resources, datasets, metadata)
 
     def preview_submission(
@@ -170,7 +170,7 @@ class JobClient:
         self, path: str | Path, entrypoint: str | None = None, *, include: Sequence[str] = ()
     ) -> submission.Source:
         """The code at ``path`` (a `.py` file, a folder, or a `.sh` script) as `submit_source` takes it."""
-        file = Path(path).expanduser().absolute()
+        file = expand_user(path).absolute()
         if file.suffix == ".sh" and not file.is_dir():
             return submission.bash_source(file, include=include)
         return submission.python_source(file, entrypoint, include=include)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 
 from . import disk, names
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
+from .place import expand_user
 from .spec import Limits
 from .units import LARGEST, Duration, Memory
 
@@ -83,7 +84,7 @@ class SyftJobConfig:
             raise ConfigError(f"email: {error}") from error
         if not isinstance(self.syftbox_folder, str | os.PathLike):
             raise ConfigTypeError(f"syftbox_folder: {self.syftbox_folder!r} is no path")
-        set_once(self, "syftbox_folder", Path(self.syftbox_folder).expanduser().absolute())
+        set_once(self, "syftbox_folder", expand_user(self.syftbox_folder).absolute())
         _check_encodable(self.syftbox_folder)
         for key, choices in _CHOICES.items():
             if getattr(self, key) not in choices:
@@ -96,7 +97,7 @@ class SyftJobConfig:
         if self.python is not None:
             if not isinstance(self.python, str | os.PathLike):
                 raise ConfigTypeError(f"python: {self.python!r} is no path")
-            set_once(self, "python", Path(self.python).expanduser())
+            set_once(self, "python", expand_user(self.python))
         names_of_variables: object = self.pass_environment
         if isinstance(names_of_variables, str) or not all(isinstance(name, str) for name in self.pass_environment):
             raise ConfigTypeError("pass_environment: it must be a list of names of variables")
@@ -114,7 +115,7 @@ class SyftJobConfig:
             PathMissing: the folder does not exist.
             ConfigError: it is a file, the address is none, or an option is wrong.
         """
-        folder = Path(syftbox_folder).expanduser().absolute()
+        folder = expand_user(syftbox_folder).absolute()
         _check_encodable(folder)
         if not folder.exists():
             raise PathMissing(f"The folder {folder} does not exist. Make it, or name the one that you share.")
@@ -155,7 +156,7 @@ def config_path() -> Path:
     """The configuration file: ``SYFT_JOB_CONFIG``, or `config.toml` in the user's configuration folder."""
     chosen = os.environ.get("SYFT_JOB_CONFIG")
     if chosen:
-        return Path(chosen).expanduser()
+        return expand_user(chosen)
     from .home import config_folder
 
     return config_folder() / "config.toml"
@@ -255,4 +256,6 @@ def _limits(said: dict[str, Any]) -> Limits:
             raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
             raise ConfigTypeError(f"limits.{key}: {amount!r} is no whole number of at least 1")
+        if amount > LARGEST:
+            raise ConfigError(f"limits.{key}: {amount!r} is too large: at most {LARGEST} is possible")
     return Limits(**said)

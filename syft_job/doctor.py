@@ -188,6 +188,9 @@ def _permissions(home: Home) -> list[Check]:
             told = f"{name} {path} is not safe from other users: {unsafe.path!r} {unsafe.reason}"
             advice = f"{unsafe.remedy}, or choose another directory with {setting}"
             found.append(Check("permissions", ok=False, told=told, advice=advice))
+    if not found and (unsafe := home.find_unsafe_entry()) is not None:
+        told = f"the home {home.path} is not safe from other users: {unsafe.path!r} {unsafe.reason}"
+        found.append(Check("permissions", ok=False, told=told, advice=f"{unsafe.remedy}."))
     if found:
         return found
     told = "no other user can write to home, checkpoints and workspaces, or on the way to them"

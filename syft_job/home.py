@@ -18,14 +18,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import disk
+from . import disk, names
 from .blocked import Blocked
 from .codec import dump, load_json
 from .errors import BlockedCategory, ConfigError, RunnerBusy, StoreError, UnreadableJob
-from .keyring import Keyring
+from .keyring import EARLIER, Keyring
 from .keys import Chain
 from .ledger import Ledger
-from .place import JOBS, Place
+from .place import JOBS, Place, expand_user
 from .seal import Key
 
 FORMAT = 1
@@ -89,15 +89,28 @@ class Home:
             again: check even if it was checked before, as the start of a runner does.
 
         Raises:
-            StoreError: the home, the checkpoint of its ledger, or a directory on the way to one of them belongs to
-                another user or can be written by others; or the home and the shared folder contain one another.
+            StoreError: the home, the checkpoint of its ledger, a directory on the way to one of them, or a file in
+                them belongs to another user or can be written by others; or one of them and the shared folder contain
+                one another.
         """
         if not again and self._safe_for is not None and self._safe_for[0] == os.geteuid():
             return
         self._refuse_overlap()
         for name, path, setting in self._home_folders():
             disk.require_safe(path, name, setting=setting)
+        if unsafe := self.find_unsafe_entry():
+            raise StoreError(f"The home {str(self.path)!r} is not safe from other users: {unsafe}.")
         self._safe_for = self._stamp()
+
+    def find_unsafe_entry(self) -> disk.UnsafePath | None:
+        """The first file of the home, of its earlier keys or of the checkpoints that another user could change.
+
+        A home that others could write to once may still hold what they put there; closing it does not end that.
+        """
+        for folder in (self.path, self.path / EARLIER, witnesses()):
+            if unsafe := disk.find_unsafe_entry(folder):
+                return unsafe
+        return None
 
     def _stamp(self) -> tuple[int, ...]:
         """What the check of `require_safe` holds for: the user, and the directory if there is one."""
@@ -127,7 +140,7 @@ class Home:
         return self._given_real_root or self.root.resolve()
 
     def _refuse_overlap(self) -> None:
-        home, root = self.path.resolve(), self._real_root
+        home, root, checkpoints = self.path.resolve(), self._real_root, witnesses().resolve()
         if home.is_relative_to(root):
             raise StoreError(
                 f"The home {self.path} would be inside the shared folder. Set SYFT_JOB_HOME to a private folder."
@@ -136,6 +149,11 @@ class Home:
             raise StoreError(
                 f"The shared folder {self.root} would be inside the home {self.path}, which is private. Set"
                 " SYFT_JOB_HOME to another folder."
+            )
+        if checkpoints.is_relative_to(root) or root.is_relative_to(checkpoints):
+            raise StoreError(
+                f"The checkpoints of ledgers would be in {witnesses()}, which overlaps with the shared folder"
+                f" {self.root}. Set SYFT_JOB_HOME to a private folder."
             )
 
     def _require_safe_if_there(self) -> None:
@@ -406,10 +424,14 @@ class Home:
     def _chosen_workspaces(self) -> Path:
         chosen = os.environ.get("SYFT_JOB_WORK")
         if chosen:
-            path = Path(chosen).expanduser().absolute() / self.path.name
+            path = expand_user(chosen).absolute() / self.path.name
             self._refuse_workspaces(path)
             return path
-        return Path("/var/lib/syft_job/work") / self.path.name if os.geteuid() == 0 else self.path / "work"
+        if os.geteuid() != 0:
+            return self.path / "work"
+        path = Path("/var/lib/syft_job/work") / self.path.name
+        self._refuse_workspaces(path)
+        return path
 
     def require_safe_workspaces(self) -> None:
         """Check the folder of workspaces anew: at the start of a runner, and before each attempt.
@@ -476,7 +498,12 @@ class Home:
             return frozenset()
 
     def pause(self, who: str = "*") -> None:
-        """Start no more jobs of ``who`` until `resume`; what runs goes on."""
+        """Start no more jobs of ``who`` until `resume`; what runs goes on.
+
+        Raises:
+            InvalidName: it is neither an address nor ``"*"``.
+        """
+        who = who if who == "*" else names.address(who)
         self.make()
         with self.locked():
             self._set_paused(self.paused() | {who})
@@ -516,7 +543,7 @@ def homes() -> Path:
     """The folder of all homes of this user: ``SYFT_JOB_HOME``, or the user's data folder."""
     chosen = os.environ.get("SYFT_JOB_HOME")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return expand_user(chosen).absolute()
     import platformdirs
 
     return Path(platformdirs.user_data_dir("syft_job", appauthor=False)) / "homes"

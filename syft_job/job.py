@@ -16,7 +16,7 @@ from . import acts, disk, folder, release, results
 from .errors import ConfigError, InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
 from .lifecycle import JobState
 from .markers import OUTPUTS
-from .place import Place, place_of
+from .place import Place, expand_user, place_of
 from .record import JobRecord
 from .release import Grants
 from .results import Said, Verification
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _SWEEP_SECONDS = 0.5
 """How often a wait looks where no file events arrive."""
+_UNREADABLE_SECONDS = 10.0
+"""How long a wait takes a `shared` that cannot be read for one that is still being written by a sync tool."""
 _MAX_FILES = 100_000
 
 
@@ -232,7 +234,7 @@ class JobInfo:
             PathMissing: (a FileNotFoundError) there is nothing at ``path``.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        source = Path(path).expanduser().absolute()
+        source = expand_user(path).absolute()
         result = acts.deposit(self.client.viewer, self._known_place(), source)
         self._say(
             f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"
@@ -415,6 +417,7 @@ class JobInfo:
 
         Raises:
             JobTimeoutError: it took longer; the job goes on.
+            UnreadableJob: the job is over, and for some seconds now what its owner shared cannot be read.
             ConfigError: (a ValueError) ``timeout`` is not a number.
         """
         if timeout is not None and timeout != timeout:  # noqa: PLR0124 - only NaN differs from itself
@@ -425,17 +428,23 @@ class JobInfo:
         from .watch import Watch
 
         until = float("inf") if timeout is None else time.monotonic() + timeout
+        patience = float("inf")
         with Watch(_SWEEP_SECONDS, root=self._root) as watch:
             while True:
                 is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
-                if record.state.is_terminal and self._results().is_complete:
+                found = self._results()
+                if record.state.is_terminal and found.is_complete:
                     return record.state
-                left = until - time.monotonic()
+                problem = found.unreadable_share if record.state.is_terminal else ""
+                patience = min(patience, time.monotonic() + _UNREADABLE_SECONDS) if problem else float("inf")
+                left = min(until, patience) - time.monotonic()
+                if left <= 0 and patience <= until:
+                    raise UnreadableJob(problem)
                 if left <= 0:
                     raise JobTimeoutError(
                         f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on."
-                        f" Now {text.waits_for(record)}."
+                        f" Now {text.waits_for(record)}." + (f" {problem}." if problem else "")
                     )
                 if not is_new_there:
                     watch.wait(at_most=left)

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from . import names
-from .codec import dump, load_json
-from .errors import InvalidName, UnreadableJob
+from .codec import canonical, dump, load_json
+from .errors import ConfigError, InvalidName, UnreadableJob
 from .lifecycle import OUTCOMES, Fact
 from .names import InnerPath
 from .place import Place
 from .seal import Key, is_sealed, sealed_by
-from .spec import FileEntry, file_entry
+from .spec import FileEntry, Limits, file_entry
 
 OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
 """Markers of the owner's hand at the top of a job's directory."""
@@ -31,6 +31,8 @@ OUTPUTS = "outputs"
 LOGS = {"stdout": "stdout.txt", "stderr": "stderr.txt", "returncode": "returncode.txt"}
 RULES = "syft.pub.yaml"
 _RESULTS = ("outputs", "logs")
+_SIGNATURE_BYTES = 1024
+"""Room for the signature and the fields that every marker has."""
 _TEXT_FIELDS = ("at", "by", "reason", "method", "epoch")
 OWNERS_NAMES = frozenset({*OWNERS, BLOCKED, ATTEMPTS, OUTPUTS, *LOGS.values(), "logs", RULES})
 """Names in a job's directory that are the owner's, so nothing under them is part of a submission."""
@@ -82,6 +84,27 @@ def make(kind: str, place: Place, key: Key, *, digest: str, attempt: int, **said
     body.setdefault("at", now())
     body["seal"] = key.seal(kind, place, body, digest=digest, attempt=attempt)
     return Marker(kind, digest, attempt, body)
+
+
+def require_publishable(said: Mapping[str, Any]) -> None:
+    """Return if a marker that says this can be signed, and read by others; ask before it is said in the ledger.
+
+    Raises:
+        ConfigError: (a ValueError) a text in it is no text for others, or it is longer than readers accept.
+    """
+    try:
+        canonical(dict(said))
+    except UnicodeError as error:
+        raise ConfigError(
+            "reason: it holds bytes that are no UTF-8, or half a character, which nobody else could read."
+            " Write it anew, under a UTF-8 locale"
+        ) from error
+    size, most = len(dump(dict(said))), Limits().marker_bytes - _SIGNATURE_BYTES
+    if size > most:
+        raise ConfigError(
+            f"reason or people: they are {size} bytes together, and others read at most {most}. Write a shorter reason,"
+            " or name fewer people"
+        )
 
 
 def to_bytes(marker: Marker) -> bytes:

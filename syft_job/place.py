@@ -6,11 +6,12 @@ here touches the disk.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 from . import names
-from .errors import InvalidName, UnreadableJob
+from .errors import ConfigError, InvalidName, UnreadableJob
 
 JOBS = ("app_data", "job")
 PUBLIC = ("public", "syft_job")
@@ -34,6 +35,18 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.submitter}/{self.name}"
+
+
+def expand_user(path: str | os.PathLike[str]) -> Path:
+    """``path`` with the home directory in the place of a leading ``~`` or ``~user``.
+
+    Raises:
+        ConfigError: (a ValueError) there is no such user, or the user has no home directory.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{os.fspath(path)!r}: this machine knows no home directory for it") from error
 
 
 def place_of(root: Path, location: Path) -> Place:

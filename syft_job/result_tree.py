@@ -37,6 +37,7 @@ def copy_tree(
         Size and digest of each file, by its path below ``target``.
 
     Raises:
+        FileNotFoundError: something was removed meanwhile, and there is no ``left_out``.
         UnreadableJob: there is a link, a device, a name that cannot travel, or more than the limits allow.
     """
     files: dict[str, FileEntry] = {}
@@ -55,12 +56,14 @@ def copy_tree(
                 folders.append([*listed_inside, listed_name])
             continue
         if not refused:
-            with (
-                disk.directory(source, *inside) as reading,
-                disk.directory(target, *listed_inside, create=True, mode=folder_mode) as writing,
-            ):
+            with disk.directory(target, *listed_inside, create=True, mode=folder_mode) as writing:
                 try:
-                    copied = disk.copy(reading, name, writing, listed_name, most=left, mode=file_mode, durable=True)
+                    with disk.directory(source, *inside) as reading:
+                        copied = disk.copy(reading, name, writing, listed_name, most=left, mode=file_mode, durable=True)
+                except FileNotFoundError:
+                    if left_out is None:
+                        raise
+                    refused = f"{entry.path!r} was removed while the results were copied"
                 except UnreadableJob as error:
                     refused = str(error)  # it grew or became something else since it was listed
                     disk.remove(writing, listed_name, durable=False)

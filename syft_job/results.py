@@ -6,7 +6,6 @@ anything.
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -159,31 +158,70 @@ class Results:
         """Copy every output file into the existing folder ``target``; returns the copies.
 
         No link is followed, nothing is replaced, and nothing outside ``target`` is written. Where `shared` lists
-        files, exactly those are copied and each must have the listed size and SHA-256.
+        files, all of those are copied, no others, and each must have the listed size and SHA-256.
 
         Raises:
-            UnreadableJob: a file is not what was released, is no plain file, or all are larger than the limits allow.
+            UnreadableJob: a listed file has not arrived, a file is not what was released, is no plain file, or all are
+                larger than the limits allow.
             StoreError: the copy cannot be written.
         """
         files = self.output_files()
+        dropped = self._refuse_missing(files)
         left = self._check_total(files)
         copied: list[Path] = []
-        with self._open(OUTPUTS) as source, disk.directory(target) as writing:
-            for path, entry in files:
+        with disk.directory(target) as writing:
+            for path in dropped:
                 *inside, name = path.split("/")
                 with (
-                    disk.directory(source, *inside) as reading,
+                    disk.in_words(f"write {str(target / path)!r}"),
                     disk.directory(writing, *inside, create=True, mode=0o700) as into,
                 ):
-                    found = disk.copy(reading, name, into, name, most=left if entry is None else entry.size)
-                    if entry is not None and tuple(found) != tuple(entry):
-                        disk.remove(into, name)
-                        raise UnreadableJob(
-                            f"outputs/{path} is not what was released: its content differs from what 'shared' lists."
-                            " It was not copied; see job.verify()"
-                        )
-                left -= found.size
+                    disk.create(into, name, b"", mode=0o600, durable=False)
                 copied.append(target / path)
+            if not files:
+                return copied
+            with self._open(OUTPUTS) as source:
+                return sorted(copied + self._copy_files(files, source, target, writing, left))
+
+    def _refuse_missing(self, here: Sequence[OutputFile]) -> list[str]:
+        """The listed empty files that the transport dropped; refuses where another listed file is not here.
+
+        Raises:
+            UnreadableJob: a listed file has not arrived, so that a copy would lack it.
+        """
+        if self._record.status != "done" or self._reads_all_of_base:
+            return []
+        listed = self._shared_with_viewer("outputs").files or {}
+        absent = sorted(listed.keys() - {file.path for file in here})
+        missing = [path for path in absent if listed[path].size]
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise UnreadableJob(
+                f"outputs/{missing[0]} of '{self._record.name}' has not arrived{more}, so nothing was copied. Wait for"
+                " it (job.wait()), or ask the owner whether it was removed"
+            )
+        return [str(path) for path in absent]
+
+    def _copy_files(
+        self, files: Sequence[OutputFile], source: int, target: Path, writing: int, left: int
+    ) -> list[Path]:
+        """Copy ``files`` from the open outputs into the open directory ``target``, at most ``left`` bytes."""
+        copied: list[Path] = []
+        for path, entry in files:
+            *inside, name = path.split("/")
+            with (
+                disk.directory(source, *inside) as reading,
+                disk.directory(writing, *inside, create=True, mode=0o700) as into,
+            ):
+                found = disk.copy(reading, name, into, name, most=left if entry is None else entry.size)
+                if entry is not None and tuple(found) != tuple(entry):
+                    disk.remove(into, name)
+                    raise UnreadableJob(
+                        f"outputs/{path} is not what was released: its content differs from what 'shared' lists."
+                        " It was not copied; see job.verify()"
+                    )
+            left -= found.size
+            copied.append(target / path)
         return copied
 
     def log(self, stream: str) -> Path | None:
@@ -304,7 +342,7 @@ class Results:
     def _entries_of_outputs(self) -> list[Path]:
         try:
             with self._open(OUTPUTS) as opened:
-                names = sorted(name for name in os.listdir(opened) if name != RULES)
+                names = sorted(name for name in disk.first_names(opened, limit=self._most_entries) if name != RULES)
                 return [self._base / OUTPUTS / name for name in names if _is_file_or_directory(opened, name)]
         except (FileNotFoundError, UnreadableJob):
             return []  # the same
@@ -350,14 +388,21 @@ class Results:
         part = shared_part(marker.body, what)
         return part if part.is_for(self._viewer.email) else SharedPart()
 
-    def _refuse_unreadable_shared(self) -> None:
+    @property
+    def unreadable_share(self) -> str:
+        """What is wrong with a `shared` that cannot be read, and what helps; empty where that is not so."""
         findings = self._look.record.findings if self._look is not None else ()
         for finding in findings:
             if finding.startswith(f"'shared' {UNREADABLE}"):
-                raise UnreadableJob(
+                return (
                     f"What the owner shared of '{self._record.name}' cannot be told: {finding}."
                     " Ask the owner to share the results again"
                 )
+        return ""
+
+    def _refuse_unreadable_shared(self) -> None:
+        if problem := self.unreadable_share:
+            raise UnreadableJob(problem)
 
     def _is_here(self, path: str, entry: FileEntry) -> bool:
         *inside, name = path.split("/")

@@ -24,7 +24,7 @@ from .exclusions import IGNORE_FILE, Exclusions, LeftOut, judge_file, judge_subm
 from .keys import published
 from .markers import now
 from .names import InnerPath
-from .place import JOBS, Place
+from .place import JOBS, Place, expand_user
 from .spec import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
 from .submission_files import Gathered, beginning_of, gather, travelling_path
 from .viewer import Viewer
@@ -107,6 +107,7 @@ def bash_source(script: str | Path, *, include: Sequence[str] = ()) -> Source:
             raise PathMissing(f"There is no script at {script}.", path=str(script))
         _refuse_secret(script, include)
         with disk.in_words(f"read {str(script)!r}"):
+            _refuse_large(script)
             content = script.read_bytes()
         try:
             content.decode("utf-8")
@@ -276,6 +277,8 @@ def submit(
                 raise
     except UnreadableJob as error:
         raise InvalidSubmission(f"'{place.name}' cannot be submitted: {error}.") from error
+    except UnicodeError as error:
+        raise InvalidSubmission(f"'{place.name}' cannot be submitted: one of its texts is no text: {error}.") from error
     except PathMissing:
         raise
     except FileNotFoundError as error:
@@ -439,7 +442,7 @@ def _entrypoint(folder: Path, found: Gathered, entrypoint: str | None) -> InnerP
 
 def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
     reason = judge_submitted_folder(str(folder.resolve()))
-    if reason is not None and not Exclusions(include=include).names(f"{folder.name}/"):
+    if reason is not None and not Exclusions(include=include).names_secret(f"{folder.name}/"):
         raise InvalidSubmission(
             f"{str(folder)!r} is not submitted: {reason}. If all of it is meant to travel, name it:"
             f" --include {folder.name!r}, or include=[{folder.name!r}]."
@@ -454,11 +457,18 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
         with disk.directory(file.resolve().parent) as opened:
             beginning = beginning_of(opened, file.resolve().name)
     reason = judge_file(file.name, beginning)
-    if reason is not None and not Exclusions(include=include).names(file.name):
+    if reason is not None and not Exclusions(include=include).names_secret(file.name):
         raise InvalidSubmission(
             f"{file.name!r} is not submitted: {reason}. If it is meant to travel, name it:"
             f" --include {file.name!r}, or include=[{file.name!r}]."
         )
+
+
+def _refuse_large(script: Path) -> None:
+    """Refuse before it is read into memory what no reader accepts; a sparse file can be larger than the memory."""
+    size, most = script.stat().st_size, spec.Limits().total_bytes
+    if size > most:
+        raise InvalidSubmission(f"{script} is {size} bytes long; at most {most} are accepted.")
 
 
 def _refuse_path_as_text(script: object) -> None:
@@ -468,8 +478,8 @@ def _refuse_path_as_text(script: object) -> None:
     text = script.strip(" \t")
     if not text or "\n" in text or "\0" in text:
         return
-    path = Path(text).expanduser()
     try:
+        path = expand_user(text)
         found = path.stat()
     except (OSError, ValueError):
         return  # no path of this machine

@@ -110,6 +110,8 @@ def _walk(opened: int, folder: Path, rules: Exclusions, found: Gathered, most: i
                     only_named = True
                     if not rules.names_something_in(inside):
                         continue
+            if inside and not only_named and any(name == IGNORE_FILE for name, _ in entries):
+                rules.add_ignore_file(inside, _ignore_text(directory, inside))
             folders: list[tuple[str, bool]] = []
             for name, is_directory in entries:
                 path = f"{inside}/{name}" if inside else name
@@ -156,9 +158,10 @@ def _take(directory: int, name: str, path: str, folder: Path, rules: Exclusions,
     return True
 
 
-def _ignore_text(opened: int) -> str:
+def _ignore_text(opened: int, inside: str = "") -> str:
+    file = f"{inside}/{IGNORE_FILE}" if inside else IGNORE_FILE
     try:
         data = disk.read(opened, IGNORE_FILE, limit=IGNORE_FILE_BYTES)
         return (data or b"").decode("utf-8-sig")
     except (UnreadableJob, UnicodeDecodeError) as error:
-        raise InvalidSubmission(f"{IGNORE_FILE} cannot be used: {error}. It is a text file of patterns.") from error
+        raise InvalidSubmission(f"{file} cannot be used: {error}. It is a text file of patterns.") from error

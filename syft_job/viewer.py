@@ -104,7 +104,7 @@ class Viewer:
             return self.home.keyring.chain
         try:
             return keys.published(self.home.root, person)
-        except (ConfigError, OSError):
+        except (ConfigError, OSError, StoreError):
             return None
 
     @property

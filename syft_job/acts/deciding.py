@@ -37,6 +37,7 @@ def withdraw(viewer: Viewer, place: Place, reason: str = "") -> None:
                 f" Ask {place.owner} to reject it.",
                 name=place.name,
             )
+        markers.require_publishable({"reason": reason})
         marker = markers.make(
             WITHDRAWN, place, key, digest=spec.digest_of(now.look.config), attempt=1, reason=reason or None
         )

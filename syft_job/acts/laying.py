@@ -52,10 +52,15 @@ def say_and_put(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: 
 
 
 def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> Marker:
-    """Say an event in the ledger, durably; returns the marker that is to publish it."""
+    """Say an event in the ledger, durably; returns the marker that is to publish it.
+
+    Raises:
+        ConfigError: its marker could not be signed or read by others; nothing is said.
+    """
     place, digest = now.look.record.place, now.look.record.digest
     body = {key: value for key, value in said.items() if value is not None}
     body |= {"at": markers.now(), "digest": digest, "attempt": attempt}
+    markers.require_publishable(body)
     viewer.home.ledger.say(now.id, attempt, event, place=list(place), mark=body)
     return marker_of(viewer, now, MARKER_OF_EVENT[event], attempt, body)
 

@@ -11,7 +11,7 @@ import typer
 
 from syft_job import disk
 from syft_job.errors import PathMissing, SyftJobError
-from syft_job.place import place_of
+from syft_job.place import expand_user, place_of
 from syft_job.visible import visible_line
 
 from .frame import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
@@ -132,7 +132,7 @@ def outputs(
     if copy is not None:
         if not files:
             raise SyftJobError(f"There are no outputs of '{found.name}' for you to copy; it is {found.status}.")
-        target = _outside(copy.expanduser().absolute(), client.root)
+        target = _outside(expand_user(copy).absolute(), client.root)
         _refuse_taken([path.name for path in found.output_paths], target)
         disk.make_directory(target)
         with busy("Copying the outputs …"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from syft_job import disk
 from syft_job.errors import ConfigError, NotAllowed
+from syft_job.place import expand_user
 from syft_job.visible import visible_line
 
 from .frame import Frame, is_terminal, misuse
@@ -112,7 +113,7 @@ def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, 
 
 def _write_new(target: Path, data: bytes, root: Path, *, mode: int) -> None:
     """Write a file that was not there, outside the shared folder; it is never open to more than ``mode`` says."""
-    target = target.expanduser().absolute()
+    target = expand_user(target).absolute()
     if target.resolve().is_relative_to(root.resolve()):
         raise NotAllowed(f"{target} lies in the shared folder, and everybody who has that would get it.")
     if target.is_symlink() or target.exists():

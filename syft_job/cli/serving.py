@@ -9,9 +9,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from syft_job.place import expand_user
 from syft_job.record import StatusTransition
 from syft_job.visible import visible_message
 
@@ -82,7 +82,7 @@ def unit(frame: Frame, options: list[str]) -> str:
         email=config.email,
         name="syft-job",
         environment=[
-            f"{name}={Path(os.environ[name]).expanduser().absolute()}" for name in _ENVIRONMENT if os.environ.get(name)
+            f"{name}={expand_user(os.environ[name]).absolute()}" for name in _ENVIRONMENT if os.environ.get(name)
         ],
         # -P: the folder that it is started in is none to import from.
         command=[sys.executable, "-P", "-m", "syft_job", *whose, "run", *options],

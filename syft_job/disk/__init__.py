@@ -13,7 +13,7 @@ from .listing import first_names, list_names
 from .looking import CHUNK, is_full, is_hole, kind_of, look, plain_file, read
 from .metering import METER, Reads, reads
 from .modes import PASSABLE
-from .ownership import UnsafePath, find_unsafe, find_unsafe_file, require_safe
+from .ownership import UnsafePath, find_unsafe, find_unsafe_entry, find_unsafe_file, require_safe
 from .places import directory, make_directory, make_new_directory, sync
 from .removing import (
     RenamedTrees,
@@ -49,6 +49,7 @@ __all__ = [
     "directory",
     "discard",
     "find_unsafe",
+    "find_unsafe_entry",
     "find_unsafe_file",
     "first_names",
     "hash_file",

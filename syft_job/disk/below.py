@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from syft_job.errors import UnreadableJob
 
+from .entry_names import require_entry_name
 from .listing import first_names
 from .looking import READ, kind_of, look
 from .places import directory
@@ -80,7 +81,8 @@ def open_plain(path: Path, *, below: Path) -> BinaryIO:
         FileNotFoundError: it is not there.
         UnreadableJob: it, or something on the way, is a link or of another kind.
     """
-    *inside, name = path.relative_to(below).parts
+    *inside, name = path.relative_to(below).parts or ("",)
+    require_entry_name(name)
     with directory(below, *inside) as opened:
         try:
             descriptor = os.open(name, READ, dir_fd=opened)

@@ -82,7 +82,11 @@ def is_hole(place: int, name: str) -> bool:
     """Return True if the plain file ``name`` holds no data on this disk: one hole from its beginning to its end.
 
     False where the file system cannot tell, and where it is no plain file any more.
+
+    Raises:
+        UnreadableJob: ``name`` is not the name of one entry.
     """
+    require_entry_name(name)
     try:
         descriptor = os.open(name, READ, dir_fd=place)
     except OSError:

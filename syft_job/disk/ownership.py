@@ -16,6 +16,9 @@ Invariants, for a path that `find_unsafe` accepts, with *user* the effective use
    link and those on the way to its target satisfy 1 to 3 alike.
 
 Components that do not exist yet are accepted: `make_directory` creates them privately and refuses those of others.
+
+That a directory is closed today does not tell who could write in it before: `find_unsafe_entry` applies 1 and 2 to what
+lies directly in it. A file of another user's stays theirs to change, whoever may open its directory.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ MAX_LINKS = 40
 """As many symbolic links as Linux follows in one path (path_resolution(7))."""
 
 _OPEN_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_ENTRY = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROOT_UID = 0
 _ACCESS_ACL = "system.posix_acl_access"
 
@@ -113,6 +117,52 @@ def find_unsafe(path: Path) -> UnsafePath | None:
             descriptor = next_descriptor
     except OSError as error:
         raise StoreError(f"The path {str(path)!r} cannot be examined: {error}.", errno=error.errno) from error
+    finally:
+        os.close(descriptor)
+
+
+def find_unsafe_entry(directory: Path) -> UnsafePath | None:
+    """Return the first entry of ``directory`` that other users could change, or None; what is deeper is not examined.
+
+    A symbolic link counts as safe if it belongs to the user or root.
+
+    Raises:
+        StoreError: the directory cannot be listed.
+    """
+    user = os.geteuid()
+    try:
+        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"The folder {str(directory)!r} cannot be examined: {error}.", errno=error.errno) from error
+    try:
+        with os.scandir(opened) as entries:
+            for entry in entries:
+                if unsafe := _unsafe_entry(opened, entry, str(directory / entry.name), user):
+                    return unsafe
+    finally:
+        os.close(opened)
+    return None
+
+
+def _unsafe_entry(directory: int, entry: os.DirEntry[str], path: str, user: int) -> UnsafePath | None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # a temporary file
+    if found.st_uid not in (user, _ROOT_UID):
+        reason = f"belongs to {_user_words(found.st_uid)}, who can change it, and this process runs as"
+        remedy = "Find out how it came there, and restore your own from a backup, or remove it"
+        return UnsafePath(path, f"{reason} {_user_words(user)}", remedy)
+    if stat.S_ISLNK(found.st_mode) or not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return None
+    try:
+        descriptor = os.open(entry.name, _OPEN_ENTRY, dir_fd=directory)
+    except OSError:
+        return None  # gone, or replaced by a link, in a directory that only this user writes to
+    try:
+        return _unsafe_directory(descriptor, path, os.fstat(descriptor), user)
     finally:
         os.close(descriptor)
 

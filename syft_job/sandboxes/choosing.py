@@ -15,6 +15,7 @@ from typing import Final
 from syft_job.backends.base import Command
 from syft_job.backends.private_argv import handed_over
 from syft_job.errors import ConfigError
+from syft_job.place import expand_user
 
 from . import host, interpreters, namespaces
 from .base import Sandbox, Workspace
@@ -83,7 +84,7 @@ def usable_interpreter(
     """
     place = sandbox or best_available()
     if configured is not None:
-        wanted = Path(configured).expanduser().absolute()
+        wanted = expand_user(configured).absolute()
         if reason := _why_unusable(wanted, place, protected, is_configured=True):
             raise ConfigError(
                 f"The Python that is configured, {wanted}, cannot be used under {place.name}: {reason} Set `python` to"

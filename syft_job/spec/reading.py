@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -275,6 +275,8 @@ def check_texts(what: str, values: Sequence[object]) -> tuple[str, ...]:
     """
     if isinstance(values, str):
         raise InvalidSubmission(f"{what} must be a list of texts, not one text: [{values!r}]")
+    if not isinstance(values, Iterable):
+        raise InvalidSubmission(f"{what} must be a list of texts, not {values!r}")
     texts = []
     for value in values:
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
