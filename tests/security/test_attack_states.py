@@ -1,4 +1,4 @@
-"""Misleading states, attacked once more after the merge: what a list lacks must not decide what a name means (threat 4)."""
+"""Misleading states after the merge: what a list lacks must not decide what a name means (threat 4)."""
 
 from __future__ import annotations
 
