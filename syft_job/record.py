@@ -23,9 +23,8 @@ class Stamp(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """One job at one look.
+class JobRecord(NamedTuple):
+    """One job at one look. A tuple, because that is made several times faster than a frozen dataclass.
 
     Attributes:
         place: owner, submitter and name, from the path.

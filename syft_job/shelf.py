@@ -101,6 +101,14 @@ class Shelf:
         if self.beyond:
             self.beyond.pop(name, None)
 
+    def put_settled(self, record: JobRecord) -> None:
+        """Remember the first record of a job that is over, as the stamp of its directory tells."""
+        name = record.place[2]
+        self.records[name] = record
+        self.open.pop(name, None)
+        if self.beyond:
+            self.beyond.pop(name, None)
+
     def drop(self, name: str) -> bool:
         """Forget the record of a job; returns whether there was one."""
         self.traces.pop(name, None)

@@ -30,8 +30,6 @@ from .record import JobRecord, Stamp
 from .shelf import Shelf, is_decided, is_waiting
 from .viewer import Viewer
 
-_CHECKED_NAMES = 15
-"""A mask: each 16th name asks whether the look is cancelled, since what one job may cost is bounded."""
 MAX_DIRECTORIES = 150_000
 """How many entries of one submitter's folder are listed."""
 MAX_SUBMITTERS = 10_000
@@ -355,12 +353,10 @@ class JobStore:
         limit = None if submitter == self.viewer.email else self.viewer.limits.unfinished
         shelf.unseen, shelf.used_up = 0, ""
         budget.start()
-        is_quiet = is_same_owner and not said_of and not stale
+        is_busy = not is_same_owner or bool(said_of) or bool(stale)
         for at, name in enumerate(wanted):
-            if not at & _CHECKED_NAMES:
-                disk.check_interrupted()
             known = current = records.get(name)
-            if not is_quiet and known is not None:
+            if is_busy and known is not None:
                 must_read = not is_same_owner or known.id in said_of or name in stale
                 current = None if must_read else known
             if current is not None and (stamp := current.stamp) is not None:
@@ -429,6 +425,7 @@ class JobStore:
 
     def _look_at_one(self, shelf: Shelf, parent: int, place: Place, limit: int | None, budget: SweepBudget) -> None:
         """Read one job and remember what it is."""
+        disk.check_interrupted()
         name = place[2]
         known = shelf.records.get(name)
         if shelf.stale:
@@ -445,6 +442,11 @@ class JobStore:
             raise
         except Exception as error:  # noqa: BLE001 - the job's row names it; one job must not stop the list
             record = broken(place, error)
+        if known is None and record.stamp is not None and not record.findings:
+            shelf.put_settled(record)  # the usual case of a first look, without what follows
+            self._moved = True
+            budget.charge_job(is_decided=is_decided(record))
+            return
         if limit is not None and known is None and shelf.waiting >= limit and is_waiting(record):
             shelf.put_beyond(name)
             budget.charge_job(is_decided=False)
@@ -459,7 +461,7 @@ class JobStore:
         if known is None or record != known:
             shelf.put(record)
             self._moved = True
-        budget.charge_job(is_decided=bool(record.said) or is_decided(record))
+        budget.charge_job(is_decided=is_decided(record))
 
     def _leave_for_next(
         self,
@@ -586,14 +588,14 @@ class JobStore:
         stamp = Stamp(found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         if shelf.stamp == stamp:
             return shelf.names
-        count = 0
-        listed = []
         with os.scandir(parent) as entries:
-            for entry in islice(entries, MAX_DIRECTORIES + 1):
-                count += 1
-                if not names.is_litter(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False)):
-                    listed.append(entry.name)
-        shelf.is_cut = count > MAX_DIRECTORIES
+            some = list(islice(entries, MAX_DIRECTORIES + 1))
+            listed = [
+                entry.name
+                for entry in some
+                if not names.is_litter(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))
+            ]
+        shelf.is_cut = len(some) > MAX_DIRECTORIES
         shelf.names = listed
         shelf.stamp = stamp if looked - found.st_mtime_ns > self.viewer.settles * 1e9 else None
         there = set(listed)
@@ -602,8 +604,9 @@ class JobStore:
                 listed.append(name)  # which entries are listed may change; one that is gone is met by its stat
             elif shelf.forget(name):
                 self._moved = True
-        new = [name for name in listed if name not in shelf.records and name not in shelf.beyond]
-        shelf.open |= dict.fromkeys(name for name in new if name not in shelf.open)
+        records, beyond, opened = shelf.records, shelf.beyond, shelf.open
+        new = [name for name in listed if name not in records and name not in beyond and name not in opened]
+        opened |= dict.fromkeys(new)
         return shelf.names
 
     def _drop(self, shelf: Shelf, name: str) -> None:

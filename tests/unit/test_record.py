@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
 
 
 def record(state: JobState, **more: object) -> JobRecord:
-    return dataclasses.replace(JobRecord(PLACE, "0" * 32, "d" * 64, Standing(state, 2)), **more)  # type: ignore[arg-type]
+    return JobRecord(PLACE, "0" * 32, "d" * 64, Standing(state, 2))._replace(**more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("state", list(JobState))
@@ -41,7 +40,7 @@ def test_the_names_come_from_the_place():
 
 def test_records_are_frozen_and_small():
     found = record(JobState.QUEUED)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         found.digest = "x"  # type: ignore[misc]
     assert not hasattr(found, "__dict__")
     move = StatusTransition("0" * 32, None, JobState.QUEUED, 0.0, "approved", PLACE)
