@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -150,8 +151,12 @@ def test_threat_36_ctrl_c_at_the_question_completes_nothing(people):
     while b"[y/N]" not in shown:
         assert select.select([main], [], [], 60)[0], shown
         shown += os.read(main, 65536)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) != 0
+    for _ in range(100):  # the interpreter sees one that comes between the question and its read with the next one only
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.6)
+            break
+    assert process.returncode not in (0, None)
     os.close(main)
     assert status(people) == "inbox"
     assert not is_reviewed(people)
