@@ -148,7 +148,7 @@ def _explain_missing(opened: int, gap: _Gap) -> str:
         return f"{gap.path!r} is not downloaded yet: only its iCloud placeholder is here"
     if gap.name.isascii():
         return f"{gap.path!r} is not here"  # it has no other Unicode form
-    with os.scandir(opened) as entries:
+    with disk.in_words(f"list the folder of {gap.path!r}"), os.scandir(opened) as entries:
         for entry in islice(entries, MAX_ENTRIES):
             # Normalisation is quadratic in the worst case, and names of the kernel have at most 255 bytes.
             if entry.name != gap.name and unicodedata.normalize("NFC", entry.name) == gap.name:

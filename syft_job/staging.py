@@ -71,7 +71,7 @@ class StagedDirectory:
 
     def _remove_leftovers(self, home: Home) -> None:
         """Remove what killed processes left beside; one that cannot be removed stays, and is in nobody's way."""
-        with os.scandir(self.parent) as entries:
+        with disk.in_words("list the folder of new results"), os.scandir(self.parent) as entries:
             has_leftovers = any(disk.is_temporary(entry.name) for entry in entries)
         if has_leftovers:
             with suppress(StoreError), home.locked():

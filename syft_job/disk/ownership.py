@@ -132,17 +132,17 @@ def find_unsafe_entry(directory: Path) -> UnsafePath | None:
     user = os.geteuid()
     try:
         opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.scandir(opened) as entries:
+                for entry in entries:
+                    if unsafe := _unsafe_entry(opened, entry, str(directory / entry.name), user):
+                        return unsafe
+        finally:
+            os.close(opened)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"The folder {str(directory)!r} cannot be examined: {error}.", errno=error.errno) from error
-    try:
-        with os.scandir(opened) as entries:
-            for entry in entries:
-                if unsafe := _unsafe_entry(opened, entry, str(directory / entry.name), user):
-                    return unsafe
-    finally:
-        os.close(opened)
     return None
 
 

@@ -276,7 +276,9 @@ class JobRunner:
                 if not disk.is_directory(root, owner, *JOBS, submitter):
                     continue
                 with disk.directory(root, owner, *JOBS, submitter) as opened:
-                    for name in sorted(os.listdir(opened)):
+                    with disk.in_words(f"list the jobs of {submitter!r}"):
+                        listed = sorted(os.listdir(opened))
+                    for name in listed:
                         found = disk.look(opened, name)
                         if found is not None and disk.kind_of(found) == "a directory":
                             disk.remove(opened, name)

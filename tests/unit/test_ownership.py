@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -154,3 +156,22 @@ def test_a_directory_that_the_umask_closes_is_made_and_opened(tmp_path: Path):
         os.umask(before)
     modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b", "c", "c/d", "c/d/file", "c/d/e")}
     assert modes == {"a": 0o711, "a/b": 0o711, "c": 0o700, "c/d": 0o700, "c/d/file": 0o600, "c/d/e": 0o700}
+
+
+def test_a_listing_that_fails_in_the_middle_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "held").mkdir()
+    scandir = os.scandir
+
+    @contextmanager
+    def failing(descriptor: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        def entries() -> Iterator[os.DirEntry[str]]:
+            with scandir(descriptor) as found:
+                yield next(found)
+            raise OSError(errno.EIO, "Input/output error")
+
+        yield entries()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", failing)
+        with pytest.raises(StoreError, match=r"cannot be examined.*Input/output error"):
+            disk.find_unsafe_entry(tmp_path)
