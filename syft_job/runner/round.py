@@ -262,7 +262,12 @@ class Round:
             self._unfinished[place] = JobState.CREATED  # nothing of it has arrived yet but its directory
         else:
             self._forget(place)
-        self._again.pop(place, None)
+        if self._store.knows(place):
+            # It went after the store's look. Should it come back as it was, with the folder around it, no look of the
+            # store tells of it again.
+            self._again[place] = None
+        else:
+            self._again.pop(place, None)
         self.line.leave(place)
 
     def _release_all(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +15,11 @@ from syft_job import folder
 from syft_job.backends.shell import Verdict
 from syft_job.errors import RunnerBusy, StoreError, SyftJobError
 from syft_job.lifecycle import JobState
+from syft_job.place import Place
 from syft_job.runner import JobRunner, SyftJobRunner, workspace
 from syft_job.runner import attempt as attempts
 from syft_job.runner.attempt import Attempt
+from syft_job.store import JobStore
 from syft_job.testing import TwoPeople
 
 NAME = "Tides"
@@ -160,3 +165,52 @@ def test_what_a_job_prints_is_told_in_whole_lines(people):
     told: list[str] = []
     JobRunner(people.owner.config, announce=told.append).process_approved_jobs()
     assert [line for line in told if line.startswith("   ")] == ["   high tide", "   ebb", "   low tide"]
+
+
+def test_a_folder_that_goes_away_and_comes_back_within_a_round_loses_no_job(
+    people: TwoPeople, monkeypatch: pytest.MonkeyPatch
+):
+    people.submit(name=NAME)
+    people.owner_job(NAME).approve()
+    people.owner.home.pause()
+    runner = JobRunner(people.owner.config, announce=None)
+    until = time.monotonic() + people.owner.viewer.settles + 1
+    while time.monotonic() < until:  # until a look at its directory's times is enough
+        runner.step()
+        time.sleep(0.1)
+    people.owner.home.resume()
+    away, sweep = people.root.with_name("away"), JobStore.sweep
+
+    def sweep_before_it_goes(store: JobStore, *words: Any) -> list[Place]:
+        moved = sweep(store, *words)
+        people.root.rename(away)
+        return moved
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JobStore, "sweep", sweep_before_it_goes)
+        assert not runner.step()  # it cannot be started
+    away.rename(people.root)
+    moves = [move for _ in range(3) for move in runner.step()]
+    assert moves
+    assert moves[0].new_state is JobState.RUNNING
+
+
+def test_a_job_that_goes_away_for_good_is_not_looked_for_forever(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
+    people.submit(name=NAME)
+    people.owner_job(NAME).approve()
+    runner = JobRunner(people.owner.config, announce=None)
+    location, sweep = people.location(NAME), JobStore.sweep
+
+    def sweep_before_it_goes(store: JobStore, *words: Any) -> list[Place]:
+        moved = sweep(store, *words)
+        shutil.rmtree(location, ignore_errors=True)
+        return moved
+
+    monkeypatch.setattr(JobStore, "sweep", sweep_before_it_goes)
+    runner.step()
+    runner.step()
+    looked: list[Place] = []
+    get = JobStore.get
+    monkeypatch.setattr(JobStore, "get", lambda store, place, **more: looked.append(place) or get(store, place, **more))
+    runner.step()
+    assert not looked
