@@ -16,6 +16,7 @@ from syft_job.backends.shell import Verdict
 from syft_job.errors import RunnerBusy, StoreError, SyftJobError
 from syft_job.lifecycle import JobState
 from syft_job.place import Place
+from syft_job.record import JobRecord
 from syft_job.runner import JobRunner, SyftJobRunner, workspace
 from syft_job.runner import attempt as attempts
 from syft_job.runner.attempt import Attempt
@@ -211,6 +212,11 @@ def test_a_job_that_goes_away_for_good_is_not_looked_for_forever(people: TwoPeop
     runner.step()
     looked: list[Place] = []
     get = JobStore.get
-    monkeypatch.setattr(JobStore, "get", lambda store, place, **more: looked.append(place) or get(store, place, **more))
+
+    def noted(store: JobStore, place: Place, **more: Any) -> JobRecord:
+        looked.append(place)
+        return get(store, place, **more)
+
+    monkeypatch.setattr(JobStore, "get", noted)
     runner.step()
     assert not looked
