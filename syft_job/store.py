@@ -27,7 +27,7 @@ from .lifecycle import JobState
 from .place import JOBS, Place
 from .presence import FileDigests, trace
 from .record import JobRecord, Stamp
-from .shelf import Shelf, is_decided, is_waiting
+from .submitter_index import SubmitterIndex, is_decided, is_waiting
 from .viewer import Viewer
 
 MAX_DIRECTORIES = 150_000
@@ -61,7 +61,7 @@ class JobStore:
     def __init__(self, root: Path, viewer: Viewer) -> None:
         self.root = root
         self.viewer = viewer
-        self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._indexes: dict[tuple[str, str], SubmitterIndex] = {}
         self._ledger_mark = 0
         self._ordered: list[JobRecord] = []
         self._moved = True
@@ -85,7 +85,7 @@ class JobStore:
         """
         self._sweep(self._owners())
         if self._moved:
-            everything = [record for shelf in self._shelves.values() for record in shelf.records.values()]
+            everything = [record for index in self._indexes.values() for record in index.records.values()]
             everything.sort(key=lambda record: (-record.when, record.place))
             self._ordered = everything
             self._moved = False
@@ -121,17 +121,17 @@ class JobStore:
 
     def knows(self, place: Place) -> bool:
         """Whether there was a job at ``place`` at the last look."""
-        shelf = self._shelves.get((place.owner, place.submitter))
-        return shelf is not None and place.name in shelf.records
+        index = self._indexes.get((place.owner, place.submitter))
+        return index is not None and place.name in index.records
 
     def record_of(self, place: Place) -> JobRecord | None:
         """The record of the job at ``place`` as of the last look, or None."""
-        shelf = self._shelves.get((place.owner, place.submitter))
-        return None if shelf is None else shelf.records.get(place.name)
+        index = self._indexes.get((place.owner, place.submitter))
+        return None if index is None else index.records.get(place.name)
 
     def submitters(self, owner: str) -> list[str]:
         """Who had a folder in ``owner``'s datasite at the last look."""
-        return [submitter for place_owner, submitter in self._shelves if place_owner == owner]
+        return [submitter for place_owner, submitter in self._indexes if place_owner == owner]
 
     def get(self, place: Place, *, hash_at_most: int | None = None) -> JobRecord:
         """One job, looked at now.
@@ -180,19 +180,19 @@ class JobStore:
 
     def left_out(self) -> dict[tuple[str, str], int]:
         """How many waiting jobs are not listed, by owner and submitter: those above the limit for one submitter."""
-        return {key: len(shelf.beyond) for key, shelf in self._shelves.items() if shelf.beyond}
+        return {key: len(index.beyond) for key, index in self._indexes.items() if index.beyond}
 
     def not_looked_at(self) -> dict[tuple[str, str], str]:
         """What the last look did not come to, in words, by owner and submitter; it comes to it in turn."""
         words: dict[tuple[str, str], str] = {}
-        for key, shelf in self._shelves.items():
+        for key, index in self._indexes.items():
             parts = []
-            if shelf.used_up:
+            if index.used_up:
                 parts.append(
-                    f"{shelf.unseen} {'job was' if shelf.unseen == 1 else 'jobs were'} not looked at, because the"
-                    f" budget of one submitter is used up ({shelf.used_up}); the next look comes to them in turn"
+                    f"{index.unseen} {'job was' if index.unseen == 1 else 'jobs were'} not looked at, because the"
+                    f" budget of one submitter is used up ({index.used_up}); the next look comes to them in turn"
                 )
-            if shelf.is_cut:
+            if index.is_cut:
                 parts.append(f"the folder holds more than {MAX_DIRECTORIES} entries, and only so many are looked at")
             if parts:
                 words[key] = "; ".join(parts)
@@ -208,8 +208,8 @@ class JobStore:
             return []
         found = []
         for whose in sorted({*self.left_out(), *self.not_looked_at(), *self.unread}):
-            shelf = self._shelves.get(whose)
-            is_listed = shelf is not None and name in shelf.records
+            index = self._indexes.get(whose)
+            is_listed = index is not None and name in index.records
             with suppress(StoreError):  # a folder that cannot be read is in the notes
                 if not is_listed and disk.is_directory(self.root, *(place := Place(*whose, name)).parts):
                     found.append(place)
@@ -233,9 +233,9 @@ class JobStore:
         return notes
 
     def _known(self, owner: str) -> Iterator[JobRecord]:
-        for (place_owner, _), shelf in self._shelves.items():
+        for (place_owner, _), index in self._indexes.items():
             if place_owner == owner:
-                yield from shelf.records.values()
+                yield from index.records.values()
 
     def _owners(self) -> list[str]:
         with disk.in_words(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
@@ -256,18 +256,18 @@ class JobStore:
             try:
                 for submitter, parent in self._submitters(owner):
                     there.add((owner, submitter))
-                    shelf = self._shelf(owner, submitter)
+                    index = self._index(owner, submitter)
                     if shares[is_own] <= 0:
                         self._first.setdefault(owner, submitter)
-                    share = min(_share(shares[is_own]), shelf.refill())
+                    share = min(_share(shares[is_own]), index.refill())
                     budget = SweepBudget(share=share, most_undecided=self._most_undecided(owner))
                     try:
                         with disk.in_words(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
-                            self._look_at(shelf, parent, owner, submitter, said_of, at_most, budget)
+                            self._look_at(index, parent, owner, submitter, said_of, at_most, budget)
                     except StoreError as error:
                         self.unread[owner, submitter] = str(error)
                     used = budget.base_used()
-                    shelf.base -= used
+                    index.base -= used
                     shares[is_own] -= used
             except BaseException:  # a folder that is away, or an interruption
                 self._ledger_mark = mark  # what was said meanwhile is looked at the next time
@@ -276,20 +276,20 @@ class JobStore:
             self._ledger_mark = mark
             there |= self.unread.keys()
         swept = set(owners)
-        for key in [key for key in self._shelves if key[0] in swept and key not in there]:
-            del self._shelves[key]
+        for key in [key for key in self._indexes if key[0] in swept and key not in there]:
+            del self._indexes[key]
             self._decided.pop(key, None)
             self._moved = True
 
-    def _shelf(self, owner: str, submitter: str) -> Shelf:
-        shelf = self._shelves.get((owner, submitter))
-        if shelf is None:
-            shelf = self._shelves[owner, submitter] = Shelf(FileDigests(self.viewer.settles))
-        return shelf
+    def _index(self, owner: str, submitter: str) -> SubmitterIndex:
+        index = self._indexes.get((owner, submitter))
+        if index is None:
+            index = self._indexes[owner, submitter] = SubmitterIndex(FileDigests(self.viewer.settles))
+        return index
 
     def _digests_of(self, place: Place) -> FileDigests:
-        shelf = self._shelves.get((place.owner, place.submitter))
-        return FileDigests(self.viewer.settles) if shelf is None else shelf.digests
+        index = self._indexes.get((place.owner, place.submitter))
+        return FileDigests(self.viewer.settles) if index is None else index.digests
 
     def _most_undecided(self, owner: str) -> int:
         limit = self.viewer.limits.unfinished
@@ -306,7 +306,7 @@ class JobStore:
                     listed = disk.first_names(jobs, limit=MAX_SUBMITTERS + 1)
                 if len(listed) > MAX_SUBMITTERS:
                     self._crowded.add(owner)
-                    listed += [submitter for known, submitter in self._shelves if known == owner]
+                    listed += [submitter for known, submitter in self._indexes if known == owner]
                 found = sorted({name for name in listed if names.is_address(name)})
                 first = self._first.pop(owner, None)
                 if first is not None:
@@ -328,13 +328,13 @@ class JobStore:
         ledger = self.viewer.home.ledger
         ledger.refresh()
         end = ledger.end  # another thread may say more while we look
-        changed = ledger.changed_since(self._ledger_mark) if self._shelves else set()
+        changed = ledger.changed_since(self._ledger_mark) if self._indexes else set()
         self._ledger_mark = end
         return changed
 
     def _look_at(
         self,
-        shelf: Shelf,
+        index: SubmitterIndex,
         parent: int,
         owner: str,
         submitter: str,
@@ -343,15 +343,15 @@ class JobStore:
         budget: SweepBudget,
     ) -> None:
         """Look at the jobs of one submitter that may have moved, until the budget is used up."""
-        records, stale, whose = shelf.records, shelf.stale, (owner, submitter)
+        records, stale, whose = index.records, index.stale, (owner, submitter)
         keys = self.viewer.chain_of(owner)
-        is_same_owner = shelf.keys == keys  # whose word a marker is was decided by these
-        shelf.keys = keys
-        shelf.digests.allow(HASHED_BYTES)
-        spoken = self._spoken_of(said_of, whose) if shelf.beyond or at_most is not None else []
-        wanted = self._wanted(shelf, parent, spoken, at_most if is_same_owner else None)
+        is_same_owner = index.keys == keys  # whose word a marker is was decided by these
+        index.keys = keys
+        index.digests.allow(HASHED_BYTES)
+        spoken = self._spoken_of(said_of, whose) if index.beyond or at_most is not None else []
+        wanted = self._wanted(index, parent, spoken, at_most if is_same_owner else None)
         limit = None if submitter == self.viewer.email else self.viewer.limits.unfinished
-        shelf.unseen, shelf.used_up = 0, ""
+        index.unseen, index.used_up = 0, ""
         budget.start()
         is_busy = not is_same_owner or bool(said_of) or bool(stale)
         for at, name in enumerate(wanted):
@@ -363,79 +363,83 @@ class JobStore:
                 try:
                     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
                 except FileNotFoundError:
-                    self._drop(shelf, name)
-                    shelf.open[name] = None  # it may come back, unless the folder above moved, too
+                    self._drop(index, name)
+                    index.open[name] = None  # it may come back, unless the folder above moved, too
                     continue
                 if found.st_ctime_ns == stamp[1] and found.st_mtime_ns == stamp[0] and found.st_ino == stamp[2]:
                     continue
             elif (
                 known is None
                 and limit is not None
-                and (shelf.waiting >= limit or shelf.beyond)
-                and self._is_beyond(shelf, whose, name, limit, spoken)
+                and (index.waiting >= limit or index.beyond)
+                and self._is_beyond(index, whose, name, limit, spoken)
             ):
                 continue
             if budget.used_up:
                 decided = self._leave_for_next(
-                    shelf, wanted[at:], whose, said_of, spoken, is_same_owner=is_same_owner, why=budget.used_up
+                    index, wanted[at:], whose, said_of, spoken, is_same_owner=is_same_owner, why=budget.used_up
                 )
                 for one in decided:
-                    self._look_at_one(shelf, parent, Place(owner, submitter, one), limit, budget)
+                    self._look_at_one(index, parent, Place(owner, submitter, one), limit, budget)
                 break
-            if current is not None and current.stamp is None and self._is_unmoved(shelf, parent, current):
+            if current is not None and current.stamp is None and self._is_unmoved(index, parent, current):
                 budget.charge_job(is_decided=is_decided(current))
                 continue
-            self._look_at_one(shelf, parent, Place(owner, submitter, name), limit, budget)
-        if not shelf.beyond:
-            shelf.is_ordered = False
+            self._look_at_one(index, parent, Place(owner, submitter, name), limit, budget)
+        if not index.beyond:
+            index.is_ordered = False
         elif not budget.used_up:
-            if not shelf.is_ordered:
-                self._prefer_oldest(shelf, parent, limit or 0)
-            self._make_up(shelf, parent, whose, limit, budget)
+            if not index.is_ordered:
+                self._prefer_oldest(index, parent, limit or 0)
+            self._make_up(index, parent, whose, limit, budget)
 
-    def _wanted(self, shelf: Shelf, parent: int, spoken: Iterable[str], at_most: int | None) -> Sequence[str]:
+    def _wanted(self, index: SubmitterIndex, parent: int, spoken: Iterable[str], at_most: int | None) -> Sequence[str]:
         """The names to look at, those first that the last look did not come to."""
-        wanted: Sequence[str] = self._names(shelf, parent)
+        wanted: Sequence[str] = self._names(index, parent)
         if at_most is not None:
-            wanted = self._due(shelf, spoken, at_most)
-        if shelf.is_new and wanted:
-            shelf.is_new = False
-            shelf.resume = secrets.choice(wanted)  # so that what one process does not come to, another one does
-        if shelf.resume is not None:
-            wanted = _from(wanted, shelf.resume)
-            shelf.resume = None
+            wanted = self._due(index, spoken, at_most)
+        if index.is_new and wanted:
+            index.is_new = False
+            index.resume = secrets.choice(wanted)  # so that what one process does not come to, another one does
+        if index.resume is not None:
+            wanted = _from(wanted, index.resume)
+            index.resume = None
         return wanted
 
-    def _is_beyond(self, shelf: Shelf, whose: tuple[str, str], name: str, limit: int, spoken: Collection[str]) -> bool:
+    def _is_beyond(
+        self, index: SubmitterIndex, whose: tuple[str, str], name: str, limit: int, spoken: Collection[str]
+    ) -> bool:
         """Whether a job without a record is only counted: it waits, and as many as are listed wait already."""
         if name in spoken:
             return False
-        if name in shelf.beyond:
+        if name in index.beyond:
             return True
         # Only the owner's ledger tells of a job that it does not wait, without reading it.
-        if shelf.waiting < limit or whose[0] != self.viewer.email or name in self._decided_names(*whose):
+        if index.waiting < limit or whose[0] != self.viewer.email or name in self._decided_names(*whose):
             return False
-        self._moved |= shelf.put_beyond(name)
+        self._moved |= index.put_beyond(name)
         return True
 
-    def _is_unmoved(self, shelf: Shelf, parent: int, known: JobRecord) -> bool:
+    def _is_unmoved(self, index: SubmitterIndex, parent: int, known: JobRecord) -> bool:
         """Whether a job without a stamp looks as it did when it was read."""
-        seen = shelf.traces.get(known.name)
+        seen = index.traces.get(known.name)
         return seen is not None and (trace(parent, known.name), self._besides(known)) == seen
 
-    def _look_at_one(self, shelf: Shelf, parent: int, place: Place, limit: int | None, budget: SweepBudget) -> None:
+    def _look_at_one(
+        self, index: SubmitterIndex, parent: int, place: Place, limit: int | None, budget: SweepBudget
+    ) -> None:
         """Read one job and remember what it is."""
         disk.check_interrupted()
         name = place[2]
-        known = shelf.records.get(name)
-        if shelf.stale:
-            shelf.stale.discard(name)
+        known = index.records.get(name)
+        if index.stale:
+            index.stale.discard(name)
         looked = time.time()
         try:
-            record = glance(parent, place, self.viewer, shelf.digests) if _is_job_name(name) else misnamed(place)
+            record = glance(parent, place, self.viewer, index.digests) if _is_job_name(name) else misnamed(place)
         except FileNotFoundError:
-            self._drop(shelf, name)
-            shelf.beyond.pop(name, None)
+            self._drop(index, name)
+            index.beyond.pop(name, None)
             budget.charge_job(is_decided=False)
             return
         except (OSError, SyftJobError):
@@ -443,29 +447,29 @@ class JobStore:
         except Exception as error:  # noqa: BLE001 - the job's row names it; one job must not stop the list
             record = broken(place, error)
         if known is None and record.stamp is not None and not record.findings:
-            shelf.put_settled(record)  # the usual case of a first look, without what follows
+            index.put_settled(record)  # the usual case of a first look, without what follows
             self._moved = True
             budget.charge_job(is_decided=is_decided(record))
             return
-        if limit is not None and known is None and shelf.waiting >= limit and is_waiting(record):
-            shelf.put_beyond(name)
+        if limit is not None and known is None and index.waiting >= limit and is_waiting(record):
+            index.put_beyond(name)
             budget.charge_job(is_decided=False)
             return
         if known is not None or not record.state.is_terminal or record.findings or record.problem:
             self._stirred[place] = None  # one that is over, and new to us as it should be, is checked in turn
         if record.stamp is not None:
-            shelf.open.pop(name, None)
+            index.open.pop(name, None)
         else:
-            shelf.open[name] = None
-            self._remember_trace(shelf, parent, record, looked)
+            index.open[name] = None
+            self._remember_trace(index, parent, record, looked)
         if known is None or record != known:
-            shelf.put(record)
+            index.put(record)
             self._moved = True
         budget.charge_job(is_decided=is_decided(record))
 
     def _leave_for_next(
         self,
-        shelf: Shelf,
+        index: SubmitterIndex,
         rest: Sequence[str],
         whose: tuple[str, str],
         said_of: set[str],
@@ -480,44 +484,44 @@ class JobStore:
             Those that the owner's ledger speaks of anew, and those that it has as approved and that were never looked
             at: they are looked at whatever the budget, since how many they are is up to the owner.
         """
-        shelf.resume, shelf.used_up = rest[0], why
-        unknown = [name for name in rest if name not in shelf.records]
+        index.resume, index.used_up = rest[0], why
+        unknown = [name for name in rest if name not in index.records]
         approved = self._approved_among(unknown, whose)
         decided = []
         for name in rest:
-            known = shelf.records.get(name)
+            known = index.records.get(name)
             if name in spoken or name in approved or (known is not None and known.id in said_of):
                 decided.append(name)
             elif known is None:
-                shelf.unseen += name not in shelf.beyond
+                index.unseen += name not in index.beyond
             else:
                 if not is_same_owner:
-                    shelf.stale.add(name)
-                    shelf.open[name] = None
-                shelf.unseen += known.stamp is None or name in shelf.stale
+                    index.stale.add(name)
+                    index.open[name] = None
+                index.unseen += known.stamp is None or name in index.stale
         return decided
 
-    def _prefer_oldest(self, shelf: Shelf, parent: int, limit: int) -> None:
+    def _prefer_oldest(self, index: SubmitterIndex, parent: int, limit: int) -> None:
         """Of the jobs that wait, keep records of the oldest ones: the others go beyond the limit, in order."""
-        waiting = [record.name for record in shelf.records.values() if is_waiting(record)]
-        in_order = _oldest_first(parent, [*waiting, *shelf.beyond])
+        waiting = [record.name for record in index.records.values() if is_waiting(record)]
+        in_order = _oldest_first(parent, [*waiting, *index.beyond])
         for name in set(waiting).difference(in_order[:limit]):
-            self._moved |= shelf.put_beyond(name)
-        shelf.beyond = dict.fromkeys(name for name in in_order if name in shelf.beyond)
-        shelf.is_ordered = True
+            self._moved |= index.put_beyond(name)
+        index.beyond = dict.fromkeys(name for name in in_order if name in index.beyond)
+        index.is_ordered = True
 
     def _make_up(
-        self, shelf: Shelf, parent: int, whose: tuple[str, str], limit: int | None, budget: SweepBudget
+        self, index: SubmitterIndex, parent: int, whose: tuple[str, str], limit: int | None, budget: SweepBudget
     ) -> None:
         """Look at jobs above the limit while there is room; and at some in turn, where no ledger tells of them."""
         in_turn = 0 if whose[0] == self.viewer.email else _BEYOND_A_SWEEP
-        for name in list(islice(shelf.beyond, limit if limit is not None else len(shelf.beyond))):
-            has_room = limit is None or shelf.waiting < limit
+        for name in list(islice(index.beyond, limit if limit is not None else len(index.beyond))):
+            has_room = limit is None or index.waiting < limit
             if budget.used_up or not (has_room or in_turn > 0):
                 return
             in_turn -= not has_room
-            del shelf.beyond[name]
-            self._look_at_one(shelf, parent, Place(*whose, name), limit, budget)
+            del index.beyond[name]
+            self._look_at_one(index, parent, Place(*whose, name), limit, budget)
 
     def _decided_names(self, owner: str, submitter: str) -> frozenset[str]:
         """The names of a submitter's jobs that the ledger of this person's own datasite speaks of."""
@@ -555,18 +559,18 @@ class JobStore:
                 spoken_of += [name] if tuple(their) == whose else []
         return spoken_of
 
-    def _due(self, shelf: Shelf, spoken_of: Iterable[str], at_most: int) -> list[str]:
+    def _due(self, index: SubmitterIndex, spoken_of: Iterable[str], at_most: int) -> list[str]:
         """The names to look at in a sweep: what the ledger speaks of anew, what is open, and some others in turn."""
-        of_all = sum(len(other.records) for other in self._shelves.values())
-        share = -(-at_most * len(shelf.records) // max(1, of_all))
-        in_turn = list(islice(shelf.turn, share))
+        of_all = sum(len(other.records) for other in self._indexes.values())
+        share = -(-at_most * len(index.records) // max(1, of_all))
+        in_turn = list(islice(index.turn, share))
         if len(in_turn) < share:
-            shelf.turn = iter(list(shelf.records))
-        return list(dict.fromkeys([*spoken_of, *shelf.open, *in_turn]))
+            index.turn = iter(list(index.records))
+        return list(dict.fromkeys([*spoken_of, *index.open, *in_turn]))
 
-    def _remember_trace(self, shelf: Shelf, parent: int, record: JobRecord, looked: float) -> None:
+    def _remember_trace(self, index: SubmitterIndex, parent: int, record: JobRecord, looked: float) -> None:
         """Remember what a job without a stamp looked like, where nothing else than its files decides what it is."""
-        shelf.traces.pop(record.name, None)
+        index.traces.pop(record.name, None)
         is_owners = self.viewer.owns(record.place)
         if record.when >= looked - self.viewer.settles or (is_owners and record.older):
             return
@@ -574,20 +578,20 @@ class JobStore:
             return  # that an attempt begins is told by a file in the home
         seen = trace(parent, record.name, settled=looked - self.viewer.settles)
         if seen is not None:
-            shelf.traces[record.name] = (seen, self._besides(record))
+            index.traces[record.name] = (seen, self._besides(record))
 
     def _besides(self, record: JobRecord) -> str | None:
         """What decides beside the files and the keys: for the owner, why a job was set aside."""
         is_own = self.viewer.owns(record.place)
         return self.viewer.home.aside(record.id) if is_own and record.state is JobState.QUEUED else None
 
-    def _names(self, shelf: Shelf, parent: int) -> list[str]:
+    def _names(self, index: SubmitterIndex, parent: int) -> list[str]:
         """The names in a submitter's folder; read again only when the folder moved."""
         looked = time.time_ns()
         found = os.fstat(parent)
         stamp = Stamp(found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-        if shelf.stamp == stamp:
-            return shelf.names
+        if index.stamp == stamp:
+            return index.names
         with os.scandir(parent) as entries:
             some = list(islice(entries, MAX_DIRECTORIES + 1))
             listed = [
@@ -595,22 +599,22 @@ class JobStore:
                 for entry in some
                 if not names.is_litter(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))
             ]
-        shelf.is_cut = len(some) > MAX_DIRECTORIES
-        shelf.names = listed
-        shelf.stamp = stamp if looked - found.st_mtime_ns > self.viewer.settles * 1e9 else None
+        index.is_cut = len(some) > MAX_DIRECTORIES
+        index.names = listed
+        index.stamp = stamp if looked - found.st_mtime_ns > self.viewer.settles * 1e9 else None
         there = set(listed)
-        for name in [name for name in (*shelf.records, *shelf.open, *shelf.beyond) if name not in there]:
-            if shelf.is_cut and name in shelf.records:
+        for name in [name for name in (*index.records, *index.open, *index.beyond) if name not in there]:
+            if index.is_cut and name in index.records:
                 listed.append(name)  # which entries are listed may change; one that is gone is met by its stat
-            elif shelf.forget(name):
+            elif index.forget(name):
                 self._moved = True
-        records, beyond, opened = shelf.records, shelf.beyond, shelf.open
+        records, beyond, opened = index.records, index.beyond, index.open
         new = [name for name in listed if name not in records and name not in beyond and name not in opened]
         opened |= dict.fromkeys(new)
-        return shelf.names
+        return index.names
 
-    def _drop(self, shelf: Shelf, name: str) -> None:
-        if shelf.drop(name):
+    def _drop(self, index: SubmitterIndex, name: str) -> None:
+        if index.drop(name):
             self._moved = True
 
 

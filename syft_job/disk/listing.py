@@ -31,12 +31,9 @@ def list_names(directory: int | Path, *, limit: int, size: int | None = None) ->
     """
     if size is not None and size <= _SMALL_BYTES:
         names = os.listdir(directory)
-        METER.entries += len(names)
-        if len(names) > limit:
-            raise UnreadableJob(f"it holds more than {limit} entries")
-        return names
-    with os.scandir(directory) as entries:  # spelled out, because a listing does this once a job
-        names = list(map(_NAME, islice(entries, limit + 1)))
+    else:
+        with os.scandir(directory) as entries:  # spelled out, because a listing does this once a job
+            names = list(map(_NAME, islice(entries, limit + 1)))
     METER.entries += len(names)
     if len(names) > limit:
         raise UnreadableJob(f"it holds more than {limit} entries")

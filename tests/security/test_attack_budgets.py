@@ -54,7 +54,7 @@ def test_threat_33_file_events_about_rejected_jobs_are_read_within_a_budget(
     markers = [folder_of(people, EVE) / f"Heavy {number}" / "rejected" for number in range(MANY)]
     for marker in markers:
         marker.unlink()
-    monkeypatch.setattr("syft_job.shelf.REFILL_SECONDS", 0.001)
+    monkeypatch.setattr("syft_job.submitter_index.REFILL_SECONDS", 0.001)
     for _ in range(MANY * 2):
         runner.step()
         if all(marker.exists() for marker in markers):

@@ -14,7 +14,7 @@ from .record import JobRecord, Stamp
 _CREATED, _SUBMITTED = JobState.CREATED, JobState.SUBMITTED  # compared by identity, once a job
 
 
-class Shelf:
+class SubmitterIndex:
     """The records of one submitter's jobs, and what the next sweep needs to know.
 
     A name is in at most one of: ``records`` (looked at), ``beyond`` (waiting, above the limit for one submitter:
