@@ -205,7 +205,8 @@ class JobInfo:
         self._say(f"✅ Job '{self._shown_name}' approved successfully!")
         if not is_reviewed:
             self.client.warn(
-                f"⚠ Job '{self._shown_name}' was approved without a review. To see what will run: job.review()"
+                f"⚠ Job '{self._shown_name}' was approved without a review. To see what will run:"
+                " syft-job review, or job.review() in Python"
             )
 
     def reject(self, reason: str) -> None:
