@@ -277,6 +277,8 @@ def _sandbox(config: SyftJobConfig) -> list[Check]:
     told = " ".join((*terms.conditions[:1], *terms.sandbox_warnings))
     advice = "" if terms.is_contained else "Until bubblewrap works, run jobs of people whom you trust only."
     found = [Check("sandbox", ok=terms.is_contained, told=told, advice=advice)]
+    if terms.workspace_problem is not None:
+        found.append(Check("workspaces", ok=False, told=f"No job can start. {terms.workspace_problem}"))
     if terms.interpreter is None:
         told = f"Python jobs cannot start. {terms.interpreter_problem}"
         found.append(Check("interpreter", ok=False, told=told))

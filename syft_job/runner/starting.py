@@ -41,6 +41,8 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
         raise NotStarted(
             "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
         )
+    if terms.workspace_problem is not None:
+        raise NotStarted(terms.workspace_problem, category=BlockedCategory.SANDBOX)
     _refuse_without_interpreter(look, terms)
     _refuse_open_folder(attempt, config)
     workspaces.copy_in(attempt, look)

@@ -5,6 +5,7 @@ The runner starts jobs under these terms, and review, approval and doctor show t
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import Final
 
 from syft_job import limits, sandboxes
 from syft_job.config import SyftJobConfig
-from syft_job.errors import BlockedCategory, ConfigError, NotStarted
+from syft_job.errors import BlockedCategory, ConfigError, NotStarted, StoreError
 from syft_job.home import Home
 from syft_job.limits import Limits
-from syft_job.sandboxes import Bare, ProtectedPlace, Sandbox
+from syft_job.sandboxes import Bare, Bubblewrap, ProtectedPlace, Sandbox
 from syft_job.spec import JobSpec
 
 PROOF_HOLDS_S: Final = 60.0
@@ -27,7 +28,7 @@ class Terms:
     """What stands between a job and this machine, and in which words a reviewer is told so.
 
     ``interpreter`` is None where no Python job can start; ``interpreter_problem`` is then the reason. ``protected`` are
-    the places that no sandbox shows.
+    the places that no sandbox shows. ``workspace_problem`` is why no job can reach its workspace, or None.
     """
 
     sandbox: Sandbox
@@ -37,13 +38,17 @@ class Terms:
     sandbox_warnings: tuple[str, ...]
     interpreter_problem: str | None = None
     protected: tuple[ProtectedPlace, ...] = ()
+    workspace_problem: str | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reviewer is warned of: of the sandbox, then of the interpreter."""
-        if self.interpreter_problem is None:
-            return self.sandbox_warnings
-        return (*self.sandbox_warnings, f"Python jobs cannot start. {self.interpreter_problem}")
+        """What a reviewer is warned of: of the sandbox, then of the workspaces and the interpreter."""
+        told = list(self.sandbox_warnings)
+        if self.workspace_problem is not None:
+            told.append(f"No job can start. {self.workspace_problem}")
+        if self.interpreter_problem is not None:
+            told.append(f"Python jobs cannot start. {self.interpreter_problem}")
+        return tuple(told)
 
     @property
     def sandbox_name(self) -> str:
@@ -67,7 +72,8 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
         ConfigError: the sandbox that was asked for cannot be had here.
     """
     sandbox = sandboxes.by_name(config.sandbox)
-    protected = sandboxes.places_of(Home.of(config.syftbox_folder, config.email))
+    home = Home.of(config.syftbox_folder, config.email)
+    protected = sandboxes.places_of(home)
     conditions, warnings = [], []
     interpreter, problem = None, None
     if asked is None or asked.type == "python":
@@ -96,6 +102,24 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
         tuple(warnings),
         interpreter_problem=problem,
         protected=protected,
+        workspace_problem=_workspace_problem(sandbox, home),
+    )
+
+
+def _workspace_problem(sandbox: Sandbox, home: Home) -> str | None:
+    """Why the user that jobs run as cannot reach the workspaces, with what to do; None if it can."""
+    if not isinstance(sandbox, Bubblewrap):
+        return None
+    try:
+        path = home.workspaces
+    except (ConfigError, StoreError):
+        return None  # doctor and the runner refuse such a folder in words of their own
+    closed = sandbox.closed_directory(path / "workspace")
+    if closed is None:
+        return None
+    return (
+        f"Jobs run as the user {sandbox.user!r}, which cannot pass the directory {str(closed)!r} on the way to the"
+        f" workspaces. Run: chmod o+x {shlex.quote(str(closed))}; or choose another folder with SYFT_JOB_WORK."
     )
 
 
@@ -108,7 +132,8 @@ class CurrentTerms:
 
     Args:
         config: what the owner set.
-        retry_after: seconds after which terms are found again that lack a sandbox or an interpreter.
+        retry_after: seconds after which terms are found again that lack a sandbox, an interpreter or a way to the
+            workspaces.
     """
 
     def __init__(self, config: SyftJobConfig, retry_after: float) -> None:
@@ -132,7 +157,8 @@ class CurrentTerms:
         """
         state = sandboxes.host_state()
         is_bare = self._config.sandbox == "auto" and not self.terms.is_contained
-        is_incomplete = is_bare or self._problem is not None or self.terms.interpreter is None
+        lacks = self.terms.interpreter is None or self.terms.workspace_problem is not None
+        is_incomplete = is_bare or self._problem is not None or lacks
         age = time.monotonic() - self._found_at
         is_due = age >= (self._retry_after if is_incomplete else PROOF_HOLDS_S)
         if state != self._host_state or is_due or self._is_doubtful:

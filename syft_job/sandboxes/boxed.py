@@ -164,14 +164,15 @@ class Bubblewrap:
                 raise ConfigError(f"The data {path} cannot be shown to jobs: a symbolic link on its way, {reason}.")
         return found
 
+    def closed_directory(self, path: Path) -> Path | None:
+        """Return the first directory on the way to ``path`` that the user of jobs cannot pass, or None."""
+        if self.dropped_uid is None:
+            return None
+        return next((p for p in reversed(path.parents) if p.is_dir() and not p.stat().st_mode & stat.S_IXOTH), None)
+
     def _reachable(self, path: Path) -> Path:
         """The path, or its first directory that the user of jobs cannot pass: nothing can be mounted below that."""
-        if self.dropped_uid is None:
-            return path
-        for parent in reversed(path.parents):
-            if parent.is_dir() and not parent.stat().st_mode & stat.S_IXOTH:
-                return parent
-        return path
+        return self.closed_directory(path) or path
 
     def _in_memory(self) -> list[str]:
         limit = ["--size", str(TEMPORARY_BYTES)] if self.modern else []

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from syft_job import sandboxes
+from syft_job import doctor, sandboxes
 from syft_job.config import SyftJobConfig
 from syft_job.errors import ConfigError
+from syft_job.lifecycle import JobState
+from syft_job.runner import JobRunner
 from syft_job.runner.terms import limits_for, terms_of
 from syft_job.spec import JobResources, JobSpec
+from syft_job.testing import TwoPeople
 
 
 def config(folder: Path, **options: Any) -> SyftJobConfig:
@@ -95,3 +100,26 @@ def test_a_configured_python_that_is_missing_is_a_warning_and_no_other_one_is_ta
 def test_a_bash_job_is_not_told_about_a_python_that_cannot_be_used(tmp_path):
     terms = terms_of(config(tmp_path, sandbox="bare", python=tmp_path / "no" / "python"), asking("bash"))
     assert not any("Python" in line for line in (*terms.warnings, *terms.conditions))
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root drops jobs to another user")
+@pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
+def test_workspaces_that_the_user_of_jobs_cannot_reach_block_the_start_and_cost_no_attempt(
+    tmp_path: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    closed = work_dir / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setenv("SYFT_JOB_WORK", str(closed / "work"))
+    with TwoPeople(tmp_path, sandbox="bubblewrap") as people:
+        people.submit(name="Tides")
+        runner = JobRunner(people.owner.config, announce=None, poll_interval=0.05)
+        assert any(str(closed) in warning and "chmod o+x" in warning for warning in runner.terms.warnings)
+        wrong = [check for check in doctor.examine(people.owner.config) if check.name == "workspaces"]
+        assert [check.ok for check in wrong] == [False]
+        people.owner_job("Tides").approve()
+        assert runner.process_approved_jobs(stream_output=False) == []
+        assert people.owner_job("Tides").state is JobState.QUEUED
+        closed.chmod(0o711)
+        time.sleep(0.1)
+        assert [record.state for record in runner.process_approved_jobs(stream_output=False)] == [JobState.SUCCEEDED]
