@@ -24,8 +24,10 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 def cache_folder() -> Path:
+    """Where the trees are kept; for root, who drops to another user to run a job, that user can pass through it."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "syft_job-bench"
+    usual = Path("/var/cache") if os.geteuid() == 0 else Path.home() / ".cache"
+    return (Path(base) if base else usual) / "syft_job-bench"
 
 
 @dataclass(frozen=True, slots=True)

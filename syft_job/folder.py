@@ -212,8 +212,11 @@ def _is_told(viewer: Viewer, place: Place, present: frozenset[str], findings: Se
 def _claimed_time(config: bytes) -> str | None:
     """The submitter's time, read off the bytes that `spec` writes; None where it stands there in another way."""
     at = config.find(_SUBMITTED_AT)
-    end = config.find(b'"', at + len(_SUBMITTED_AT), at + len(_SUBMITTED_AT) + 65)
-    return None if at < 0 or end < 0 else config[at + len(_SUBMITTED_AT) : end].decode("utf-8", "replace")
+    if at < 0:
+        return None
+    begin = at + len(_SUBMITTED_AT)
+    end = config.find(b'"', begin, begin + 65)
+    return None if end < 0 else config[begin:end].decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=4096)

@@ -128,7 +128,7 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not a text; a job's name is one")
-    if len(text) <= limit and _PLAIN_NAME.fullmatch(text) and not _LITTER_WITHIN.search(text.lower()):
+    if len(text) <= limit and _PLAIN_NAME.fullmatch(text) and not is_litter(text):
         return text
     _refuse_longer(text, limit, "cannot be the name of a job")
     normal = unicodedata.normalize("NFC", text)
@@ -205,6 +205,9 @@ def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
 def is_litter(name: str) -> bool:
     """Tell whether a directory entry is called like what sync tools and desktops leave behind."""
     text = name.lower()
+    # All of it holds one of these, and nearly no job's name does; a listing asks twice a job.
+    if "." not in text and "conflict" not in text and "~" not in text and "syftr" not in text and "\r" not in text:
+        return False
     return _LITTER_START.match(text) is not None or _LITTER_WITHIN.search(text) is not None
 
 

@@ -83,7 +83,9 @@ def play(*, aloud: bool, keep: bool) -> Played:
     """
     began = time.monotonic()
     played = Played()
-    base = Path(tempfile.mkdtemp(prefix="syft-job-demo-"))
+    # Root drops to another user to run a job, which must be able to pass; the folder of TMPDIR may be closed to it.
+    parent = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108 - mkdtemp makes a folder that nobody can guess
+    base = Path(tempfile.mkdtemp(prefix="syft-job-demo-", dir=parent))
     try:
         environment = _environment(base)
         (base / "box").mkdir(mode=0o700)

@@ -139,6 +139,15 @@ def test_the_demo_tells_the_whole_story(people):
     assert "Traceback" not in ran.out + ran.err
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another user to run a job")
+def test_the_demo_runs_where_the_temporary_folder_is_closed_to_others(people, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    ran = people.cold(None, "demo", argv=(sys.executable, "-m", "syft_job"), TMPDIR=str(closed))
+    assert ran.code == 0, ran
+    assert not list(closed.iterdir())
+
+
 def test_the_demo_for_programs_and_to_keep(people):
     told = people.ok(None, "demo", "--keep", "--json").json
     folder = Path(told["folder"])
