@@ -48,7 +48,7 @@ class Tree:
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs to work with it."""
-        return {"SYFT_JOB_HOME": str(self.homes), "SYFT_JOB_WORK": str(self.homes / "work")}
+        return {"SYFT_JOB_HOME": str(self.homes), "SYFT_JOB_WORK": str(self.homes.parent / "work")}
 
 
 def name_of(index: int) -> str:

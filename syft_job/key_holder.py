@@ -7,12 +7,12 @@ says which. Nothing is trusted because of it: which key a marker must be signed 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 
 from . import disk, keys, names, seal
 from .errors import ConfigError, StoreError, UnreadableJob
+from .place import MAX_OWNERS
 from .viewer import Viewer
 
 _SEARCHED_AT_MOST = 2000
@@ -97,9 +97,10 @@ def _publishers(viewer: Viewer, key: str, but: str) -> tuple[str, ...]:
     root = viewer.home.root
     try:
         with disk.in_words(f"list the datasites in {str(root)!r}"), disk.directory(root) as opened:
-            people = sorted(name for name in os.listdir(opened) if name != but and names.is_address(name))
+            listed = disk.first_names(opened, limit=MAX_OWNERS)
     except (FileNotFoundError, UnreadableJob, StoreError):
         return ()
+    people = sorted(name for name in listed if name != but and names.is_address(name))
     found = []
     for person in people[:_SEARCHED_AT_MOST]:
         try:

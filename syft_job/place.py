@@ -15,6 +15,8 @@ from .errors import ConfigError, InvalidName, UnreadableJob
 
 JOBS = ("app_data", "job")
 PUBLIC = ("public", "syft_job")
+MAX_OWNERS = 10_000
+"""How many datasites below the root are looked at, beside one's own."""
 
 
 class Place(NamedTuple):

@@ -43,7 +43,7 @@ _WORDS = {
 }
 
 MISHAPS = {
-    "sandbox_failed": "its sandbox could not be set up, so nothing of it ran: see its log and syft-job doctor",
+    "sandbox_failed": "its sandbox could not be set up, so nothing of it ran: see logs --err and syft-job doctor",
     "too_big": "it was ended because its folder held more than it may",
     "log_cut": "not all that it printed is kept",
     "left_behind": "processes of it live on",

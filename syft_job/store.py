@@ -24,7 +24,7 @@ from .budget import SweepBudget
 from .errors import InvalidName, JobNotFoundError, StoreError, SyftJobError, UnreadableJob
 from .folder import broken, glance, misnamed
 from .lifecycle import JobState
-from .place import JOBS, Place
+from .place import JOBS, MAX_OWNERS, Place
 from .presence import FileDigests, trace
 from .record import JobRecord, Stamp
 from .submitter_index import SubmitterIndex, is_decided, is_waiting
@@ -36,8 +36,6 @@ MAX_SUBMITTERS = 10_000
 """How many submitters' folders of one datasite are looked at, beside those that are known already."""
 HASHED_BYTES = 16 << 20
 """How much of the older layout is hashed for one submitter in one sweep."""
-MAX_OWNERS = 10_000
-"""How many datasites below the root are looked at, beside one's own."""
 _SHARED_BASES = 4.0
 """How many times the base of a budget all submitters together may use up in one sweep: those of one's own datasite, and
 those of all the others."""
