@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import syft_job
-from syft_job import acts, folder, markers, names, spec
 from syft_job.client import JobClient, get_client
-from syft_job.filesystem import settling_seconds
-from syft_job.home import Home
-from syft_job.lifecycle import JobState
-from syft_job.place import JOBS, Place
-from syft_job.seal import Key
-from syft_job.spec import FileEntry, JobSpec
-from syft_job.viewer import Viewer
+from syft_job.exchange import job_reader, transitions
+from syft_job.exchange.participant import Viewer
+from syft_job.format import manifest, markers
+from syft_job.format.manifest import FileEntry, JobSpec
+from syft_job.format.signing import Key
+from syft_job.fs.mounts import settling_seconds
+from syft_job.home.home import Home
+from syft_job.model import names
+from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.lifecycle import JobState
 
 OWNER = "omar@example.org"
 SUBMITTERS = ("ada@example.org", "bea@example.org", "cem@example.org", "dia@example.org")
@@ -164,7 +166,7 @@ def _make(made: Tree, count: int) -> None:
                 _write(job / name, data)
             _write(job / "config.yaml", config)
             if state_word(index) == "done":
-                _write(begun / f"{spec.job_id(place, config)}.1", b"")
+                _write(begun / f"{manifest.job_id(place, config)}.1", b"")
 
 
 def _config(place: Place, index: int, key: Key, owner_key: str | None) -> bytes:
@@ -185,7 +187,7 @@ def _said(place: Place, config: bytes, index: int, epoch: str, key: Key, ledger:
     state = state_word(index)
     if state == "inbox":
         return
-    job, digest = spec.job_id(place, config), spec.digest_of(config)
+    job, digest = manifest.job_id(place, config), manifest.digest_of(config)
     at = _moment(index, 60)
     allow = {"sandbox": "bare", "network": True}
     yes = {"by": OWNER, "epoch": epoch, "method": "manual", "reviewed": True, "allow": allow, "share": {}, "at": at}
@@ -234,10 +236,10 @@ def _check(made: Tree, count: int) -> None:
             viewer.home.ledger.refresh()
         for index in {*range(min(3, count)), *range(0, count, max(1, count // _SAMPLE))}:
             place = Place(OWNER, SUBMITTERS[index % len(SUBMITTERS)], name_of(index))
-            record = folder.look(made.root, place, viewer).record
+            record = job_reader.look(made.root, place, viewer).record
             if record.state is not wanted[state_word(index)] or record.findings or record.problem:
                 raise AssertionError(f"the generated job {place} does not look like one of ours: {record}")
-            if email == OWNER and acts.restore(viewer, place):
+            if email == OWNER and transitions.restore(viewer, place):
                 raise AssertionError(f"the generated job {place} lacks a marker")
 
 

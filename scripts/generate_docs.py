@@ -22,11 +22,11 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 import syft_job  # noqa: E402 - from this checkout, whatever is installed
-from syft_job.lifecycle import FINISHED, RANKS, TABLE, UNREADABLE, WORDS, JobState, Transition  # noqa: E402
-from syft_job.views.look import of_state  # noqa: E402
+from syft_job.model.lifecycle import FINISHED, RANKS, TABLE, UNREADABLE, WORDS, JobState, Transition  # noqa: E402
+from syft_job.views.status_style import of_state  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
-ROOMS = ("starting", "asking", "deciding", "running", "looking")
+ROOMS = ("setup", "submit", "decide", "run", "inspect")
 CLI_GLOBALS = "These stand before or after the verb."
 DONE = "finished"
 _WHAT_SAYS_SO = {
@@ -74,7 +74,7 @@ def main() -> int:
 def lifecycle() -> str:
     """The page about states, ranks and transitions."""
     lines = [
-        *_head("The lifecycle", "syft_job/lifecycle.py"),
+        *_head("The lifecycle", "syft_job/model/lifecycle.py"),
         "A job's state is not stored. It is derived, each time, from the [markers](format.md#markers) that count and,",
         "for the owner, from the [ledger](format.md#the-ledger):",
         "",
@@ -237,16 +237,16 @@ def cli() -> str:
     """The page about the verbs of `syft-job`."""
     import typer
 
-    from syft_job.cli import frame
+    from syft_job.cli import context
 
     rooms = [importlib.import_module(f"syft_job.cli.{room}") for room in ROOMS]
-    if not frame.app.registered_commands:
+    if not context.app.registered_commands:
         for room in rooms:
-            room.add_to(frame.app)
-    group: Any = typer.main.get_command(frame.app)
+            room.add_to(context.app)
+    group: Any = typer.main.get_command(context.app)
     lines = [
         *_head("The command line", "syft_job/cli/"),
-        _sentence(frame.app.info.help),
+        _sentence(context.app.info.help),
         "",
         "```text",
         "syft-job [--root DIR] [--as EMAIL] [--profile NAME] [--json] VERB …",
@@ -259,7 +259,7 @@ def cli() -> str:
         "Without `--root` and `--as`, the environment (`SYFTBOX_FOLDER`, `SYFTBOX_EMAIL`) and then the profile say",
         "whose folder is meant: see [configuration](configuration.md).",
         "",
-        *_wrapped(_sentence(frame.app.info.epilog)),
+        *_wrapped(_sentence(context.app.info.epilog)),
         "",
         "`syft-job VERB --help` says the same as this page.",
     ]

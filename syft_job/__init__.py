@@ -16,13 +16,13 @@ _HOMES = {
     "job": ("JobInfo",),
     "jobs": ("JobsList",),
     "runner": ("JobRunner", "SyftJobRunner", "create_runner"),
-    "lifecycle": ("JobState",),
-    "spec": ("JobResources", "JobSpec", "Limits"),
-    "record": ("JobRecord", "StatusTransition"),
-    "store": ("JobStore",),
-    "units": ("Duration", "Memory"),
-    "backends.base": ("JobABC", "JobDryRun", "JobHandle", "JobStatus", "JobStatusResult", "build"),
-    "backends.shell": ("ShellJob",),
+    "model.lifecycle": ("JobState",),
+    "format.manifest": ("JobResources", "JobSpec", "Limits"),
+    "model.job_record": ("JobRecord", "StatusTransition"),
+    "exchange.job_index": ("JobStore",),
+    "model.units": ("Duration", "Memory"),
+    "execution.backends.base": ("JobABC", "JobDryRun", "JobHandle", "JobStatus", "JobStatusResult", "build"),
+    "execution.backends.shell": ("ShellJob",),
     "errors": (
         "AclError",
         "ChangedSinceSeen",
@@ -53,13 +53,26 @@ _HOMES = {
 _HOME_OF = {name: module for module, exported in _HOMES.items() for name in exported}
 
 if TYPE_CHECKING:
-    from .backends.base import JobABC as JobABC
-    from .backends.base import JobDryRun as JobDryRun
-    from .backends.base import JobHandle as JobHandle
-    from .backends.base import JobStatus as JobStatus
-    from .backends.base import JobStatusResult as JobStatusResult
-    from .backends.base import build as build
-    from .backends.shell import ShellJob as ShellJob
+    from syft_job.exchange.job_index import JobStore as JobStore
+    from syft_job.execution.backends.base import JobABC as JobABC
+    from syft_job.execution.backends.base import JobDryRun as JobDryRun
+    from syft_job.execution.backends.base import JobHandle as JobHandle
+    from syft_job.execution.backends.base import JobStatus as JobStatus
+    from syft_job.execution.backends.base import JobStatusResult as JobStatusResult
+    from syft_job.execution.backends.base import build as build
+    from syft_job.execution.backends.shell import ShellJob as ShellJob
+    from syft_job.format.manifest import JobResources as JobResources
+    from syft_job.format.manifest import JobSpec as JobSpec
+    from syft_job.format.manifest import Limits as Limits
+    from syft_job.model.job_record import JobRecord as JobRecord
+    from syft_job.model.job_record import StatusTransition as StatusTransition
+    from syft_job.model.lifecycle import JobState as JobState
+    from syft_job.model.units import Duration as Duration
+    from syft_job.model.units import Memory as Memory
+    from syft_job.runner import JobRunner as JobRunner
+    from syft_job.runner import SyftJobRunner as SyftJobRunner
+    from syft_job.runner import create_runner as create_runner
+
     from .client import JobClient as JobClient
     from .client import get_client as get_client
     from .config import SyftJobConfig as SyftJobConfig
@@ -90,18 +103,6 @@ if TYPE_CHECKING:
     from .errors import UnreadableJob as UnreadableJob
     from .job import JobInfo as JobInfo
     from .jobs import JobsList as JobsList
-    from .lifecycle import JobState as JobState
-    from .record import JobRecord as JobRecord
-    from .record import StatusTransition as StatusTransition
-    from .runner import JobRunner as JobRunner
-    from .runner import SyftJobRunner as SyftJobRunner
-    from .runner import create_runner as create_runner
-    from .spec import JobResources as JobResources
-    from .spec import JobSpec as JobSpec
-    from .spec import Limits as Limits
-    from .store import JobStore as JobStore
-    from .units import Duration as Duration
-    from .units import Memory as Memory
 
 __all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604 - computed from the one table
 

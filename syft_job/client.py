@@ -7,19 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import acts, datasite, disk, names, session, submission
+from syft_job.exchange import datasite, submission, transitions
+from syft_job.exchange.job_index import JobStore
+from syft_job.exchange.participant import Viewer
+from syft_job.exchange.submission import SubmissionPreview
+from syft_job.format.key_history import Chain
+from syft_job.format.manifest import JobResources
+from syft_job.home.home import Home
+from syft_job.model import names
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import JOBS, Place, expand_user
+from syft_job.model.text import visible_message
+
+from . import fs, session
 from .config import SyftJobConfig
-from .home import Home
 from .job import JobInfo
 from .jobs import JobsList
-from .keys import Chain
-from .place import JOBS, Place, expand_user
-from .record import JobRecord
-from .spec import JobResources
-from .store import JobStore
-from .submission import SubmissionPreview
-from .viewer import Viewer
-from .visible import visible_message
 
 _ANNOUNCED_FINDINGS = 20
 """At most so many findings of a submission are announced."""
@@ -197,7 +200,7 @@ class JobClient:
         """
         submitter = names.address(ds_email)
         folder = self.open_datasite() / submitter
-        with disk.directory(self.root, self.email, *JOBS, submitter, create=True):
+        with fs.directory(self.root, self.email, *JOBS, submitter, create=True):
             return folder
 
     def open_datasite(self) -> Path:
@@ -206,7 +209,7 @@ class JobClient:
         Returns:
             The folder in which the submitters' folders lie.
         """
-        with disk.directory(self.root, self.email, *JOBS, create=True) as jobs:
+        with fs.directory(self.root, self.email, *JOBS, create=True) as jobs:
             datasite.publish_rules(jobs)
         self.home.key()
         return self.root.joinpath(self.email, *JOBS)
@@ -222,7 +225,7 @@ class JobClient:
             StoreError: the home is a copy that nobody adopted, or cannot be written.
         """
         if self.home.exists:
-            acts.require_home(self.viewer)
+            transitions.require_home(self.viewer)
         return self.home.rotate_key(compromised=compromised)
 
     def say(self, line: str) -> None:

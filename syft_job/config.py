@@ -11,11 +11,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from . import disk, names
+from syft_job import fs
+from syft_job.format.manifest import Limits
+from syft_job.model import names
+from syft_job.model.job_ref import expand_user
+from syft_job.model.units import LARGEST, Duration, Memory
+
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
-from .place import expand_user
-from .spec import Limits
-from .units import LARGEST, Duration, Memory
 
 Folder = Literal["plain", "enforced"]
 SandboxChoice = Literal["auto", "bare", "bubblewrap"]
@@ -157,7 +159,7 @@ def config_path() -> Path:
     chosen = os.environ.get("SYFT_JOB_CONFIG")
     if chosen:
         return expand_user(chosen)
-    from .home import config_folder
+    from syft_job.home.home import config_folder
 
     return config_folder() / "config.toml"
 
@@ -174,7 +176,7 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
     file = path or config_path()
     try:
         with file.open("rb") as opened:
-            unsafe = disk.find_unsafe_file(opened.fileno(), file)
+            unsafe = fs.find_unsafe_file(opened.fileno(), file)
             if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
                 raise ConfigError(
                     f"The configuration file is not used, because other users can change it: {unsafe}, or choose"

@@ -20,17 +20,20 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from . import acl, disk, keys, seal
+from syft_job import fs
+from syft_job.exchange.job_index import JobStore
+from syft_job.exchange.participant import Viewer
+from syft_job.format import permissions, signing
+from syft_job.fs.mounts import is_remote, kind_of
+from syft_job.home import contacts
+from syft_job.home.home import Home, paused_words
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import JOBS
+from syft_job.model.lifecycle import JobState
+from syft_job.model.quoting import shortened
+
 from .config import SyftJobConfig
 from .errors import PathMissing, SyftJobError
-from .filesystem import is_remote, kind_of
-from .home import Home, paused_words
-from .lifecycle import JobState
-from .place import JOBS
-from .quoting import shortened
-from .record import JobRecord
-from .store import JobStore
-from .viewer import Viewer
 
 _log = logging.getLogger(__name__)
 EVENT_SECONDS = 2.0
@@ -124,7 +127,7 @@ def _folder(config: SyftJobConfig) -> list[Check]:
 
 
 def _events(config: SyftJobConfig) -> list[Check]:
-    from .watch import Watch
+    from syft_job.fs.watch import Watch
 
     place = config.syftbox_folder.joinpath(*_own(config))
     with ExitStack() as afterwards, Watch(EVENT_SECONDS, root=config.syftbox_folder) as watch:
@@ -154,19 +157,19 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
     jobs = config.datasite.joinpath(*JOBS)
     advice = "syft-job init makes folder, key and rules"
     root, owner = config.syftbox_folder, config.email
-    if not disk.is_directory(root, owner, *JOBS):
+    if not fs.is_directory(root, owner, *JOBS):
         told = f"{config.email} has no place for jobs in this folder yet"
         return [Check("datasite", ok=None, told=told, advice=advice)]
     found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
-    with disk.directory(root, owner, *JOBS) as opened:
-        rules = disk.read(opened, acl.FILE_NAME, limit=acl.FILE_BYTES)
-    if rules != acl.datasite_rules():
+    with fs.directory(root, owner, *JOBS) as opened:
+        rules = fs.read(opened, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
+    if rules != permissions.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
-        if rules is not None and acl.is_earlier_datasite_rules(rules):
+        if rules is not None and permissions.is_earlier_datasite_rules(rules):
             told, is_wrong = "its rules are those of an earlier release, which the runner replaces", False
         found = [Check("datasite", ok=False if is_wrong else None, told=f"{jobs}: {told}", advice=advice)]
-    old = [name for name in _OLD_FOLDERS if disk.is_directory(root, owner, *JOBS, name)]
+    old = [name for name in _OLD_FOLDERS if fs.is_directory(root, owner, *JOBS, name)]
     if old:
         found.append(
             Check(
@@ -183,7 +186,7 @@ def _permissions(home: Home) -> list[Check]:
     """Whether other users of this machine could replace home, checkpoints or workspaces, or a directory above them."""
     found = []
     for name, path, setting in home.private_folders():
-        unsafe = disk.find_unsafe(path)
+        unsafe = fs.find_unsafe(path)
         if unsafe is not None:
             told = f"{name} {path} is not safe from other users: {unsafe.path!r} {unsafe.reason}"
             advice = f"{unsafe.remedy}, or choose another directory with {setting}"
@@ -232,12 +235,11 @@ def _home(viewer: Viewer) -> list[Check]:
 
 def _key(config: SyftJobConfig, home: Home) -> list[Check]:
     ring = home.keyring
-    published = keys.published(config.syftbox_folder, config.email)
+    published = contacts.published(config.syftbox_folder, config.email)
     if ring.chain is None:
         if published is not None:
-            told = (
-                f"{config.email} publishes a key ({seal.fingerprint(published.present)}) that this home does not hold"
-            )
+            known = signing.fingerprint(published.present)
+            told = f"{config.email} publishes a key ({known}) that this home does not hold"
             advice = "Work on the machine that made it, or move its home here."
             return [Check("key", ok=False, told=told, advice=advice)]
         return [Check("key", ok=None, told="none yet", advice="syft-job init makes and publishes it")]
@@ -247,7 +249,7 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
         if mode & ~most:
             told = f"{path} is open to others ({mode:o})"
             return [Check("key", ok=False, told=told, advice=f"chmod {most:o} {path}")]
-    own = seal.fingerprint(ring.chain.present)
+    own = signing.fingerprint(ring.chain.present)
     if home.key_for(ring.chain.present) is None:
         advice = f"Put its backup there as {home.path / 'key'}; if you just did, syft-job init takes it over."
         return [Check("key", ok=False, told=f"the private half of {own} is not in this home", advice=advice)]
@@ -256,13 +258,15 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
     if trouble := ring.trouble():
         return [Check("key", ok=False, told=trouble)]
     if published.present != ring.chain.present:
-        told = f"an earlier key ({seal.fingerprint(published.present)}) is published instead of the present one ({own})"
+        told = (
+            f"an earlier key ({signing.fingerprint(published.present)}) is published instead of the present one ({own})"
+        )
         return [
             Check("key", ok=False, told=told, advice="The runner or syft-job init publishes the present one again.")
         ]
     found = [Check("key", ok=True, told=f"{own}, published, closed to others")]
     if lost := [passage.key for passage in ring.chain.before if passage.key not in ring.held]:
-        told = f"this home lacks the earlier key {', '.join(map(seal.fingerprint, lost))}"
+        told = f"this home lacks the earlier key {', '.join(map(signing.fingerprint, lost))}"
         advice = (
             "What was submitted to it cannot be answered. A backup of the home from that time has it in key or keys/."
         )
@@ -271,7 +275,7 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
 
 
 def _sandbox(config: SyftJobConfig) -> list[Check]:
-    from .runner.terms import terms_of
+    from syft_job.execution.plan import terms_of
 
     terms = terms_of(config)
     told = " ".join((*terms.conditions[:1], *terms.sandbox_warnings))
@@ -375,20 +379,20 @@ def _locale(config: SyftJobConfig, home: Home) -> list[Check]:
 
 def _own(config: SyftJobConfig) -> tuple[str, ...]:
     """The folder to try things in, below the shared folder: one's own datasite, or the shared folder itself."""
-    return (config.email,) if disk.is_directory(config.syftbox_folder, config.email) else ()
+    return (config.email,) if fs.is_directory(config.syftbox_folder, config.email) else ()
 
 
 @contextmanager
 def _written(config: SyftJobConfig) -> Iterator[float]:
     """Write a small temporary file that no reader takes for anything; yields its time, and removes it again."""
-    name = disk.temporary_name()
-    with disk.directory(config.syftbox_folder, *_own(config)) as opened:
-        disk.put(opened, name, b"syft-job doctor was here\n")
+    name = fs.temporary_name()
+    with fs.directory(config.syftbox_folder, *_own(config)) as opened:
+        fs.put(opened, name, b"syft-job doctor was here\n")
         try:
-            found = disk.look(opened, name)
+            found = fs.look(opened, name)
             yield time.time() if found is None else found.st_mtime
         finally:
-            disk.remove(opened, name)
+            fs.remove(opened, name)
 
 
 def _existing(path: Path) -> Path:

@@ -3,7 +3,7 @@
 One tree under `SyftJobError`, and each branch is also the builtin exception that a caller would expect. An error's
 message says what is so and what to do about it; facts that a program may want are kept in ``.context``. Where no
 message is given, the first line of the class's docstring is the message. Messages quote names and texts that other
-people wrote, so each message is made safe to display when the error is created (`syft_job.visible`). It is one
+people wrote, so each message is made safe to display when the error is created (`syft_job.model.text`). It is one
 line, so that a name cannot forge another message.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from .visible import visible, visible_message
+from syft_job.model.text import visible, visible_message
 
 
 class SyftJobError(Exception):

@@ -12,21 +12,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import acts, disk, folder, release, results
+from syft_job import fs
+from syft_job.exchange import job_reader, release, results, transitions
+from syft_job.exchange.release import Grants
+from syft_job.exchange.results import Said, Verification
+from syft_job.format.markers import OUTPUTS
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import Place, expand_user, place_of
+from syft_job.model.lifecycle import JobState
+from syft_job.model.text import visible_line, visible_repr
+from syft_job.views import text
+from syft_job.views.logs import StderrViewer, StdoutViewer
+
 from .errors import ConfigError, InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
-from .lifecycle import JobState
-from .markers import OUTPUTS
-from .place import Place, expand_user, place_of
-from .record import JobRecord
-from .release import Grants
-from .results import Said, Verification
-from .views import text
-from .views.logs import StderrViewer, StdoutViewer
-from .visible import visible_line, visible_repr
 
 if TYPE_CHECKING:
+    from syft_job.views.review_text import ShownReview
+
     from .client import JobClient
-    from .views.reviewed import ShownReview
 
 _SWEEP_SECONDS = 0.5
 """How often a wait looks where no file events arrive."""
@@ -186,13 +189,13 @@ class JobInfo:
             ChangedSinceSeen: the job is another one than was shown; nothing was approved.
             ConfigError: (a ValueError) the sandbox that the configuration asks for does not work here.
         """
-        from .runner.containment import level_to_approve
+        from syft_job.execution.offered_containment import level_to_approve
 
         viewer, place, config = self.client.viewer, self._known_place(), self.client.config
         promised = Grants(self._people(share_outputs), self._people(share_logs))
         # Others than the owner are refused by the act, whatever this machine offers.
-        allow = level_to_approve(config, allow_bare=allow_bare) if viewer.owns(place) else acts.BUBBLEWRAP
-        is_reviewed = acts.approve(
+        allow = level_to_approve(config, allow_bare=allow_bare) if viewer.owns(place) else transitions.BUBBLEWRAP
+        is_reviewed = transitions.approve(
             viewer,
             place,
             seen=self._seen,
@@ -216,7 +219,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it runs or is over.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        acts.reject(self.client.viewer, self._known_place(), reason)
+        transitions.reject(self.client.viewer, self._known_place(), reason)
         self._say(f"❌ Job '{self._shown_name}' rejected.")
 
     def accept_by_depositing_result(self, path: str | Path) -> Path:
@@ -236,7 +239,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the owner.
         """
         source = expand_user(path).absolute()
-        result = acts.deposit(self.client.viewer, self._known_place(), source)
+        result = transitions.deposit(self.client.viewer, self._known_place(), source)
         self._say(
             f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"
         )
@@ -249,7 +252,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is not done, or was withdrawn, cleaned or answered by a deposit.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        removed = acts.rerun(self.client.viewer, self._known_place())
+        removed = transitions.rerun(self.client.viewer, self._known_place())
         told = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
         self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {told}")
 
@@ -277,7 +280,7 @@ class JobInfo:
         if self.state.is_terminal:
             return
         if viewer.owns(place) or viewer.email != place.submitter:
-            acts.cancel(viewer, place, reason)
+            transitions.cancel(viewer, place, reason)
             self._say(f"🚫 Job '{self._shown_name}' cancelled.")
         else:
             self.withdraw(reason or "")
@@ -289,7 +292,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is not over.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        acts.clean(self.client.viewer, self._known_place())
+        transitions.clean(self.client.viewer, self._known_place())
         self._say(f"🧹 Job '{self._shown_name}' cleaned.")
 
     # The verb of the submitter
@@ -301,7 +304,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is over.
             NotAllowed: (a PermissionError) this is not the submitter.
         """
-        acts.withdraw(self.client.viewer, self._known_place(), reason)
+        transitions.withdraw(self.client.viewer, self._known_place(), reason)
         self._say(f"↩️ Job '{self._shown_name}' withdrawn.")
 
     # Looking
@@ -315,10 +318,11 @@ class JobInfo:
         Raises:
             JobNotFoundError: the directory is gone.
         """
-        from .views.reviewed import record
+        from syft_job.review import record_review
 
         shown = self.prepare_review()
-        record(self.client.viewer, shown)
+        if shown.text:  # what cannot be shown completes nothing
+            record_review(self.client.viewer, shown.found)
         return shown
 
     def prepare_review(self) -> ShownReview:
@@ -327,10 +331,11 @@ class JobInfo:
         Raises:
             JobNotFoundError: the directory is gone.
         """
-        from .views.reviewed import show
+        from syft_job.review import review
+        from syft_job.views.review_text import ShownReview
 
         try:
-            shown = show(self.client.viewer, self._known_place(), self.client.config)
+            shown = ShownReview(review(self.client.viewer, self._known_place(), self.client.config))
         except FileNotFoundError as error:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
         self._record = shown.found.record
@@ -381,12 +386,12 @@ class JobInfo:
         if self._root is not None and self._place is not None:
             start, inside = self._root, self._place.parts
         try:
-            with disk.in_words(f"read {str(self.location)!r}"), disk.directory(start, *inside) as opened:
-                return sorted(self.location / name for name in disk.first_names(opened, limit=_MAX_FILES))
+            with fs.in_words(f"read {str(self.location)!r}"), fs.directory(start, *inside) as opened:
+                return sorted(self.location / name for name in fs.first_names(opened, limit=_MAX_FILES))
         except FileNotFoundError:
             return []
         except UnreadableJob:
-            found = disk.status_of(start, *inside)
+            found = fs.status_of(start, *inside)
             if found is not None and stat.S_ISREG(found.st_mode):
                 return []
             raise
@@ -426,7 +431,7 @@ class JobInfo:
         record = self.record
         if record.state.is_terminal and self._results().is_complete:
             return record.state
-        from .watch import Watch
+        from syft_job.fs.watch import Watch
 
         until = float("inf") if timeout is None else time.monotonic() + timeout
         patience = float("inf")
@@ -497,10 +502,10 @@ class JobInfo:
         self._record = record
         return record
 
-    def _look(self) -> folder.Look:
+    def _look(self) -> job_reader.Look:
         place = self._known_place()
         try:
-            return folder.look(self.client.root, place, self.client.viewer)
+            return job_reader.look(self.client.root, place, self.client.viewer)
         except FileNotFoundError as error:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
 
@@ -526,11 +531,11 @@ class JobInfo:
         if not people:
             raise InvalidTransition(f"Name at least one person to share the {what} of '{self.name}' with.")
         place = self._known_place()
-        acts.may_share(self.client.viewer, place)
+        transitions.may_share(self.client.viewer, place)
         if self.client.config.folder == "plain":
             name = self._shown_name
             self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{name}'.")
-        acts.share(self.client.viewer, place, grants)
+        transitions.share(self.client.viewer, place, grants)
         self._say(f"📤 The {what} of '{self._shown_name}' are shared with {', '.join(people)}.")
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import Place
+from syft_job.views import text
+
 from .errors import JobNotFoundError
 from .job import JobInfo
-from .place import Place
-from .record import JobRecord
-from .views import text
 
 
 class JobsList:

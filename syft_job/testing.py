@@ -14,11 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from . import names, sandboxes
+from syft_job.execution import sandboxes
+from syft_job.format.markers import OWNERS_NAMES
+from syft_job.model import names
+from syft_job.model.job_ref import JOBS, Place
+
 from .client import JobClient, get_client
 from .job import JobInfo
-from .markers import OWNERS_NAMES
-from .place import JOBS, Place
 
 OWNER = "omar@example.org"
 SUBMITTER = "ada@example.org"

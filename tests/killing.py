@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from syft_job import disk, home
+from syft_job import fs
+from syft_job.home import home
 from syft_job.job import JobInfo
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
@@ -57,7 +58,7 @@ def in_child(act: Callable[[], object], dies_at: Callable[..., bool]) -> tuple[i
         try:
             for own in home._homes.values():
                 own._lock = None  # a lock object must not be carried into a child
-            with disk.count_writes(before):
+            with fs.count_writes(before):
                 act()
             code = ENDED
         except BaseException:

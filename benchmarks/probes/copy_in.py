@@ -5,12 +5,12 @@ import os
 import sys
 import time
 
-from syft_job import disk
+from syft_job import fs
 
-with disk.directory(os.path.abspath(sys.argv[1])) as place:  # type: ignore[arg-type]
+with fs.directory(os.path.abspath(sys.argv[1])) as place:  # type: ignore[arg-type]
     size = os.stat("data.bin", dir_fd=place).st_size
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    disk.copy(place, "data.bin", place, "copied", most=size, private=True)
+    fs.copy(place, "data.bin", place, "copied", most=size, private=True)
     said = {"seconds": time.perf_counter() - begin, "cpu": time.process_time() - begin_cpu}
     os.unlink("copied", dir_fd=place)
 print(json.dumps(said))

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from syft_job.client import JobClient, get_client
-from syft_job.place import Place
+from syft_job.model.job_ref import Place
 
 NOTHING = "#!/bin/bash\n:\n"
 TELLS_TIME = "#!/bin/bash\necho $EPOCHREALTIME >outputs/began\n"

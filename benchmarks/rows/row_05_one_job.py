@@ -13,7 +13,7 @@ from benchmarks import trees
 from benchmarks.bench import OWNER, PROBES, Bench
 from benchmarks.record import Row, Target
 from benchmarks.trees import GUEST, Tree
-from syft_job import sandboxes
+from syft_job.execution import sandboxes
 
 COUNT = 40
 PEER_COUNT = 3

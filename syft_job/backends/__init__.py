@@ -1,1 +1,14 @@
-"""What starts and polls processes: `base` is the contract, each other room one way to keep it."""
+"""The public names of the backends; what they do is in `syft_job.execution.backends`."""
+
+from syft_job.execution.backends.base import (
+    Command,
+    JobABC,
+    JobDryRun,
+    JobHandle,
+    JobStatus,
+    JobStatusResult,
+    build,
+)
+from syft_job.execution.backends.shell import ShellJob
+
+__all__ = ["Command", "JobABC", "JobDryRun", "JobHandle", "JobStatus", "JobStatusResult", "ShellJob", "build"]

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 VERBS = {
-    "starting": ("init", "doctor", "demo", "keys"),
-    "asking": ("submit", "withdraw", "outputs"),
-    "deciding": ("list", "review", "approve", "reject", "deposit", "share"),
-    "running": ("run", "pause", "resume", "cancel", "rerun", "clean"),
-    "looking": ("show", "logs", "history", "verify"),
+    "setup": ("init", "doctor", "demo", "keys"),
+    "submit": ("submit", "withdraw", "outputs"),
+    "decide": ("list", "review", "approve", "reject", "deposit", "share"),
+    "run": ("run", "pause", "resume", "cancel", "rerun", "clean"),
+    "inspect": ("show", "logs", "history", "verify"),
 }
 """Which file has which verbs, so that a call loads the one file that it needs."""
 _loaded: set[str] = set()
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         use_utf8_for_names()
     prepare_streams()
-    from .frame import app, globals_first, verb_in
+    from .context import app, globals_first, verb_in
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them would cost each call 10 ms
     words = globals_first(sys.argv[1:] if arguments is None else arguments)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 
-from syft_job import disk, names
+from syft_job import fs
 from syft_job.config import SyftJobConfig
 from syft_job.errors import ConfigError
-from syft_job.home import Home
+from syft_job.home.home import Home
+from syft_job.model import names
 
 _NAMED = 5
 """How many datasites the refusal names."""
@@ -24,10 +25,10 @@ def require_datasite(config: SyftJobConfig) -> None:
         ConfigError: the address is not known here; close ones and the remedy are named.
     """
     root = config.syftbox_folder
-    if disk.is_directory(root, config.email) or Home.of(root, config.email).exists:
+    if fs.is_directory(root, config.email) or Home.of(root, config.email).exists:
         return
-    listed = disk.names_below(root, limit=_MAX_LISTED) or []
-    known = sorted(name for name in listed if names.is_address(name) and disk.is_directory(root, name))
+    listed = fs.names_below(root, limit=_MAX_LISTED) or []
+    known = sorted(name for name in listed if names.is_address(name) and fs.is_directory(root, name))
     close = _close(config.email, known)
     if close:
         here = f"Did you mean {' or '.join(close)}?"

@@ -1,6 +1,6 @@
-"""What a reviewer must see before saying yes, as data."""
+"""What a reviewer must see before an approval, as data: the files, the command, and the conditions of this machine."""
 
-from .listed import ListedStamps, hashes_match, stamps_of
-from .pack import Review, ReviewedFile, review
+from .collect import Review, ReviewedFile, collect
+from .owner_review import record_review, review
 
-__all__ = ["ListedStamps", "Review", "ReviewedFile", "hashes_match", "review", "stamps_of"]
+__all__ = ["Review", "ReviewedFile", "collect", "record_review", "review"]

@@ -1,6 +1,6 @@
 """What starts approved jobs on the owner's machine, and brings their results home."""
 
-from .loop import JobRunner, create_runner
+from .service import JobRunner, create_runner
 
 SyftJobRunner = JobRunner
 

@@ -1,160 +1,378 @@
-"""One attempt: where what belongs to it lies, and what that tells of it.
+"""Moving one job at most one square: the steps of the table that the runner takes.
 
-The claim in the home decides whether an attempt has begun; the verdict that its supervisor wrote decides how it ended.
+A square reads what is true, does one thing and tells what moved. It keeps no job's state; it only remembers what it
+need not do again: which starts it has announced and when it last tried what did not work.
+
+Two threads come here: the runner's loop, and, while the folder holds that one up, the one that stands by, which only
+brings results home. What both touch (`_announced`, `_shown`, `_tried`) is guarded by `_memory`; that one attempt is not
+finished by both at once, by `_at_home`. What takes long is done by `transfers`, and neither lock is held for it there.
 """
 
 from __future__ import annotations
 
-import json
+import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import NamedTuple
 
-from syft_job import disk
-from syft_job.backends.base import JobHandle
-from syft_job.backends.shell import (
-    ShellJob,
-    Verdict,
-    is_alive,
-    read_claim,
-    read_verdict,
-    supervisor_of,
-    this_host,
-)
-from syft_job.errors import NotStarted
-from syft_job.place import Place
-from syft_job.viewer import Viewer
+from syft_job import fs
+from syft_job.config import SyftJobConfig
+from syft_job.errors import BlockedCategory, InvalidTransition, JobNotFoundError, NotStarted, SyftJobError
+from syft_job.events.outbox import ENDED, end_of
+from syft_job.exchange import job_reader, release, transitions
+from syft_job.exchange.job_reader import Look
+from syft_job.exchange.participant import Viewer
+from syft_job.exchange.result_staging import Need, StagedResults
+from syft_job.exchange.results import MISHAPS
+from syft_job.execution.backends.shell import Verdict
+from syft_job.execution.plan import CurrentTerms, Terms
+from syft_job.model.blocked_reason import category_of
+from syft_job.model.job_record import StatusTransition
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import Fact, JobState, Who
 
-JOB = "job"
-VERDICT = "verdict"
-HANDLE = "handle.json"
-STREAMS = ("stdout", "stderr")
-_NOBODY = b"never begun\n"
-_CLAIMING_SECONDS = 10.0
-"""How long a supervisor may take from making the claim to writing into it; an empty one that is older is nobody's."""
+from . import attempt_files as attempts
+from . import launch, workspace
+from .attempt_files import Attempt
+from .block_reporting import BlockedReports
+from .transfers import Inline, Transfers
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One run of one submission, and the paths that belong to it in the owner's home."""
-
-    viewer: Viewer
-    place: Place
-    job: str
-    number: int
-
-    @property
-    def workspace(self) -> Path:
-        """Its directory: the job's own below `job`, and what is written about it."""
-        return self.viewer.home.work(self.job, self.number)
-
-    @property
-    def claim(self) -> Path:
-        """The file that exists once it has begun."""
-        return self.viewer.home.begun(self.job, self.number)
-
-    @property
-    def held(self) -> Path:
-        """Where its results go."""
-        return self.viewer.home.held(self.job, self.number)
-
-    def log(self, stream: str) -> Path:
-        """The live log."""
-        return self.workspace / stream
+_PAUSE_FACTOR = 20.0
+"""After a start of a large job that failed on its files, how many times as long as it took passes before the next try,
+for each job of its submitter that fails like this: their copies take about 5 % of the time, whoever changes them."""
+_LARGE_FILES = 256
+"""With more files than this, or more than `workspace.SMALL_BYTES`, a job's failed start is not tried again at once."""
+_FORGOTTEN_AFTER_S = 600.0
+"""A failed start that could have been tried again for so long is forgotten: its job went away or was decided about."""
 
 
-def outcome_of(verdict: Verdict | None) -> str:
-    """The word for the ledger and for `done`: how an attempt ended, "lost" where nobody can say."""
-    if verdict is None:
-        return "lost"
-    if verdict.cancelled:
-        return "cancelled"
-    if verdict.timed_out:
-        return "timed_out"
-    return "succeeded" if verdict.succeeded else "failed"
+class _FailedStart(NamedTuple):
+    """A start that failed because the files differ, and when to try again, on the monotonic clock."""
+
+    submitter: str
+    reason: str
+    not_before: float
 
 
-def told_by(verdict: Verdict | None) -> dict[str, Any]:
-    """What of a verdict is worth a word in the ledger."""
-    if verdict is None:
-        return {}
-    return {
-        "started_at": verdict.started_at.isoformat(),
-        "ended_at": verdict.ended_at.isoformat(),
-        "log_cut": verdict.log_cut or None,
-        "too_big": verdict.too_big or None,
-        "sandbox_failed": verdict.sandbox_failed or None,
-        "left_behind": verdict.left_behind or None,
-    }
+class _Brought(NamedTuple):
+    """An attempt's results are home and its end is in the ledger."""
+
+    moves: list[StatusTransition]
+    is_small: bool = True
 
 
-def verdict_of(attempt: Attempt, *, is_nobody_there: bool = False) -> Verdict | None:
-    """How the attempt ended, or None while nobody said so.
+class Squares:
+    """The runner's hand: starts, looks after and finishes attempts of one datasite.
 
-    Where its supervisor is gone, a verdict counts that is whole and did not get its name before the power went.
-
-    Raises:
-        StoreError: what was said cannot be read.
+    Args:
+        viewer: the owner.
+        config: what the owner allows.
+        terms: under what jobs run here.
+        say: called with one line for each thing that happens.
+        patience: seconds between two tries of something that did not work.
     """
-    return read_verdict(attempt.workspace / VERDICT, or_part=is_nobody_there)
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        config: SyftJobConfig,
+        terms: CurrentTerms,
+        say: Callable[[str], None],
+        patience: float,
+    ) -> None:
+        self.viewer = viewer
+        self.config = config
+        self._terms = terms
+        self._say = say
+        self._blocked = BlockedReports(say)
+        self._patience = patience
+        self._announced: set[tuple[str, int]] = set()
+        self._shown: set[tuple[str, int]] = set()
+        self._tried: dict[tuple[str, int], float] = {}
+        self._untold: dict[Place, None] = {}
+        self._failed_starts: dict[tuple[str, int], _FailedStart] = {}
+        self._memory = threading.Lock()
+        self._at_home = threading.Lock()
+        self.transfers: Transfers = Inline()
+        """Where results are copied and large trees are removed."""
+
+    @property
+    def terms(self) -> Terms:
+        """Under what jobs run here, as it was found last."""
+        return self._terms.terms
+
+    def put_right(self, place: Place) -> Look:
+        """Look at a job in full; lay the owner's markers that it lacks and end what its submitter took back.
+
+        An attempt that has begun gets its `running` here, which one that is over in a moment never needs.
+
+        What is ended is told when it is dead, as every end is.
+
+        Raises:
+            JobNotFoundError: it is gone.
+        """
+        try:
+            look = job_reader.look(self.viewer.home.root, place, self.viewer)
+        except FileNotFoundError as error:
+            raise JobNotFoundError(f"There is no job '{place}'.") from error
+        record = look.record
+        if transitions.is_out_of_order(self.viewer, look):
+            for name in transitions.restore(self.viewer, place, self._stage):
+                if name != "running" or not self._is_news((record.id, record.attempt)):
+                    self._say(f"'{place.name}': put '{name}' back, which was missing from the folder.")
+        if record.state is JobState.RUNNING and record.standing.withdrawn:
+            transitions.cancel(self.viewer, place, "withdrawn by its submitter", Who.RUNNER)
+        return look
+
+    def start(self, place: Place, look: Look | None = None) -> None:
+        """Take an approved job to the point where its supervisor is spawned; harmless if it is not approved any more.
+
+        Args:
+            place: the job.
+            look: how it was a moment ago, for who looked; what it says is held against the ledger and the folder again.
+
+        Raises:
+            NotStarted: it may not start, or not now; the message says why.
+        """
+        look = look or job_reader.look(self.viewer.home.root, place, self.viewer)
+        record = look.record
+        attempt = Attempt(self.viewer, place, record.id, record.attempt)
+        if record.state is not JobState.QUEUED or self.viewer.home.ledger.is_under_way(record.id, record.attempt):
+            return
+        began, key = time.monotonic(), (record.id, record.attempt)
+        failed = self._failed_starts.get(key)
+        if failed is not None and began < failed.not_before:
+            raise NotStarted(failed.reason, category=BlockedCategory.FILES)
+        with self._memory:
+            self._tried[key] = began
+        self._failed_starts.pop(key, None)
+        try:
+            launch.start(attempt, look, self.config, self._terms.at_start())
+        except (InvalidTransition, FileNotFoundError, JobNotFoundError):
+            raise  # it has moved on or went away, and is not blocked
+        except (SyftJobError, OSError) as error:
+            self._blocked.report(attempt, look, error)
+            if category_of(error) is BlockedCategory.FILES and _is_large(look):
+                self._pause(key, place.submitter, str(error), time.monotonic() - began)
+            raise
+
+    def _pause(self, key: tuple[str, int], submitter: str, reason: str, seconds: float) -> None:
+        """Do not try a start again for a while that took ``seconds`` and failed on the job's files."""
+        now = time.monotonic()
+        for other in [other for other, it in self._failed_starts.items() if it.not_before + _FORGOTTEN_AFTER_S < now]:
+            del self._failed_starts[other]
+        count = 1 + sum(failed.submitter == submitter for failed in self._failed_starts.values())
+        self._failed_starts[key] = _FailedStart(submitter, reason, now + _PAUSE_FACTOR * seconds * count)
+
+    def tend(self, attempt: Attempt) -> list[StatusTransition]:
+        """Look after an attempt that was said to start: has it begun, is it over, is nobody there any more?"""
+        verdict = attempts.verdict_of(attempt)
+        if verdict is not None:
+            return self._finish(attempt, attempts.outcome_of(verdict), verdict)
+        self._stop_what_was_cancelled(attempt)
+        if attempts.has_begun(attempt):
+            if attempts.is_claimed_for_nobody(attempt):
+                return self._finish(attempt, "cancelled", None)
+            if attempts.supervisor_lives(attempt):
+                return self._announce_start(attempt)
+            attempts.refuse_other_host(attempt)
+            # It may have ended between the two looks, or the power went before the verdict had its name.
+            verdict = attempts.verdict_of(attempt, is_nobody_there=True)
+            return self._finish(attempt, attempts.outcome_of(verdict), verdict)
+        if not attempts.supervisor_lives(attempt):
+            return self._begin_again(attempt)
+        return []
+
+    def take_untold(self) -> list[Place]:
+        """The jobs whose folder could not be told what happened, since the last call: look at them again."""
+        taken, self._untold = list(self._untold), {}
+        return taken
+
+    def bring_home(self, attempt: Attempt) -> list[StatusTransition]:
+        """Finish an attempt as far as that needs no folder, where its supervisor said how it ended.
+
+        From another thread than the rest, while the folder holds that one up; where it is at it, nothing is done.
+        """
+        verdict = attempts.verdict_of(attempt)
+        if verdict is None or not self._at_home.acquire(blocking=False):
+            return []
+        try:
+            brought = self._bring_home(attempt, attempts.outcome_of(verdict), verdict)
+        finally:
+            self._at_home.release()
+        if brought is None:
+            return []
+        self._sweep_out(attempt, brought)
+        return brought.moves
+
+    def is_collecting(self, attempt: Attempt) -> bool:
+        """Whether the results of an attempt are being copied to the home."""
+        return self.transfers.is_pending(_collect_key(attempt))
+
+    def carry_out_release(self, place: Place) -> None:
+        """Release what the yes promised, if that is still owed; where much is to be copied, when that is done."""
+        released = transitions.carry_out_release(self.viewer, place, self._stage)
+        if released is not None:
+            people = ", ".join(sorted({*released.outputs, *released.logs}))
+            self._say(f"📤 '{place.name}': released to {people}, as the yes said.")
+
+    def say_errors(self) -> None:
+        """Say what could not be done in the background."""
+        for error in self.transfers.pop_errors():
+            self._say(f"⚠ Something that is not needed any more could not be removed: {error}")
+
+    def _stage(self, viewer: Viewer, place: Place, need: Need) -> StagedResults | None:
+        """Copy results into a job's directory: few at once, many in the pool; None while that is being done."""
+        if workspace.is_small(viewer.home.held(need.job, need.attempt)):
+            with fs.interruptible(None):
+                return transitions.stage(viewer, place, need)
+        finished = self.transfers.result(
+            ("release", place), place.submitter, lambda: transitions.stage(viewer, place, need), in_folder=True
+        )
+        if finished is not None and finished.value.need != need:
+            finished.value.close()  # more was granted meanwhile, or another attempt is the present one
+            return self._stage(viewer, place, need)
+        if finished is None:
+            self._untold[place] = None  # the job is looked at again, where nothing else asks for the copies
+            return None
+        return finished.value
+
+    def _begin_again(self, attempt: Attempt) -> list[StatusTransition]:
+        """An attempt that was said to start and has not begun: spawn it again, unless it must not start any more."""
+        try:
+            look = job_reader.look(self.viewer.home.root, attempt.place, self.viewer)
+        except FileNotFoundError:
+            return []  # the folder is away; nothing says that it is not wanted any more
+        if look.record.id != attempt.job or look.record.state is not JobState.QUEUED:
+            return self._finish(attempt, "cancelled", None) if attempts.claim_for_nobody(attempt) else []
+        key = (attempt.job, attempt.number)
+        with self._memory:
+            before = self._tried.get(key)
+            is_time = before is None or time.monotonic() - before >= self._patience
+            if is_time:
+                self._tried[key] = time.monotonic()
+        if is_time:
+            launch.start(attempt, look, self.config, self._terms.at_start())
+            if before is not None:
+                raise NotStarted(
+                    "its supervisor ended without beginning it, and was started again. See whether"
+                    f" {str(attempt.claim.parent)!r} can be written"
+                )
+        return []
+
+    def _stop_what_was_cancelled(self, attempt: Attempt) -> None:
+        """Ask the supervisor once more where whoever cancelled did not get that far."""
+        is_cancelled = Fact("cancelled", attempt.number) in self.viewer.home.ledger.facts(attempt.job)
+        if is_cancelled and not (attempt.workspace / transitions.CANCEL_REQUEST).exists():
+            transitions.ask_to_stop(self.viewer, attempt.job, attempt.number)
+
+    def _is_news(self, key: tuple[str, int]) -> bool:
+        """Whether `running` of this attempt was never laid by this runner before now."""
+        with self._memory:
+            is_news = key not in self._shown
+            self._shown.add(key)
+        return is_news
+
+    def _announce_start(self, attempt: Attempt) -> list[StatusTransition]:
+        key = (attempt.job, attempt.number)
+        with self._memory:
+            if key in self._announced:
+                return []
+            self._announced.add(key)
+        self._say(f"🔄 '{attempt.place.name}' from {attempt.place.submitter} is running.")
+        now = time.time()
+        return [StatusTransition(attempt.job, JobState.QUEUED, JobState.RUNNING, now, "begun", attempt.place)]
+
+    def _finish(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> list[StatusTransition]:
+        moves = self._announce_start(attempt) if verdict is not None else []
+        with self._at_home:
+            brought = self._bring_home(attempt, outcome, verdict)
+        if brought is None:
+            return moves  # the pool copies; it is asked again when that is done
+        with self._telling(attempt.place):
+            transitions.restore(self.viewer, attempt.place, self._stage)
+        self._sweep_out(attempt, brought)
+        return moves + brought.moves
+
+    def _bring_home(self, attempt: Attempt, outcome: str, verdict: Verdict | None) -> _Brought | None:
+        """Results to the home, the end to the ledger; nothing here needs the folder. None while they are copied."""
+        job, number, place = attempt.job, attempt.number, attempt.place
+        self.viewer.home.ledger.refresh()
+        if not self.viewer.home.ledger.is_under_way(job, number):
+            return _Brought([])  # it was brought home while the folder held this thread up
+        is_small = workspace.is_small(attempt.workspace)
+        max_bytes = self.config.disk_bytes
+        if is_small:
+            with fs.interruptible(None):
+                collected = workspace.Collected(attempt, verdict, max_bytes)
+        else:
+            finished = self.transfers.result(
+                _collect_key(attempt),
+                place.submitter,
+                lambda: workspace.Collected(attempt, verdict, max_bytes),
+                in_folder=False,
+            )
+            if finished is None:
+                return None
+            collected = finished.value
+        told = attempts.told_by(verdict)
+        with closing(collected):
+            collected.keep()
+            transitions.say_over(
+                self.viewer,
+                place,
+                job,
+                number,
+                outcome,
+                owed=bool(release.promised(self.viewer, job, number)),
+                tacit=self.config.tell_outcome == "when_shared",
+                left_out=collected.left_out or None,
+                **told,
+            )
+        with self._memory:
+            self._announced.discard((job, number))
+            self._shown.discard((job, number))
+            self._tried.pop((job, number), None)
+        state = end_of(self.viewer.home, job, number, outcome)
+        emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
+        if verdict is not None and verdict.sandbox_failed:
+            self._terms.doubt()
+        self._say(f"{emoji} '{place.name}' from {place.submitter} {ENDED[state]}.")
+        for key, words in MISHAPS.items():
+            if told.get(key):
+                self._say(f"   {words}")
+        for words in collected.left_out:
+            self._say(f"   left out of its results: {words}")
+        moves = [StatusTransition(job, JobState.RUNNING, state, time.time(), ENDED[state], place)]
+        return _Brought(moves, is_small=is_small)
+
+    def _sweep_out(self, attempt: Attempt, brought: _Brought) -> None:
+        if not brought.is_small:
+            self.transfers.background(attempt.place.submitter, lambda: workspace.sweep_out(attempt), in_folder=False)
+            return
+        try:
+            with fs.interruptible(None):
+                workspace.sweep_out(attempt)
+        except (SyftJobError, OSError) as error:
+            self._say(f"   its workspace stays until syft-job clean: {error}")
+
+    @contextmanager
+    def _telling(self, place: Place) -> Iterator[None]:
+        """Tell the folder what is said already; where that does not work now, the job is looked at again."""
+        try:
+            yield
+        except JobNotFoundError:
+            return  # it went away; the sweep finds it when it is back
+        except (SyftJobError, OSError):
+            self._untold[place] = None  # the look that follows says what is in the way
 
 
-def has_begun(attempt: Attempt) -> bool:
-    """Whether the claim was made."""
-    return attempt.claim.exists()
+def _is_large(look: Look) -> bool:
+    """Whether copying a job into its workspace takes long enough to count."""
+    files = {} if look.spec is None else look.spec.files
+    return len(files) > _LARGE_FILES or sum(entry.size for entry in files.values()) > workspace.SMALL_BYTES
 
 
-def supervisor_lives(attempt: Attempt) -> bool:
-    """Whether the process that made the claim, or that was last spawned to make it, is still there."""
-    claim = read_claim(attempt.claim)
-    if claim is not None:
-        return is_alive(claim.pid, claim.ticks, claim.boot_id)
-    if _is_being_claimed(attempt):
-        return True
-    try:
-        said = json.loads((attempt.workspace / HANDLE).read_bytes())
-        if not ShellJob().status(JobHandle.model_validate(said)).status.is_finished:
-            return True
-    except (FileNotFoundError, ValueError):
-        pass  # nothing was spawned, or nobody got to note it; the claim keeps a second one from beginning
-    return has_begun(attempt) and supervisor_of(attempt.claim) is not None
-
-
-def claim_for_nobody(attempt: Attempt) -> bool:
-    """Make the claim ourselves, so that no late supervisor can begin the attempt; False when it has begun already."""
-    try:
-        with disk.directory(attempt.claim.parent) as opened:
-            disk.create(opened, attempt.claim.name, _NOBODY, mode=0o600)
-    except FileExistsError:
-        return False
-    return True
-
-
-def is_claimed_for_nobody(attempt: Attempt) -> bool:
-    """Whether the claim is one that `claim_for_nobody` made: the attempt never began."""
-    return attempt.claim.read_bytes() == _NOBODY
-
-
-def refuse_other_host(attempt: Attempt) -> None:
-    """Return if this host may judge an attempt whose supervisor does not live here.
-
-    Raises:
-        NotStarted: another host began it.
-    """
-    for line in attempt.viewer.home.ledger.lines(attempt.job):
-        if (
-            line.event == "start"
-            and line.attempt == attempt.number
-            and line.said.get("host") not in (None, this_host())
-        ):
-            raise NotStarted("it was begun on another machine, and only that one can say how it ended")
-
-
-def _is_being_claimed(attempt: Attempt) -> bool:
-    """Whether the claim was made a moment ago and does not say yet by whom."""
-    try:
-        found = attempt.claim.stat()
-    except FileNotFoundError:
-        return False
-    return found.st_size == 0 and abs(time.time() - found.st_mtime) < _CLAIMING_SECONDS
+def _collect_key(attempt: Attempt) -> tuple[str, str, int]:
+    return ("collect", attempt.job, attempt.number)

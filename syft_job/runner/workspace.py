@@ -9,20 +9,23 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from syft_job import disk, names, presence, spec
-from syft_job.backends.shell import Verdict
+from syft_job import fs
 from syft_job.errors import BlockedCategory, NotStarted, UnreadableJob
-from syft_job.folder import Look
-from syft_job.home import Home
-from syft_job.knocking import knock
-from syft_job.markers import LOGS, OUTPUTS
-from syft_job.place import JOBS
-from syft_job.quoting import shortened
-from syft_job.result_tree import copy_tree
-from syft_job.spec import JobSpec
-from syft_job.staging import StagedDirectory
+from syft_job.exchange import job_contents
+from syft_job.exchange.job_reader import Look
+from syft_job.exchange.result_staging import StagedDirectory
+from syft_job.exchange.result_tree import copy_tree
+from syft_job.execution.backends.shell import Verdict
+from syft_job.format import manifest
+from syft_job.format.manifest import JobSpec
+from syft_job.format.markers import LOGS, OUTPUTS
+from syft_job.fs.probe import knock
+from syft_job.home.home import Home
+from syft_job.model import names
+from syft_job.model.job_ref import JOBS
+from syft_job.model.quoting import shortened
 
-from .attempt import JOB, STREAMS, Attempt
+from .attempt_files import JOB, STREAMS, Attempt
 
 MAX_LEFT_OUT = 100
 MAX_LEFT_OUT_CHARACTERS = 400
@@ -44,22 +47,22 @@ def copy_in(attempt: Attempt, look: Look) -> None:
         raise _differs(look.record.problem or "it cannot be read")
     base = attempt.workspace.parent
     mode = attempt.viewer.home.workspace_mode
-    disk.make_directory(base, mode=mode)
+    fs.make_directory(base, mode=mode)
     attempt.viewer.home.require_safe_workspaces()  # a cleaner of /tmp may have removed it, and another user replaced it
-    temporary = disk.temporary_name()
-    with disk.directory(base) as opened:
-        if disk.look(opened, attempt.workspace.name) is not None:
+    temporary = fs.temporary_name()
+    with fs.directory(base) as opened:
+        if fs.look(opened, attempt.workspace.name) is not None:
             if _is_whole(attempt, asked):
                 return  # made by a runner that was stopped before it could start the attempt
-            disk.remove(opened, attempt.workspace.name)
-        disk.make_new_directory(opened, temporary, mode=mode)
+            fs.remove(opened, attempt.workspace.name)
+        fs.make_new_directory(opened, temporary, mode=mode)
         try:
-            with disk.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
+            with fs.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
                 _copy_listed(attempt, look, job)
-                disk.make_new_directory(job, OUTPUTS, mode=0o700)
-            disk.rename(opened, temporary, opened, attempt.workspace.name, durable=False)
+                fs.make_new_directory(job, OUTPUTS, mode=0o700)
+            fs.rename(opened, temporary, opened, attempt.workspace.name, durable=False)
         except BaseException:
-            disk.discard(opened, temporary)
+            fs.discard(opened, temporary)
             raise
 
 
@@ -110,22 +113,22 @@ class Collected:
             raise
 
     def _copy(self, held: int, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
-        with disk.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
+        with fs.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
             _copy_logs(attempt, logs, self.left_out)
             if verdict is not None:
-                disk.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
-            disk.sync(logs)
-        with disk.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
+                fs.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
+            fs.sync(logs)
+        with fs.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
             _copy_outputs(attempt, outputs, self.left_out, max_bytes)
         self.left_out.end()
         if self.left_out:
-            disk.create(held, "left_out.txt", "\n".join(self.left_out).encode() + b"\n", mode=0o600)
-        disk.sync(held)
+            fs.create(held, "left_out.txt", "\n".join(self.left_out).encode() + b"\n", mode=0o600)
+        fs.sync(held)
 
     def keep(self) -> None:
         """Make the copies what the home holds of the attempt, as a whole; harmless where that was done before."""
         if self._staged is not None:
-            with disk.removals_deferred():
+            with fs.removals_deferred():
                 self._staged.put_in_place(self._name)
 
     def close(self) -> None:
@@ -159,8 +162,8 @@ def is_small(path: Path) -> bool:
 def sweep_out(attempt: Attempt) -> None:
     """Remove the workspace; the results are home and the end is in the ledger."""
     try:
-        with disk.directory(attempt.workspace.parent) as opened:
-            disk.remove(opened, attempt.workspace.name, durable=False)
+        with fs.directory(attempt.workspace.parent) as opened:
+            fs.remove(opened, attempt.workspace.name, durable=False)
     except FileNotFoundError:
         return
 
@@ -174,15 +177,15 @@ def tidy(home: Home) -> None:
         home.ledger.tidy()
         for base in (home.path, home.path / "held", home.path / "reviewed", home.path / "aside", home.workspaces):
             if base.is_dir():
-                with disk.directory(base) as opened:
-                    disk.remove_temporaries(opened)
+                with fs.directory(base) as opened:
+                    fs.remove_temporaries(opened)
         if not home.workspaces.is_dir():
             return
         unfinished = {f"{job}.{number}" for job, number in home.ledger.unfinished()}
-        with disk.directory(home.workspaces) as opened:
+        with fs.directory(home.workspaces) as opened:
             for name in os.listdir(opened):
-                if name not in unfinished and not disk.is_temporary(name):
-                    disk.remove(opened, name, durable=False)
+                if name not in unfinished and not fs.is_temporary(name):
+                    fs.remove(opened, name, durable=False)
 
 
 def remove_copies(home: Home) -> None:
@@ -190,34 +193,34 @@ def remove_copies(home: Home) -> None:
     knock(home.root)  # a folder that hangs must not be met with the lock in hand
     with (
         suppress(FileNotFoundError, UnreadableJob),
-        disk.directory(home.root, home.email, *JOBS) as jobs,
+        fs.directory(home.root, home.email, *JOBS) as jobs,
         home.locked(),
     ):
-        disk.remove_temporaries(jobs)
+        fs.remove_temporaries(jobs)
 
 
 def tidy_folder(home: Home) -> None:
     """Remove what a `clean` that was killed left under temporary names among the jobs of this datasite."""
-    with suppress(FileNotFoundError, UnreadableJob), disk.directory(home.root, home.email, *JOBS) as jobs:
+    with suppress(FileNotFoundError, UnreadableJob), fs.directory(home.root, home.email, *JOBS) as jobs:
         for submitter in os.listdir(jobs):
-            disk.check_interrupted()
+            fs.check_interrupted()
             if names.is_address(submitter):
-                with suppress(FileNotFoundError, UnreadableJob), disk.directory(jobs, submitter) as opened:
-                    disk.remove_temporaries(opened, only_old=True)
+                with suppress(FileNotFoundError, UnreadableJob), fs.directory(jobs, submitter) as opened:
+                    fs.remove_temporaries(opened, only_old=True)
 
 
 def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
     """Whether a workspace that was made before holds exactly the listed files, byte for byte."""
     try:
-        with disk.directory(attempt.workspace, JOB) as job:
-            lying = [entry for entry in disk.walk(job, most=2 * len(asked.files) + 64) if not entry.is_dir]
-            if {entry.path for entry in lying} != asked.files.keys() or disk.look(job, OUTPUTS) is None:
+        with fs.directory(attempt.workspace, JOB) as job:
+            lying = [entry for entry in fs.walk(job, most=2 * len(asked.files) + 64) if not entry.is_dir]
+            if {entry.path for entry in lying} != asked.files.keys() or fs.look(job, OUTPUTS) is None:
                 return False
             for path, entry in asked.files.items():
-                disk.check_interrupted()
+                fs.check_interrupted()
                 *inside, name = path.split("/")
-                with disk.directory(job, *inside) as folder:
-                    if disk.hash_file(folder, name, most=entry.size) != (entry.size, entry.sha256):
+                with fs.directory(job, *inside) as folder:
+                    if fs.hash_file(folder, name, most=entry.size) != (entry.size, entry.sha256):
                         return False
     except (FileNotFoundError, UnreadableJob):
         return False
@@ -227,28 +230,28 @@ def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
 def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
     assert look.spec is not None  # noqa: S101 - the caller looked
     root = attempt.viewer.home.root
-    with disk.directory(root, *attempt.place.parts) as source:
+    with fs.directory(root, *attempt.place.parts) as source:
         if (
             look.record.older
-            and spec.older_digest(presence.older_files(source, attempt.viewer.limits)) != look.record.digest
+            and manifest.older_digest(job_contents.older_files(source, attempt.viewer.limits)) != look.record.digest
         ):
             raise _differs("its files changed since the yes; it waits until the bytes are back")
         for path, entry in look.spec.files.items():
-            disk.check_interrupted()  # files without content, which hold no chunk to check at, count, too
+            fs.check_interrupted()  # files without content, which hold no chunk to check at, count, too
             *inside, name = path.split("/")
             try:
                 with (
-                    disk.directory(source, *inside) as reading,
-                    disk.directory(job, *inside, create=True, mode=0o700, durable=False) as to,
+                    fs.directory(source, *inside) as reading,
+                    fs.directory(job, *inside, create=True, mode=0o700, durable=False) as to,
                 ):
-                    copied = disk.copy(
+                    copied = fs.copy(
                         reading, name, to, name, most=entry.size, mode=0o700 if not inside else 0o600, private=True
                     )
             except FileNotFoundError:
                 if entry.size:
                     raise _differs(f"{path!r} is not here; it waits until the bytes are back") from None
-                with disk.directory(job, *inside, create=True, mode=0o700, durable=False) as to:
-                    disk.create(to, name, b"", mode=0o600, durable=False)
+                with fs.directory(job, *inside, create=True, mode=0o700, durable=False) as to:
+                    fs.create(to, name, b"", mode=0o600, durable=False)
                 continue
             except UnreadableJob as error:
                 raise _differs(f"{path!r} is not what was approved: {error}") from error
@@ -262,12 +265,12 @@ def _differs(message: str) -> NotStarted:
 
 def _copy_logs(attempt: Attempt, logs: int, left_out: LeftOutResults) -> None:
     try:
-        with disk.directory(attempt.workspace) as workspace:
+        with fs.directory(attempt.workspace) as workspace:
             for stream in STREAMS:
-                if disk.look(workspace, stream) is None:
+                if fs.look(workspace, stream) is None:
                     continue
                 try:
-                    disk.copy(workspace, stream, logs, LOGS[stream], most=1 << 40, durable=True)
+                    fs.copy(workspace, stream, logs, LOGS[stream], most=1 << 40, durable=True)
                 except UnreadableJob as error:  # a job without a sandbox can reach it
                     left_out.append(f"the log of {stream}: {error}")
     except FileNotFoundError:
@@ -276,7 +279,7 @@ def _copy_logs(attempt: Attempt, logs: int, left_out: LeftOutResults) -> None:
 
 def _copy_outputs(attempt: Attempt, outputs: int, left_out: LeftOutResults, max_bytes: int | None) -> None:
     try:
-        with disk.directory(attempt.workspace, JOB, OUTPUTS) as source:
+        with fs.directory(attempt.workspace, JOB, OUTPUTS) as source:
             copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, max_bytes=max_bytes, private=True)
     except FileNotFoundError:
         return  # the job removed its folder, or never had one

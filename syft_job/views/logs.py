@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from syft_job import disk
-from syft_job.log_text import render_log
-from syft_job.visible import visible_line
+from syft_job import fs
+from syft_job.model.text import visible_line
+
+from .log_text import render_log
 
 SHORT_LINES = 3
 SHOWN_BYTES = 32 << 20
@@ -61,7 +62,7 @@ class LogViewer:
         """
         if self.path is None:
             raise FileNotFoundError(self._instead)
-        return disk.open_plain(self.path, below=self._below or self.path.parent)
+        return fs.open_plain(self.path, below=self._below or self.path.parent)
 
     @property
     def line_count(self) -> int:

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from syft_job.record import JobRecord
-from syft_job.visible import visible_line, visible_message
+from syft_job.model.job_record import JobRecord
+from syft_job.model.text import visible_line, visible_message
 
-from . import look
+from . import status_style
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -78,7 +78,7 @@ def jobs(
     table.add_column("submitted", no_wrap=True, min_width=16)
     shown = records if most is None else records[:most]
     for record in shown:
-        appearance = look.of_state(record.state.value, record.status)
+        appearance = status_style.of_state(record.state.value, record.status)
         words = record.status if record.state.value in ("succeeded", "rejected", "cancelled") else _status(record)
         flag = " ⚠" if record.problem or record.findings else ""
         table.add_row(
@@ -162,4 +162,4 @@ def _status(record: JobRecord) -> str:
 
 
 def _count(status: str, count: int) -> str:
-    return f"{look.of_status(status).emoji} {status}: {count}"
+    return f"{status_style.of_status(status).emoji} {status}: {count}"

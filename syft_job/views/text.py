@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from syft_job.blocked import WORDS
-from syft_job.lifecycle import UNREADABLE, JobState
-from syft_job.record import JobRecord
+from syft_job.model.blocked_reason import WORDS
+from syft_job.model.job_record import JobRecord
+from syft_job.model.lifecycle import UNREADABLE, JobState
+from syft_job.model.text import visible_code, visible_line, visible_message
 from syft_job.review import Review
-from syft_job.review.pack import ReviewedFile, fingerprint_of
-from syft_job.visible import visible_code, visible_line, visible_message
+from syft_job.review.collect import ReviewedFile, fingerprint_of
 
-from . import look
+from . import status_style
 
 if TYPE_CHECKING:
-    from syft_job.findings import Finding
+    from syft_job.format.source_checks import Finding
 
 NO_JOBS = "📭 No jobs found.\n"
 _RULE = "─" * 78
@@ -30,7 +30,9 @@ _ORDER = ("arriving", "inbox", "approved", "running", "done", "cancelled", "reje
 
 def job_line(name: str, status: str, owner: str) -> str:
     """One job in one line: emoji, name, status and owner."""
-    return f"{look.of_status(status).emoji} {visible_line(name)} ({visible_line(status)}) -> {visible_line(owner)}"
+    return (
+        f"{status_style.of_status(status).emoji} {visible_line(name)} ({visible_line(status)}) -> {visible_line(owner)}"
+    )
 
 
 def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: Iterable[str] = ()) -> str:
@@ -49,13 +51,15 @@ def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: 
         heading = f"👤 {visible_line(owner)}"
         lines += ["", heading, "-" * (len(heading) + 1)]
         for index, (_, name, status, submitter) in ((i, row) for i, row in enumerate(rows) if row[0] == owner):
-            emoji = look.of_status(status).emoji
+            emoji = status_style.of_status(status).emoji
             lines.append(f"[{index}] {emoji} {visible_line(name)} ({visible_line(status)}) {visible_line(submitter)}")
     counts = Counter(row[2] for row in rows)
     shown = [status for status in _ORDER if status in counts] + sorted(set(counts) - set(_ORDER))
     lines += ["", f"Total: {len(rows)} jobs"]
     lines.append(
-        "  ".join(f"{look.of_status(status).emoji} {visible_line(status)}: {counts[status]}" for status in shown)
+        "  ".join(
+            f"{status_style.of_status(status).emoji} {visible_line(status)}: {counts[status]}" for status in shown
+        )
     )
     lines += map(visible_message, notes)
     return "\n".join(lines) + "\n"
@@ -98,7 +102,7 @@ def code_findings(found: Sequence[Finding]) -> list[str]:
 
 def review(found: Review) -> str:
     """Everything that would run, in full; nothing is cut."""
-    from syft_job.findings import misreading_of
+    from syft_job.format.source_checks import misreading_of
 
     record = found.record
     lines = [

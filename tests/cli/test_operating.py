@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from syft_job.errors import ConfigError
-from syft_job.home import Home
-from syft_job.seal import Key, fingerprint
+from syft_job.format.signing import Key, fingerprint
+from syft_job.home.home import Home
 from syft_job.views import templates
 from tests.serving import until
 

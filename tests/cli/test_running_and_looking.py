@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from syft_job.home import Home
+from syft_job.home.home import Home
 
 ADA, OMAR, EVE = "ada@example.org", "omar@example.org", "eve@example.org"
 
@@ -205,8 +205,8 @@ def test_a_reader_who_leaves_early_hears_no_complaint(people):
 
 
 def test_what_takes_long_says_what_it_does_on_a_terminal_only(people):
-    code = "import time; from syft_job.cli import frame; frame.BUSY_SECONDS = 0.01\n"
-    code += "with frame.busy('Copying'): time.sleep(1)"
+    code = "import time; from syft_job.cli import context; context.BUSY_SECONDS = 0.01\n"
+    code += "with context.busy('Copying'): time.sleep(1)"
     argv = (sys.executable, "-c", code)
     assert "Copying" in people.on_terminal(OMAR, argv=argv).out
     assert people.cold(OMAR, argv=argv).err == ""

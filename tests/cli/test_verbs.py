@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from syft_job.cli import VERBS
-from syft_job.cli.frame import verb_in
+from syft_job.cli.context import verb_in
 
 
 @pytest.mark.parametrize("room", VERBS)

@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import Any
 
-import syft_job.cli.story
+import syft_job.cli.demo
 import syft_job.doctor  # noqa: F401 - to be warm
 from syft_job.cli import main
 

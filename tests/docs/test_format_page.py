@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from syft_job import JobRunner
+from syft_job.exchange.retention import Leftovers
 from syft_job.policies.retention import Kind
-from syft_job.runner.leftovers import Leftovers
 from syft_job.testing import TwoPeople
 from tests.docs.pages import DOCS
 

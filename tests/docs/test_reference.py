@@ -10,10 +10,10 @@ import pytest
 
 import syft_job
 from syft_job import SyftJobConfig, errors
-from syft_job.ledger import Ledger
-from syft_job.lifecycle import TABLE, Fact, JobState
-from syft_job.markers import ATTEMPTS, LOGS, OWNERS, WITHDRAWN
-from syft_job.spec import FIELDS, Limits
+from syft_job.format.manifest import FIELDS, Limits
+from syft_job.format.markers import ATTEMPTS, LOGS, OWNERS, WITHDRAWN
+from syft_job.home.ledger import Ledger
+from syft_job.model.lifecycle import TABLE, Fact, JobState
 from tests.docs.pages import DOCS, ROOT, blocks, page_id, pages
 
 REFERENCE = DOCS / "reference"

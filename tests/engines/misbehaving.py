@@ -21,10 +21,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from syft_job import disk
+from syft_job import fs
 from syft_job.errors import InvalidTransition, JobExists, StoreError, SyftJobError
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.serving import serving as in_thread
@@ -475,4 +475,4 @@ def go_through(
 
 def litter(*places: Path) -> list[str]:
     """What was left half done anywhere."""
-    return [str(path) for place in places for path in place.rglob("*") if disk.is_temporary(path.name)]
+    return [str(path) for place in places for path in place.rglob("*") if fs.is_temporary(path.name)]

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from syft_job.backends.base import Command, JobHandle, JobStatus
-from syft_job.backends.shell import ShellJob, Verdict, read_verdict
 from syft_job.errors import ConfigError
-from syft_job.limits import Limits
-from syft_job.sandboxes import Sandbox, Workspace, best_available, clean_env, usable_interpreter, why_not
+from syft_job.execution.backends.base import Command, JobHandle, JobStatus
+from syft_job.execution.backends.shell import ShellJob, Verdict, read_verdict
+from syft_job.execution.sandboxes import Sandbox, Workspace, best_available, clean_env, usable_interpreter, why_not
+from syft_job.model.resources import Limits
 from tests.reliability import Faults
 from tests.serving import until
 

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acts
-from syft_job.lifecycle import JobState
+from syft_job.exchange import transitions
+from syft_job.exchange.job_index import JobStore
+from syft_job.exchange.retention import Leftovers
+from syft_job.format.manifest import JobResources
+from syft_job.model.lifecycle import JobState
+from syft_job.model.units import Duration
 from syft_job.policies.retention import Kind
-from syft_job.runner.leftovers import Leftovers
-from syft_job.spec import JobResources
-from syft_job.store import JobStore
 from syft_job.testing import TwoPeople
-from syft_job.units import Duration
 from tests.killing import Toll, events, starts
 from tests.reliability import Faults
 from tests.serving import until
@@ -240,12 +240,12 @@ def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monke
     job.approve()
     home = people.owner.home
 
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
+    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
     long_ago = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
     with monkeypatch.context() as patched:
-        patched.setattr("syft_job.ledger.now", lambda: "1970-01-01T00:05:00.000000Z")
-        acts.finish(people.owner.viewer, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
+        patched.setattr("syft_job.home.ledger.now", lambda: "1970-01-01T00:05:00.000000Z")
+        transitions.finish(people.owner.viewer, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
     assert home.ledger.lines(job.id)[-1].said["at"].startswith("1970")
     os.utime(home.held(job.id, 1), (long_ago.timestamp(), long_ago.timestamp()))
     ages = {one.job: one.age for one in Leftovers(people.owner.viewer, people.owner.store).measure([kind])}

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acts
 from syft_job.errors import JobNotFoundError
-from syft_job.lifecycle import JobState
+from syft_job.exchange import transitions
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 from tests.engines import strace
 from tests.reliability import Faults
@@ -66,8 +66,8 @@ def approved(people: TwoPeople, name: str) -> None:
 def done(people: TwoPeople, name: str) -> None:
     approved(people, name)
     job = people.owner_job(name)
-    acts.start(people.owner.viewer, people.place(name), job.id, job.digest, offered=acts.BUBBLEWRAP)
-    acts.finish(people.owner.viewer, people.place(name), job.id, 1, "succeeded")
+    transitions.start(people.owner.viewer, people.place(name), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(people.owner.viewer, people.place(name), job.id, 1, "succeeded")
 
 
 VERBS = {
@@ -127,7 +127,7 @@ def test_a_verb_whose_call_fails(people: TwoPeople, tmp_path: Path, faults: Faul
         try:
             job = people.owner_job(name)
             people.owner.home.ledger.refresh()
-            acts.restore(people.owner.viewer, people.place(name))
+            transitions.restore(people.owner.viewer, people.place(name))
         except JobNotFoundError:
             lost += 1
             pytest.fail(f"{told}, {second}")

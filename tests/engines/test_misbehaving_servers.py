@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.lifecycle import JobState
-from syft_job.runner import standby
-from syft_job.spec import JobResources
+from syft_job.format.manifest import JobResources
+from syft_job.model.lifecycle import JobState
+from syft_job.runner import hang_guard
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import CHANGING, FaultyFolder, Refusing, Story, Told, go_through, serving, why_no_fuse
 from tests.serving import until
@@ -106,7 +106,7 @@ def test_one_submitters_bad_folder_holds_up_nobody_else(people, folder, tmp_path
 @pytest.fixture
 def apart(folder: FaultyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoPeople]:
     """Two people whose folder is on it, and whose homes and workspaces are not; one soon says that it is silent."""
-    monkeypatch.setattr(standby, "PATIENCE", 0.5)
+    monkeypatch.setattr(hang_guard, "PATIENCE", 0.5)
     base = tmp_path / "people"
     base.mkdir()
     (folder.mount / "box").mkdir()

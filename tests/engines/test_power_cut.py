@@ -10,12 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from syft_job import acts, home
-from syft_job.backends.shell import SUPERVISOR
 from syft_job.errors import SyftJobError
-from syft_job.lifecycle import JobState
+from syft_job.exchange import transitions
+from syft_job.exchange.marker_check import MISSING
+from syft_job.execution.backends.shell import SUPERVISOR
+from syft_job.home import home
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.testimony import MISSING
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import FaultyFolder, why_no_fuse
 from tests.serving import until
@@ -195,10 +196,12 @@ def test_the_power_goes_before_a_claim_is_durable_and_after_running_was_told(fol
         people.submit(life.script, life.name)
         job = people.owner_job(life.name)
         job.approve(share_outputs=True)
-        acts.start(people.owner.viewer, people.place(life.name), job.id, job.digest, offered=acts.BUBBLEWRAP)
+        transitions.start(
+            people.owner.viewer, people.place(life.name), job.id, job.digest, offered=transitions.BUBBLEWRAP
+        )
         claim = people.owner.home.begun(job.id, 1)
         claim.touch()
-        acts.restore(people.owner.viewer, people.place(life.name))
+        transitions.restore(people.owner.viewer, people.place(life.name))
         assert (people.location(life.name) / "running").exists()
         claim.unlink()
     with booted(folder) as people:

@@ -20,7 +20,7 @@ from typing import Self
 import pytest
 
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, litter, starts
 from tests.serving import until
@@ -28,8 +28,8 @@ from tests.serving import until
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 RUNNER = """
 import os, signal, sys
-from syft_job import disk
-from syft_job.backends import shell
+from syft_job import fs
+from syft_job.execution.backends import shell
 from syft_job.runner import create_runner
 root, email, fatal, supervisor = sys.argv[1:]
 def before(what):
@@ -38,7 +38,7 @@ def before(what):
 shell._SHELL = supervisor
 runner = create_runner(root, email, 0.2, sandbox="bare")
 runner.announce, runner.max_parallel = None, 10
-with disk.count_writes(before):
+with fs.count_writes(before):
     runner.run(drain=True)
 """
 

@@ -13,16 +13,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from syft_job import folder
+from syft_job.exchange import job_reader
+from syft_job.exchange.participant import Viewer
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
-from syft_job.place import Place
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.runner.lookout import Lookout
-from syft_job.runner.round import CHECKED_A_SWEEP
-from syft_job.runner.squares import Squares
+from syft_job.runner.attempt import Squares
+from syft_job.runner.job_watch import Lookout
+from syft_job.runner.scheduler import CHECKED_A_SWEEP
 from syft_job.testing import TwoPeople
-from syft_job.viewer import Viewer
 from tests.reliability import Faults
 from tests.serving import serving, until
 
@@ -138,7 +138,7 @@ def test_a_disk_that_fails_while_watches_are_set_is_waited_out(people, monkeypat
 
 
 def test_jobs_that_wait_take_no_watch_from_one_that_runs(people, monkeypatch):
-    monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 8)
+    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 8)
     for number in range(12):
         people.submit("true\n", f"waits {number:02d}")
     job = submit(people)
@@ -156,13 +156,13 @@ def test_a_job_costs_no_look_at_the_others(people, monkeypatch):
         until(lambda: all(other.status == "done" for other in others))
     seen: list[Place] = []
 
-    def look(root: Path, place: Place, viewer: Viewer) -> folder.Look:
+    def look(root: Path, place: Place, viewer: Viewer) -> job_reader.Look:
         seen.append(place)
-        return folder.look(root, place, viewer)
+        return job_reader.look(root, place, viewer)
 
     with running(people) as serving:
         until(lambda: serving.store.submitters(people.owner.email))
-        monkeypatch.setattr("syft_job.runner.squares.folder", SimpleNamespace(look=look))
+        monkeypatch.setattr("syft_job.runner.attempt.job_reader", SimpleNamespace(look=look))
         job = submit(people)
         job.approve()
         until(lambda: job.status == "done")
@@ -202,7 +202,7 @@ def test_a_job_with_a_hindrance_does_not_keep_the_runner_busy(people, monkeypatc
     looked: list[Place] = []
     put_right = Squares.put_right
 
-    def count(squares: Squares, place: Place) -> folder.Look:
+    def count(squares: Squares, place: Place) -> job_reader.Look:
         looked.append(place)
         return put_right(squares, place)
 
@@ -260,7 +260,7 @@ def test_stop_leaves_a_running_job_and_the_next_runner_collects_it(people, tmp_p
 
 
 def test_without_events_the_sweep_does_it(people, monkeypatch, tmp_path, faults):
-    monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 0)
+    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 0)
     canary = tmp_path / "canary"
     job = submit(people, f"echo ran >>{canary}\n")
     with running(people, poll_interval=0.2):

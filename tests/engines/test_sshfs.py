@@ -11,8 +11,8 @@ import pytest
 from syft_job import doctor
 from syft_job.client import JobClient
 from syft_job.config import SyftJobConfig
-from syft_job.lifecycle import JobState
-from syft_job.runner import standby
+from syft_job.model.lifecycle import JobState
+from syft_job.runner import hang_guard
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import Told, serving
 from tests.engines.sshfs import TwoMounts, why_not
@@ -88,7 +88,7 @@ def test_doctor_says_whether_events_of_others_arrive(people):
 
 
 def test_a_server_that_hangs_while_a_job_runs(people, mounts, tmp_path, monkeypatch, faults):
-    monkeypatch.setattr(standby, "PATIENCE", 0.5)
+    monkeypatch.setattr(hang_guard, "PATIENCE", 0.5)
     told, gate, canary = Told(), tmp_path / "gate", tmp_path / "canary"
     with serving(people, told) as runner:
         people.submit(f"echo ran >> {canary}; until [ -e {gate} ]; do sleep 0.02; done; echo 1 > outputs/o\n", "Tides")

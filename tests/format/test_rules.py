@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from syft_job import JobClient, acts, disk, folder, get_client, presence, spec
-from syft_job.acl import may_read, may_write
+from syft_job import JobClient, fs, get_client
+from syft_job.exchange import transitions, job_reader, job_contents
+from syft_job.format import manifest
+from syft_job.format.permissions import may_read, may_write
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
-from syft_job.lifecycle import JobState
-from syft_job.markers import OWNERS
-from syft_job.names import is_litter
-from syft_job.place import Place
-from syft_job.seal import Key
-from syft_job.spec import Limits
+from syft_job.model.lifecycle import JobState
+from syft_job.format.markers import OWNERS
+from syft_job.model.names import is_litter
+from syft_job.model.job_ref import Place
+from syft_job.format.signing import Key
+from syft_job.format.manifest import Limits
 from syft_job.testing import TwoPeople
 
 HERE = Path(__file__).parent
@@ -149,7 +151,7 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         if not what.startswith("append"):
             seen.append(sorted(path.name for path in location.iterdir() if path.stat().st_size == 0))
 
-    with disk.count_writes(count):
+    with fs.count_writes(count):
         people.owner_job("N").approve()
     assert all(is_litter(name) for names in seen for name in names)
     for name in (
@@ -160,32 +162,32 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         "x.part",
     ):
         (location / name).write_bytes(b"junk")
-    look = folder.look(people.root, place, people.owner.viewer)
+    look = job_reader.look(people.root, place, people.owner.viewer)
     assert look.record.state is JobState.QUEUED
-    with disk.directory(location) as opened:
+    with fs.directory(location) as opened:
         assert look.spec is not None
-        assert presence.unlisted(opened, look.spec, Limits()) == []
+        assert job_contents.unlisted(opened, look.spec, Limits()) == []
 
 
 def test_rule_03_commit_last(people: TwoPeople):
     order: list[str] = []
-    with disk.count_writes(order.append):
+    with fs.count_writes(order.append):
         people.submit_code({"main.py": "1\n"}, name="N")
     assert order.index("create config.yaml") > max(order.index("create run.sh"), order.index("create main.py"))
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
+    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1) / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
-    acts.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
     order.clear()
-    with disk.count_writes(order.append):
+    with fs.count_writes(order.append):
         job.share_outputs([ADA])
     assert order.index("create r.csv") < order.index("rename outputs") < order.index("rename shared")
     assert order.index("rename shared") < order.index("rename syft.pub.yaml")
     order.clear()
-    with disk.count_writes(order.append):
+    with fs.count_writes(order.append):
         job.rerun()
     assert order[:2] == ["remove syft.pub.yaml", "remove shared"]
     assert order.index("append ledger.jsonl") < order.index("rename 1.json") < order.index("remove done")
@@ -212,8 +214,8 @@ def test_rule_05_the_place_is_the_claim_not_the_proof(tmp_path: Path):
     assert job.id != client.jobs["approved"].id
     assert not job.verify().ok
     config = (Place(OMAR, ADA, "approved").under(client.root) / "config.yaml").read_bytes()
-    assert spec.submitters_key(config, Place(OMAR, ADA, "approved"), Limits()) == golden_key("ada").public
-    assert spec.submitters_key(config, Place(OMAR, ADA, "moved"), Limits()) is None
+    assert manifest.submitters_key(config, Place(OMAR, ADA, "approved"), Limits()) == golden_key("ada").public
+    assert manifest.submitters_key(config, Place(OMAR, ADA, "moved"), Limits()) is None
 
 
 def test_rule_06_a_yes_is_to_a_digest_and_to_what_was_shown(people: TwoPeople):
@@ -250,7 +252,7 @@ def test_rule_08_the_ledger_speaks_first(people: TwoPeople):
         (lambda: job.reject("x"), "rejected"),
     ):
         order.clear()
-        with disk.count_writes(order.append):
+        with fs.count_writes(order.append):
             verb()
         assert order.index("append ledger.jsonl") < order.index(f"create {marker}")
     for name in ("approved", "cancelled", "rejected"):
@@ -262,8 +264,8 @@ def test_rule_09_what_a_file_reveals_is_decided_by_its_kind(people: TwoPeople):
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
-    acts.finish(
+    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(
         people.owner.viewer, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3, detail="table.csv"
     )
     said = json.loads((job.location / "done").read_bytes())
@@ -278,11 +280,11 @@ def test_rule_10_held_until_released(people: TwoPeople):
     people.submit(name="N")
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
+    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1) / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
-    acts.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
     assert not (job.location / "outputs").exists()
     assert [path.name for path in job.output_paths] == ["r.csv"]
     assert people.submitters_job("N").output_paths == []
@@ -312,7 +314,7 @@ def test_rule_11_plain_files_only_in_both_directions(people: TwoPeople, tmp_path
 def test_rule_12_keep_what_you_dont_know(tmp_path: Path):
     client = golden(tmp_path, "v1", OMAR)
     location = Place(OMAR, ADA, "inbox").under(client.root)
-    asked = spec.parse((location / "config.yaml").read_bytes())
+    asked = manifest.parse((location / "config.yaml").read_bytes())
     assert asked.extra == {"later_field": {"kept": True}}
     assert asked.sealed(Place(OMAR, ADA, "inbox"), golden_key("ada")) == (location / "config.yaml").read_bytes()
     (location / "from-the-future").write_text("x")

@@ -10,11 +10,11 @@ import time
 
 from hypothesis.stateful import invariant
 
-from syft_job import folder
-from syft_job.lifecycle import JobState
-from syft_job.markers import LOGS, OUTPUTS, OWNERS_NAMES, WITHDRAWN
-from syft_job.place import Place
-from syft_job.record import JobRecord
+from syft_job.exchange import job_reader
+from syft_job.format.markers import LOGS, OUTPUTS, OWNERS_NAMES, WITHDRAWN
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
 from tests.properties.hands import A_MOMENT, LOST, OWNER, SUBMITTER, Hands
 from tests.properties.oracle import TAKEN_BACK
 
@@ -151,7 +151,7 @@ class Checks(Hands):
         promised = self.oracle.promised[ours.id, ours.attempt] if ours.state.is_finished else set()
         if ours.id in self.oracle.deposited and not promised:
             return  # its files lie in the folder from the beginning
-        shared = folder.look(self.people.submitters_root, place, self.people.submitter.viewer).marker("shared")
+        shared = job_reader.look(self.people.submitters_root, place, self.people.submitter.viewer).marker("shared")
         is_shared = shared is not None and shared.attempt == ours.attempt
         if place.name not in self.mixed and not promised:
             for known in self.transport.known:

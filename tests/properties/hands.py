@@ -19,19 +19,20 @@ from typing import ClassVar, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from syft_job import acts, disk, folder
-from syft_job import home as homes
-from syft_job.backends import shell
+from syft_job import fs
 from syft_job.errors import SyftJobError
+from syft_job.exchange import job_reader, transitions
+from syft_job.execution.backends import shell
+from syft_job.format.markers import OUTPUTS, WITHDRAWN
+from syft_job.home import home as homes
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
-from syft_job.markers import OUTPUTS, WITHDRAWN
-from syft_job.place import JOBS, Place
-from syft_job.record import JobRecord
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.runner import attempt as attempts
+from syft_job.runner import attempt_files as attempts
 from syft_job.runner import workspace as workspaces
-from syft_job.runner.attempt import Attempt
+from syft_job.runner.attempt_files import Attempt
 from syft_job.testing import TwoPeople
 from tests.properties.oracle import BEGUN, NO, OVER, STOPPED, YES, Oracle
 from tests.properties.transport import Transport
@@ -141,7 +142,7 @@ class Hands(RuleBasedStateMachine):
             self.oracle.said(job.id, job.attempt, NO)
 
     def cancel(self, place: Place) -> None:
-        if job := self.try_(OWNER, place, "cancel", lambda job: acts.cancel(self.clients[OWNER].viewer, place)):
+        if job := self.try_(OWNER, place, "cancel", lambda job: transitions.cancel(self.clients[OWNER].viewer, place)):
             self.oracle.said(job.id, job.attempt, STOPPED)
 
     def deposit(self, place: Place) -> None:
@@ -183,14 +184,14 @@ class Hands(RuleBasedStateMachine):
         """What the runner and a supervisor do until an attempt has begun, without a process."""
         viewer = self.people.owner.viewer
         try:
-            look = folder.look(self.people.owners_root, place, viewer)
+            look = job_reader.look(self.people.owners_root, place, viewer)
             record = look.record
             if record.state is not JobState.QUEUED:
                 return False
             attempt = Attempt(viewer, place, record.id, record.attempt)
-            acts.permit(viewer, look, offered=acts.BARE)
+            transitions.permit(viewer, look, offered=transitions.BARE)
             workspaces.copy_in(attempt, look)
-            acts.start(viewer, place, record.id, record.digest, host=shell.this_host(), offered=acts.BARE)
+            transitions.start(viewer, place, record.id, record.digest, host=shell.this_host(), offered=transitions.BARE)
         except (SyftJobError, FileNotFoundError):
             return False
         said = {word.rank for word in self.oracle.words[record.id] if word.attempt == record.attempt}
@@ -200,8 +201,8 @@ class Hands(RuleBasedStateMachine):
         assert record.id not in self.oracle.cleaned, "it begins after it was cleaned"
         found = shell._stat_of(os.getpid())
         assert found is not None
-        with disk.directory(self.home.path / "begun") as opened:
-            disk.create(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {shell.this_boot()}\n".encode())
+        with fs.directory(self.home.path / "begun") as opened:
+            fs.create(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {shell.this_boot()}\n".encode())
         self.made["begin"] += 1
         self.oracle.said(record.id, record.attempt, BEGUN)
         self.ends[record.id, record.attempt] = JobState.LOST
@@ -219,7 +220,7 @@ class Hands(RuleBasedStateMachine):
             for stream in attempts.STREAMS:
                 (workspace / stream).write_text("" if stream == "stderr" else f"{job} {number}\n")
             said = {"returncode": returncode, "seconds": 1, "timed_out": False, "log_cut": False, "left_behind": False}
-            said["cancelled"] = (workspace / acts.CANCEL_REQUEST).exists()
+            said["cancelled"] = (workspace / transitions.CANCEL_REQUEST).exists()
             (workspace / attempts.VERDICT).write_text(json.dumps(said) + "\n")
             as_it_ended = JobState.FAILED if returncode else JobState.SUCCEEDED
             self.ends[job, number] = JobState.CANCELLED if said["cancelled"] else as_it_ended

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from syft_job.lifecycle import JobState
-from syft_job.place import Place
-from syft_job.spec import CONFIG, job_id
+from syft_job.format.manifest import CONFIG, job_id
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
 
 YES, TAKEN_BACK, BEGUN, OVER, STOPPED, NO = 2, 3, 4, 5, 6, 7
 """The ranks of what is said."""

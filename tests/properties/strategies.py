@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from syft_job.codec import MAX_INTEGER
-from syft_job.lifecycle import OUTCOMES, Fact, JobState, Standing, Who
+from syft_job.format.codec import MAX_INTEGER
+from syft_job.model.lifecycle import OUTCOMES, Fact, JobState, Standing, Who
 
 MARKER_KINDS = ("arriving", "submitted", "approved", "permit", "withdrawn", "running", "done", "cancelled", "rejected")
 

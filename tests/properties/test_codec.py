@@ -7,9 +7,9 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syft_job import markers, spec
-from syft_job.codec import canonical, dump, load_json, load_yaml
 from syft_job.errors import UnreadableJob
+from syft_job.format import manifest, markers
+from syft_job.format.codec import canonical, dump, load_json, load_yaml
 from tests.properties.strategies import json_values, mappings
 
 LIMIT = 1 << 20
@@ -48,7 +48,7 @@ def test_readers_refuse_with_one_error_or_return(data):
     for read in (
         lambda: load_json(data, limit=LIMIT),
         lambda: load_yaml(data, limit=LIMIT),
-        lambda: spec.parse(data),
+        lambda: manifest.parse(data),
         lambda: markers.parse("done", data, limit=LIMIT),
     ):
         try:
@@ -77,6 +77,6 @@ FIELDS = (
 @example({"format": 1, "type": ["bash"]})
 def test_any_mapping_is_a_spec_or_refused_with_one_error(value):
     try:
-        spec.parse(dump(value))
+        manifest.parse(dump(value))
     except UnreadableJob as error:
         assert str(error)

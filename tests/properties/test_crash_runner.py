@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.killing import ENDED, KILLED, Toll, approved, in_child, litter, process, settle, starts
@@ -99,9 +99,9 @@ def killed_between_start_and_begin(people: TwoPeople, canary: Path, name: str = 
     job = approved(people, canary, name)
 
     def act() -> None:
-        from syft_job.runner import starting
+        from syft_job.runner import launch
 
-        starting.launch = lambda *_: os._exit(KILLED)  # in the child only: the process dies right here
+        launch.launch = lambda *_: os._exit(KILLED)  # in the child only: the process dies right here
         JobRunner(people.owner.config, announce=None).step()
 
     ended, _ = in_child(act, lambda *_: False)

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from syft_job import disk, folder
-from syft_job.markers import make, to_bytes
-from syft_job.seal import Key
+from syft_job import fs
+from syft_job.exchange import job_reader
+from syft_job.format.markers import make, to_bytes
+from syft_job.format.signing import Key
 from syft_job.testing import TwoPeople
 
 KINDS = ("rejected", "cancelled", "done", "running", "approved", "shared")
@@ -69,9 +70,9 @@ def test_a_list_says_to_others_what_a_full_look_says(people: TwoPeople, lying, p
         (location / "attempts").rmdir()
     try:
         viewer = people.submitter.viewer
-        full = folder.look(people.root, place, viewer).record
-        with disk.directory(people.root, *place.parts[:-1]) as parent:
-            listed = folder.glance(parent, place, viewer)
+        full = job_reader.look(people.root, place, viewer).record
+        with fs.directory(people.root, *place.parts[:-1]) as parent:
+            listed = job_reader.glance(parent, place, viewer)
         assert (listed.standing, listed.status) == (full.standing, full.status)
         assert set(listed.findings) <= set(full.findings)
     finally:

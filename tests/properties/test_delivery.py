@@ -18,11 +18,11 @@ import pytest
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from syft_job import folder
-from syft_job.backends import shell
 from syft_job.errors import InvalidTransition, SyftJobError
+from syft_job.exchange import job_reader
+from syft_job.execution.backends import shell
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.properties.checks import height_of
@@ -140,7 +140,7 @@ def test_a_list_and_a_full_look_tell_the_same_of_a_withdrawal_that_came_too_late
     JobRunner(people.owner.config, announce=None).process_approved_jobs(stream_output=False)
     people.deliver()
     place, viewer = people.place("Tides"), people.owner.viewer
-    assert people.owner.store.get(place).standing == folder.look(people.owners_root, place, viewer).record.standing
+    assert people.owner.store.get(place).standing == job_reader.look(people.owners_root, place, viewer).record.standing
 
 
 def test_a_job_that_is_cancelled_and_cleaned_at_once_is_stopped(people: TwoPeople, tmp_path: Path):

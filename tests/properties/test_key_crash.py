@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import SyftJobError
-from syft_job.home import Home
-from syft_job.keys import Chain, published
-from syft_job.lifecycle import JobState
+from syft_job.format.key_history import Chain
+from syft_job.home.contacts import published
+from syft_job.home.home import Home
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
-from tests.properties.test_acts import approved, killed_at, picture, shared
+from tests.properties.test_transitions import approved, killed_at, picture, shared
 from tests.reliability import Faults
 
 

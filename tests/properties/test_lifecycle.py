@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from syft_job.errors import InvalidTransition, NotAllowed
-from syft_job.lifecycle import RANKS, TABLE, UNREADABLE, Event, Fact, JobState, Standing, Who, allowed, state_of
+from syft_job.model.lifecycle import RANKS, TABLE, UNREADABLE, Event, Fact, JobState, Standing, Who, allowed, state_of
 from tests.properties.strategies import fact_lists, facts, one_outcome_an_attempt
 
 RANK_OF_STATE = {

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from syft_job import names
 from syft_job.errors import InvalidName
+from syft_job.model import names
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=90)
 NEARLY = st.text(st.sampled_from("aZ9 ._-~@/\\:*?é\u0301\u202e\ud800\0\n😀{}"), max_size=20)

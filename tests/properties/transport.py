@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from syft_job import names
+from syft_job.model import names
 
 Content = bytes | None
 """A version of a file; None where it was deleted."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from syft_job import JobRunner, acts, get_client, review
+from syft_job import JobRunner, get_client
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, InvalidTransition, NotAllowed, NotStarted, StoreError
+from syft_job.exchange import listed_files, transitions
+from syft_job.execution.sandboxes import detect, host_mounts, why_not
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
-from syft_job.sandboxes import choosing, host, why_not
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 
 NAME = "Analysis"
@@ -95,7 +96,7 @@ def test_threat_31_the_category_says_that_it_is_the_sandbox(contained: TwoPeople
     job = contained.owner_job(NAME)
     job.approve()
     with pytest.raises(NotStarted) as refused:
-        acts.start(contained.owner.viewer, contained.place(NAME), job.id, job.digest, offered=acts.BARE)
+        transitions.start(contained.owner.viewer, contained.place(NAME), job.id, job.digest, offered=transitions.BARE)
     assert refused.value.category is BlockedCategory.SANDBOX
     assert events(contained, job) == ["approve"]
 
@@ -117,7 +118,7 @@ def test_threat_31_an_attempt_that_was_recorded_is_not_begun_again_under_less(co
     contained.submit(name=NAME)
     job = contained.owner_job(NAME)
     job.approve()
-    acts.start(contained.owner.viewer, contained.place(NAME), job.id, job.digest, offered=acts.BUBBLEWRAP)
+    transitions.start(contained.owner.viewer, contained.place(NAME), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     runner = bare_runner(contained)
     runner.step()
     assert "bubblewrap" in runner.set_aside[contained.place(NAME)]
@@ -155,9 +156,9 @@ def test_threat_31_an_allow_that_is_not_understood_starts_nothing(people: TwoPeo
     people.submit(name=NAME)
     job = people.owner_job(NAME)
     record_approval(people, job, allow=allow)
-    for offered in (acts.BARE, acts.BUBBLEWRAP):
+    for offered in (transitions.BARE, transitions.BUBBLEWRAP):
         with pytest.raises(NotStarted, match="allow") as refused:
-            acts.start(people.owner.viewer, people.place(NAME), job.id, job.digest, offered=offered)
+            transitions.start(people.owner.viewer, people.place(NAME), job.id, job.digest, offered=offered)
         assert refused.value.category is BlockedCategory.APPROVAL
     assert events(people, job) == ["approve"]
 
@@ -198,10 +199,10 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("setpriv",):
         if (found := shutil.which(name)) is not None:
             (folder / name).symlink_to(found)
-    monkeypatch.setattr(host, "TOOLS", str(folder))
-    choosing.forget_findings()
+    monkeypatch.setattr(host_mounts, "TOOLS", str(folder))
+    detect.forget_findings()
     yield folder
-    choosing.forget_findings()
+    detect.forget_findings()
 
 
 @pytest.fixture
@@ -363,8 +364,8 @@ def test_threat_35_large_jobs_are_hashed_before_the_home_is_locked(people: TwoPe
         hashed.append(people.owner.home._lock.is_locked)
         return original(look, root)
 
-    original = review.hashes_match
-    monkeypatch.setattr(review, "hashes_match", watched)
+    original = listed_files.hashes_match
+    monkeypatch.setattr(listed_files, "hashes_match", watched)
     job.approve()
     assert hashed == [False]
     assert job.status == "approved"
@@ -396,8 +397,8 @@ def test_threat_35_a_file_that_changes_after_it_was_hashed(
             (people.root / "other").replace(victim)
         return differences
 
-    original = review.hashes_match
-    monkeypatch.setattr(review, "hashes_match", swapped)
+    original = listed_files.hashes_match
+    monkeypatch.setattr(listed_files, "hashes_match", swapped)
     with pytest.raises((ChangedSinceSeen, InvalidTransition)):
         job.approve()
     assert events(people, job) == []

@@ -17,8 +17,8 @@ import pytest
 from syft_job import JobRunner
 from syft_job.cli import delivery
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, NotAllowed
-from syft_job.lifecycle import JobState
-from syft_job.sandboxes import why_not
+from syft_job.execution.sandboxes import why_not
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 
 

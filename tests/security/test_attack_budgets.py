@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import JobRunner, disk
+from syft_job import JobRunner, fs
 from syft_job.testing import TwoPeople
 from tests.security.test_budgets import EVE, counted, folder_of, fresh, lay, manifest
 from tests.security.test_budgets import people as people  # noqa: PLC0414 - a fixture
@@ -54,7 +54,7 @@ def test_threat_33_file_events_about_rejected_jobs_are_read_within_a_budget(
     markers = [folder_of(people, EVE) / f"Heavy {number}" / "rejected" for number in range(MANY)]
     for marker in markers:
         marker.unlink()
-    monkeypatch.setattr("syft_job.submitter_index.REFILL_SECONDS", 0.001)
+    monkeypatch.setattr("syft_job.exchange.submitter_index.REFILL_SECONDS", 0.001)
     for _ in range(MANY * 2):
         runner.step()
         if all(marker.exists() for marker in markers):
@@ -89,7 +89,7 @@ def test_threat_33_a_large_job_whose_files_differ_is_not_copied_at_each_look(tmp
             path.write_bytes(b"#" + path.read_bytes()[1:])
         runner = JobRunner(people.owner.config, announce=None)
         written: list[str] = []
-        with disk.count_writes(written.append):
+        with fs.count_writes(written.append):
             for number in range(40):
                 runner.step(hints=[people.place("Large")] if number % 2 else None)
         assert sum("create a.bin" in what for what in written) < 10

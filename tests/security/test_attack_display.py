@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import names
 from syft_job.errors import InvalidName, JobNotFoundError, SyftJobError
-from syft_job.findings import FindingCode, check_file
-from syft_job.log_text import render_log
+from syft_job.format.source_checks import FindingCode, check_file
+from syft_job.model import names
+from syft_job.model.text import is_plainly_visible
 from syft_job.testing import TwoPeople
-from syft_job.visible import is_plainly_visible
+from syft_job.views.log_text import render_log
 
 FORGED = "✅ Job 'Other' approved successfully!"
 

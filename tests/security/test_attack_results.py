@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from syft_job import disk, release
+from syft_job import fs
 from syft_job.errors import SyftJobError
+from syft_job.exchange import release
 from syft_job.runner import JobRunner
 from syft_job.runner.transfers import FOLDER_WORKERS, Finished, Pool
 from syft_job.testing import TwoPeople
@@ -139,7 +140,7 @@ def test_threat_33_stop_is_heard_while_files_without_content_are_copied(tmp_path
                 created += 1
                 stop.set()
 
-        with disk.count_writes(note):
+        with fs.count_writes(note):
             JobRunner(people.owner.config, announce=None).run(stop)
         assert created < 10
         assert people.owner_job("Empty").status == "approved"

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import JobRunner, sandboxes
-from syft_job.lifecycle import JobState
-from syft_job.sandboxes import SYSTEM_PYTHON, ProtectedPlace, why_not
-from syft_job.sandboxes.interpreters import inspect
-from syft_job.sandboxes.protected import why_not_bound
+from syft_job import JobRunner
+from syft_job.execution import sandboxes
+from syft_job.execution.sandboxes import SYSTEM_PYTHON, ProtectedPlace, why_not
+from syft_job.execution.sandboxes.interpreters import inspect
+from syft_job.execution.sandboxes.protected import why_not_bound
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 
 SECRET = "a secret of the owner"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import Limits, get_client
-from syft_job.cli import frame
+from syft_job.cli import context
 from syft_job.errors import JobNotFoundError, SyftJobError
 from syft_job.testing import TwoPeople
 from tests.security.test_budgets import EVE, lay, manifest
@@ -38,11 +38,11 @@ def test_threat_4_a_name_is_ambiguous_where_the_list_lacks_the_other_job(people:
     with pytest.raises(JobNotFoundError, match="2 jobs"):
         client.jobs[:]["Tides 4"]
     with pytest.raises(SyftJobError, match=r"may mean 2 jobs.*ada@example\.org/Tides 4"):
-        frame.find(client, "Tides 4")
+        context.find(client, "Tides 4")
     assert client.jobs[f"{EVE}/Tides 4"].submitted_by == EVE
-    assert frame.find(client, f"{people.submitter_email}/Tides 4").submitted_by == people.submitter_email
+    assert context.find(client, f"{people.submitter_email}/Tides 4").submitted_by == people.submitter_email
     assert client.jobs["Alone"].submitted_by == EVE
-    assert frame.find(client, "Alone").submitted_by == EVE
+    assert context.find(client, "Alone").submitted_by == EVE
 
 
 def test_threat_16_a_directory_whose_name_is_no_utf_8_ends_in_words(people: TwoPeople):

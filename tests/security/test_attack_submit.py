@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from syft_job import SyftJobConfig, disk
+from syft_job import SyftJobConfig, fs
 from syft_job.errors import ConfigError, SyftJobError, UnreadableJob
-from syft_job.result_tree import copy_tree
-from syft_job.spec import Limits
+from syft_job.exchange.result_tree import copy_tree
+from syft_job.format.manifest import Limits
 from syft_job.testing import TwoPeople
 from tests.security.test_submit import NAME, NO_BYTES, command_line, folder_of, share_by_hand
 
@@ -76,8 +76,8 @@ def test_threat_41_each_function_of_disk_refuses_what_is_not_one_name(tmp_path: 
     (tmp_path / "x").write_text("secret")
     inner = tmp_path / "inner"
     inner.mkdir()
-    with disk.directory(inner) as opened:
-        for act in (lambda: disk.is_hole(opened, name), lambda: disk.open_plain(inner / name, below=inner)):
+    with fs.directory(inner) as opened:
+        for act in (lambda: fs.is_hole(opened, name), lambda: fs.open_plain(inner / name, below=inner)):
             with pytest.raises(UnreadableJob, match="not the name of one"):
                 act()
 
@@ -149,16 +149,16 @@ def test_an_output_that_goes_away_while_results_are_copied_does_not_lose_the_oth
     target.mkdir()
     for name in ("a", "b", "c"):
         (source / name).write_text(name)
-    copy = disk.copy
+    copy = fs.copy
 
-    def racing(place: int, name: str, *args: Any, **kwargs: Any) -> disk.Copied:
+    def racing(place: int, name: str, *args: Any, **kwargs: Any) -> fs.Copied:
         if name == "b":
             (source / "b").unlink()
         return copy(place, name, *args, **kwargs)
 
-    monkeypatch.setattr(disk, "copy", racing)
+    monkeypatch.setattr(fs, "copy", racing)
     left_out: list[str] = []
-    with disk.directory(source) as reading, disk.directory(target) as writing:
+    with fs.directory(source) as reading, fs.directory(target) as writing:
         files = copy_tree(reading, writing, Limits(), left_out=left_out)
     assert sorted(files) == ["a", "c"]
     assert left_out == ["'b' was removed while the results were copied"]

@@ -222,8 +222,8 @@ def test_no_text_is_normalised_or_kept_before_its_length_is_checked(
 def test_no_rule_of_a_permission_file_is_normalised_before_its_length_is_checked(
     people: TwoPeople, monkeypatch: pytest.MonkeyPatch
 ):
-    from syft_job import acl
     from syft_job.errors import AclError
+    from syft_job.format import permissions
 
     asked: list[int] = []
     normalize = unicodedata.normalize
@@ -240,7 +240,7 @@ def test_no_rule_of_a_permission_file_is_normalised_before_its_length_is_checked
         {"pattern": "a", "access": {"read": [f"a{marks}"]}},
     ):
         with pytest.raises(AclError):
-            acl.parse(json.dumps({"rules": [rule]}).encode())
+            permissions.parse(json.dumps({"rules": [rule]}).encode())
     assert max(asked, default=0) <= 1000
 
 
@@ -432,14 +432,14 @@ def test_the_limit_of_waiting_jobs_hides_no_decided_job(tmp_path: Path):
 
 def test_ten_thousand_ordinary_jobs_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch):
     """The arithmetic of the budget, without a disk: ordinary costs leave the base untouched, in any number."""
-    from syft_job import budget
-    from syft_job.disk import METER
+    from syft_job.exchange import sweep_budget
+    from syft_job.fs import METER
 
     now = [0.0]
     spent = METER
     monkeypatch.setattr(time, "thread_time", lambda: now[0])
     for is_decided, most in ((True, 0), (False, 10_000)):
-        ordinary = budget.SweepBudget(most_undecided=most)
+        ordinary = sweep_budget.SweepBudget(most_undecided=most)
         ordinary.start()
         for _ in range(10_000):
             spent.bytes += 16_000
@@ -452,12 +452,12 @@ def test_ten_thousand_ordinary_jobs_stay_within_the_budget(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("what", ["bytes", "entries", "time"])
 def test_each_kind_of_cost_uses_the_budget_up(monkeypatch: pytest.MonkeyPatch, what: str):
-    from syft_job import budget
-    from syft_job.disk import METER
+    from syft_job.exchange import sweep_budget
+    from syft_job.fs import METER
 
     now = [0.0]
     monkeypatch.setattr(time, "thread_time", lambda: now[0])
-    hostile = budget.SweepBudget(most_undecided=2000)
+    hostile = sweep_budget.SweepBudget(most_undecided=2000)
     hostile.start()
     jobs = 0
     while not hostile.used_up and jobs < 1000:
@@ -489,8 +489,8 @@ def test_the_runner_reads_undecided_jobs_within_a_budget(people: TwoPeople, monk
 
 
 def test_jobs_of_all_submitters_come_in_turn():
-    from syft_job.place import Place
-    from syft_job.runner.round import in_turn
+    from syft_job.model.job_ref import Place
+    from syft_job.runner.scheduler import in_turn
 
     eve = [Place("o", "eve", str(number)) for number in range(3)]
     ada, bea = Place("o", "ada", "x"), Place("o", "bea", "y")
@@ -498,7 +498,7 @@ def test_jobs_of_all_submitters_come_in_turn():
 
 
 def test_many_submitters_folders_are_bounded_and_said(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("syft_job.store.MAX_SUBMITTERS", 20)
+    monkeypatch.setattr("syft_job.exchange.job_index.MAX_SUBMITTERS", 20)
     client = fresh(people)
     assert client.jobs["Honest"].status == "inbox"
     for number in range(50):
@@ -511,7 +511,7 @@ def test_many_submitters_folders_are_bounded_and_said(people: TwoPeople, monkeyp
 
 
 def test_a_submitters_folder_with_many_entries_is_bounded_and_said(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("syft_job.store.MAX_DIRECTORIES", 50)
+    monkeypatch.setattr("syft_job.exchange.job_index.MAX_DIRECTORIES", 50)
     for number in range(200):
         (folder_of(people, EVE) / f"d{number}").mkdir(parents=True)
     client = fresh(people)
@@ -537,7 +537,7 @@ def test_hints_above_the_budget_are_not_remembered(people: TwoPeople):
 
 
 def test_the_ledger_names_the_jobs_that_it_speaks_of(people: TwoPeople):
-    from syft_job.place import Place
+    from syft_job.model.job_ref import Place
 
     ledger = people.owner.home.ledger
     names = ['quote " and \\ backslash', "umlaut ü", "plain", '"place":["a","b","c"]']

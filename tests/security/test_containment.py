@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.backends.base import Command, JobHandle
-from syft_job.backends.shell import ShellJob, Verdict, read_verdict
-from syft_job.limits import Limits
-from syft_job.sandboxes import Bubblewrap, Sandbox, Workspace, bare, best_available, clean_env, why_not
+from syft_job.execution.backends.base import Command, JobHandle
+from syft_job.execution.backends.shell import ShellJob, Verdict, read_verdict
+from syft_job.execution.sandboxes import Bubblewrap, Sandbox, Workspace, bare, best_available, clean_env, why_not
+from syft_job.model.resources import Limits
 
 needs_bubblewrap = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 SECRET = "the-owners-secret-4711"

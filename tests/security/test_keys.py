@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from syft_job import doctor, markers
-from syft_job.codec import dump
+from syft_job import doctor
 from syft_job.errors import ConfigError
-from syft_job.home import Home
-from syft_job.keys import document, key_place, parse, published
-from syft_job.lifecycle import JobState
+from syft_job.format import markers
+from syft_job.format.codec import dump
+from syft_job.format.key_history import document, key_place, parse
+from syft_job.format.signing import Key
+from syft_job.home.contacts import published
+from syft_job.home.home import Home
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.seal import Key
 from syft_job.testing import TwoPeople
 
 

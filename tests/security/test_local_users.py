@@ -90,7 +90,7 @@ def modes_below(*tops: Path) -> dict[Path, int]:
 
 def fresh_owner(people: TwoPeople) -> JobClient:
     """The owner in a new process, as far as it matters: nothing was checked yet."""
-    from syft_job.home import Home
+    from syft_job.home.home import Home
 
     client = get_client(people.root, OWNER)
     client.announce = None
@@ -429,7 +429,7 @@ def test_another_local_user_reads_nothing_of_a_running_job(people: TwoPeople):
 
 def test_removing_what_a_submitter_replaces_by_a_link_changes_no_mode_elsewhere(tmp_path: Path, monkeypatch):
     """Threat 39: `chmod` that follows a link laid in the inbox, between the look and the act."""
-    from syft_job import disk
+    from syft_job import fs
 
     inbox, secret = tmp_path / "inbox", tmp_path / "secret"
     inbox.mkdir()
@@ -449,10 +449,10 @@ def test_removing_what_a_submitter_replaces_by_a_link_changes_no_mode_elsewhere(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("as a folder without permissions gives it")
 
-    with monkeypatch.context() as patched, disk.directory(inbox) as opened, suppress(SyftJobError, OSError):
+    with monkeypatch.context() as patched, fs.directory(inbox) as opened, suppress(SyftJobError, OSError):
         patched.setattr(os, "stat", look_and_swap)
         patched.setattr(shutil, "rmtree", refuse)
-        disk.remove(opened, "outputs")
+        fs.remove(opened, "outputs")
     assert not (inbox / "outputs").is_dir() or (inbox / "outputs").is_symlink()
     assert stat.S_IMODE(secret.stat().st_mode) == 0o500
     assert (secret / "file").exists()
@@ -460,7 +460,7 @@ def test_removing_what_a_submitter_replaces_by_a_link_changes_no_mode_elsewhere(
 
 def test_making_a_directory_changes_no_mode_through_a_link(tmp_path: Path, monkeypatch):
     """Threat 39: the same where a directory is made: another user puts a link there just after it was not there."""
-    from syft_job import disk
+    from syft_job import fs
 
     secret = tmp_path / "secret"
     secret.mkdir(mode=0o500)
@@ -473,7 +473,7 @@ def test_making_a_directory_changes_no_mode_through_a_link(tmp_path: Path, monke
     with monkeypatch.context() as patched:
         patched.setattr(os, "mkdir", raced)
         with pytest.raises(StoreError):
-            disk.make_directory(tmp_path / "new", mode=0o700)
+            fs.make_directory(tmp_path / "new", mode=0o700)
     assert stat.S_IMODE(secret.stat().st_mode) == 0o500
 
 
@@ -541,7 +541,7 @@ def test_a_log_that_becomes_a_link_after_it_was_found_is_not_read(people: TwoPeo
 
 def test_a_folder_that_a_submitter_replaced_by_a_link_is_not_watched(people: TwoPeople, tmp_path: Path):
     """Threat 39: file events of a directory elsewhere wake nobody."""
-    from syft_job.watch import Watch
+    from syft_job.fs.watch import Watch
 
     location = people.submit(name="N")
     elsewhere = tmp_path / "elsewhere"
@@ -590,8 +590,8 @@ def test_a_configuration_that_others_can_write_to_is_not_used(tmp_path: Path, mo
 @as_root
 def test_a_workspace_is_closed_until_all_of_it_was_given_away(people: TwoPeople, tmp_path: Path, monkeypatch):
     """Threat 39: a process of the shared `nobody` could swap files in a workspace that root is about to chown."""
-    from syft_job.sandboxes import Workspace
-    from syft_job.sandboxes.boxed import Bubblewrap
+    from syft_job.execution.sandboxes import Workspace
+    from syft_job.execution.sandboxes.bubblewrap import Bubblewrap
 
     job = tmp_path / "job"
     (job / "code" / "inner").mkdir(parents=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from syft_job import disk, get_client
+from syft_job import fs, get_client
 from syft_job.errors import SyftJobError
-from syft_job.lifecycle import JobState
-from syft_job.review.pack import review
+from syft_job.model.lifecycle import JobState
+from syft_job.review import collect
 from syft_job.testing import TwoPeople
 from syft_job.views import text
 
@@ -69,7 +69,7 @@ def test_looking_publishes_nothing_even_where_the_key_went_missing(people: TwoPe
     people.submit(name="N")
     (people.root / people.owner_email / "public" / "syft_job" / "key.json").unlink()
     before = tree(people.root)
-    from syft_job.home import _homes
+    from syft_job.home.home import _homes
 
     _homes.clear()
     assert get_client(people.root, people.owner_email).jobs["N"].status == "inbox"
@@ -133,7 +133,7 @@ def test_a_review_shows_no_control_characters(people: TwoPeople, where: dict[str
     if "gpu_type" in where:
         where = {"resources": JobResources(gpu_type=ESCAPE)}
     people.submit(f"echo '{ESCAPE}'\n", name="N", **where)
-    shown = text.review(review(people.owner.viewer, people.place("N")))
+    shown = text.review(collect(people.owner.viewer, people.place("N")))
     for character in "\x1b\x07\u202e":
         assert character not in shown
     assert "<U+001B>" in shown
@@ -153,7 +153,7 @@ def test_a_reviews_every_byte_is_there(people: TwoPeople):
         name="N",
     )
     (location / "code" / "beside.py").write_text("not for you\n")
-    found = review(people.owner.viewer, people.place("N"))
+    found = collect(people.owner.viewer, people.place("N"))
     shown = text.review(found)
     for line in ("line 0", "line 1500", "line 2999", "x" * 5000, "secret plan", "y = 2"):
         assert line in shown
@@ -232,7 +232,7 @@ def test_a_folder_that_goes_away_in_the_middle_of_a_first_submission_is_told_in_
         if not away.exists():
             people.root.rename(away)
 
-    with pytest.raises(SyftJobError), disk.count_writes(before):
+    with pytest.raises(SyftJobError), fs.count_writes(before):
         people.submit(name="N")
     assert not people.root.exists()
     away.rename(people.root)

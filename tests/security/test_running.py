@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import disk, sandboxes
+from syft_job import fs
+from syft_job.execution import sandboxes
+from syft_job.format.manifest import Limits
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.spec import Limits
 from syft_job.testing import TwoPeople
 from tests.serving import until
 
@@ -478,8 +479,8 @@ def test_an_attempt_of_another_host_is_not_judged_here(people):
     home = people.owner.home
     with home.locked():
         home.ledger.say(job.id, 1, "start", place=list(people.place(NAME)), host="elsewhere", sandbox="bare")
-    with disk.directory(home.path / "begun") as begun:
-        disk.create(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
+    with fs.directory(home.path / "begun") as begun:
+        fs.create(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
     serving = runner(people)
     serving.step()
     serving.step()

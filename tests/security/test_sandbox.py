@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from syft_job import doctor, sandboxes
-from syft_job.backends.base import Command, JobHandle, JobStatus
-from syft_job.backends.shell import ShellJob
+from syft_job import doctor
 from syft_job.errors import ConfigError
+from syft_job.execution import sandboxes
+from syft_job.execution.backends.base import Command, JobHandle, JobStatus
+from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.plan import terms_of
+from syft_job.execution.sandboxes import SYSTEM_PYTHON, Workspace, host_mounts, namespaces
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.runner.terms import terms_of
-from syft_job.sandboxes import SYSTEM_PYTHON, Workspace, host, namespaces
 from syft_job.testing import TwoPeople
 from tests.serving import until
 
@@ -326,7 +327,7 @@ def test_32_data_in_the_owners_datasite_is_shown_and_nothing_beside_it(work_dir:
 
 
 def started(workspace: Workspace, script: str, **env: str) -> str:
-    from syft_job.backends.private_argv import handed_over
+    from syft_job.execution.backends.private_argv import handed_over
 
     command = sandboxes.by_name("bubblewrap")(Command(argv=("/bin/sh", "-c", script), env=env), workspace)
     with handed_over(command) as ready:
@@ -453,7 +454,7 @@ def broken_bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         for folder in (tmp_path, *tmp_path.parents):  # the jobs' user must be able to start it
             if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
                 folder.chmod(folder.stat().st_mode | 0o011)
-        monkeypatch.setattr(host, "TOOLS", str(tools))
+        monkeypatch.setattr(host_mounts, "TOOLS", str(tools))
 
     yield break_it
     sandboxes.forget_findings()
@@ -551,7 +552,7 @@ def test_32_a_sandbox_that_fails_at_the_start_is_not_the_jobs_own_failure(work_d
 
 def fail_once(serving: JobRunner) -> None:
     """Let the sandbox bind what is gone once it is bound."""
-    from syft_job.runner import starting
+    from syft_job.runner import launch as starting
 
     original = starting.launch
 

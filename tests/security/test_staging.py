@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acl, create_runner, disk
+from syft_job import create_runner, fs
+from syft_job.format import permissions
 from syft_job.testing import TwoPeople
 
 BOB = "bob@example.org"
@@ -28,13 +29,13 @@ def test_threats_19_21_a_copy_on_its_way_is_closed_to_the_submitter(what: str, t
             for path in datasite.rglob("*"):
                 if path.is_file() and path.read_bytes() == SECRET:
                     copies.add(path)
-                    assert not acl.may_read(datasite, path, people.submitter_email), path
+                    assert not permissions.may_read(datasite, path, people.submitter_email), path
 
-        with disk.count_writes(look_for_copies):
+        with fs.count_writes(look_for_copies):
             job.share_outputs(BOB) if what == "outputs" else job.share_logs(BOB)
         look_for_copies("at the end")
         assert len(copies) >= 2, "the copy was not seen while it was on its way"
-        assert acl.may_read(datasite, next(path for path in copies if path.exists()), BOB)
+        assert permissions.may_read(datasite, next(path for path in copies if path.exists()), BOB)
 
 
 def test_a_copy_that_a_killed_command_left_is_removed_by_the_next_release(people: TwoPeople):

@@ -21,15 +21,17 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acl, acts, arrival, disk, doctor, get_client, markers
-from syft_job.blocked import category_of
+from syft_job import doctor, fs, get_client
 from syft_job.cli import main
 from syft_job.errors import BlockedCategory, InvalidTransition, JobTimeoutError, PathMissing, StoreError
+from syft_job.exchange import arrival, transitions
+from syft_job.format import markers, permissions
+from syft_job.fs.watch import Watch
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.blocked_reason import category_of
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
-from syft_job.watch import Watch
 
 NAME = "Mean wait"
 OMAR, ADA = "omar@example.org", "ada@example.org"
@@ -218,7 +220,7 @@ def test_a_folder_that_refuses_the_marker_stops_no_other_job(people, lines, monk
     def refuse(*_: object) -> None:
         raise refused
 
-    monkeypatch.setattr("syft_job.acts.publish_blocked", refuse)
+    monkeypatch.setattr("syft_job.exchange.transitions.publish_blocked", refuse)
     serving = runner(people, lines)
     serving.step()
     serving.step()
@@ -261,7 +263,7 @@ def rules_of(people: TwoPeople) -> Path:
 
 
 def earlier_rules() -> bytes:
-    rules = json.loads(acl.datasite_rules())
+    rules = json.loads(permissions.datasite_rules())
     rules["rules"] = [rule for rule in rules["rules"] if not rule["pattern"].endswith("/blocked")]
     return (json.dumps(rules, indent=2, sort_keys=True) + "\n").encode()
 
@@ -269,16 +271,16 @@ def earlier_rules() -> bytes:
 def test_the_submitter_may_read_blocked_and_not_write_it(people):
     location = people.submit("echo hello\n", NAME)
     datasite = people.root / OMAR
-    assert acl.may_read(datasite, location / "blocked", ADA)
-    assert not acl.may_write(datasite, location / "blocked", ADA)
-    assert not acl.may_read(datasite, location / "blocked", "eve@example.org")
+    assert permissions.may_read(datasite, location / "blocked", ADA)
+    assert not permissions.may_write(datasite, location / "blocked", ADA)
+    assert not permissions.may_read(datasite, location / "blocked", "eve@example.org")
 
 
 def test_the_runner_replaces_the_rules_of_an_earlier_release_and_no_others(people):
     rules_of(people).write_bytes(earlier_rules())
     assert [check.ok for check in doctor.examine(people.owner.config) if check.name == "datasite"] == [None]
     runner(people).step()
-    assert rules_of(people).read_bytes() == acl.datasite_rules()
+    assert rules_of(people).read_bytes() == permissions.datasite_rules()
     for own in (b"rules: []\n", b"not yaml: ["):
         rules_of(people).write_bytes(own)
         runner(people).step()
@@ -491,7 +493,9 @@ def test_show_does_not_offer_to_reject_what_starts_just_now(people):
     people.submit("echo hello\n", NAME)
     people.owner_job(NAME).approve()
     record = people.owner_job(NAME).record
-    acts.start(people.owner.viewer, record.place, record.id, record.digest, offered=acts.BARE, host="here")
+    transitions.start(
+        people.owner.viewer, record.place, record.id, record.digest, offered=transitions.BARE, host="here"
+    )
     may = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["may"]
     assert may == ["cancel"]
 
@@ -608,7 +612,7 @@ def test_refused_watches_are_reported_once_and_the_poll_is_capped(people, lines,
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
     monkeypatch.setattr("watchdog.observers.inotify.InotifyObserver.schedule", refuse)
-    monkeypatch.setattr("syft_job.watch.MAX_BLIND_INTERVAL_S", 0.05)
+    monkeypatch.setattr("syft_job.fs.watch.MAX_BLIND_INTERVAL_S", 0.05)
     serving = JobRunner(people.owner.config, poll_interval=600, announce=lines.append)
     stop = threading.Event()
     thread = threading.Thread(target=serving.run, args=(stop,))
@@ -625,8 +629,8 @@ def test_refused_watches_are_reported_once_and_the_poll_is_capped(people, lines,
 
 
 def test_a_network_file_system_is_reported_and_the_poll_is_capped(people, lines, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("syft_job.filesystem.kind_of", lambda _: "nfs4")
-    monkeypatch.setattr("syft_job.runner.loop.kind_of", lambda _: "nfs4")
+    monkeypatch.setattr("syft_job.fs.mounts.kind_of", lambda _: "nfs4")
+    monkeypatch.setattr("syft_job.runner.service.kind_of", lambda _: "nfs4")
     JobRunner(people.owner.config, poll_interval=600, announce=lines.append).run(once=True)
     assert [line for line in lines if "nfs4" in line and "every 5 s" in line]
     with Watch(600, remote=True) as watch:
@@ -719,13 +723,13 @@ def test_files_without_blocks_cost_a_bounded_number_of_opens(people, monkeypatch
     for n in range(300):
         sparse(location / "code" / f"s{n}.bin")
     opened: list[str] = []
-    real = disk.is_hole
+    real = fs.is_hole
 
     def counted(place: int, name: str) -> bool:
         opened.append(name)
         return real(place, name)
 
-    monkeypatch.setattr(disk, "is_hole", counted)
+    monkeypatch.setattr(fs, "is_hole", counted)
     assert [record.status for record in people.owner.store.records()] == ["arriving"]
     assert len(opened) == arrival.MAX_HOLE_CHECKS
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from syft_job import JobsList
-from syft_job.codec import dump
 from syft_job.errors import SyftJobError
-from syft_job.lifecycle import JobState
-from syft_job.names import InnerPath
-from syft_job.place import Place
-from syft_job.spec import FileEntry, JobSpec, digest_of
+from syft_job.format.codec import dump
+from syft_job.format.manifest import FileEntry, JobSpec, digest_of
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
+from syft_job.model.names import InnerPath
 from syft_job.testing import TwoPeople
 
 
@@ -311,7 +311,7 @@ def test_dangling_names_of_litter_are_ignored(people: TwoPeople):
 @pytest.mark.parametrize("target", ["key.json", "syft.pub.yaml"])
 def test_a_spoilt_key_or_rule_file_does_not_stop_the_owners_listing(people: TwoPeople, target: str):
     from syft_job import get_client
-    from syft_job.home import _homes
+    from syft_job.home.home import _homes
 
     where = "public/syft_job/key.json" if target == "key.json" else "app_data/job/syft.pub.yaml"
     (people.root / people.owner_email / where).write_text("junk")

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from syft_job import JobClient, disk
+from syft_job import JobClient, fs
 from syft_job.errors import SyftJobError
 from syft_job.testing import TwoPeople
 
@@ -252,22 +252,22 @@ def test_threat_41_the_file_layer_refuses_what_is_not_one_name(tmp_path: Path, n
     (tmp_path / "inside").mkdir()
     (tmp_path / "x").write_text("outside")
     (tmp_path / "inside" / "plain").write_text("inside")
-    with disk.directory(tmp_path, "inside") as opened:
+    with fs.directory(tmp_path, "inside") as opened:
         for use in (
-            lambda: disk.look(opened, name),
-            lambda: disk.read(opened, name, limit=10),
-            lambda: disk.hash_file(opened, name, most=10),
-            lambda: disk.create(opened, name, b""),
-            lambda: disk.put(opened, name, b""),
-            lambda: disk.put(opened, "plain", b"", temporary=name or "."),
-            lambda: disk.rename(opened, "plain", opened, name),
-            lambda: disk.rename(opened, name, opened, "plain"),
-            lambda: disk.copy(opened, "plain", opened, name, most=10),
-            lambda: disk.copy(opened, name, opened, "other", most=10),
-            lambda: disk.remove(opened, name),
-            lambda: disk.make_new_directory(opened, name),
-            lambda: disk.directory(opened, name).__enter__(),
-            lambda: disk.directory(opened, name, create=True).__enter__(),
+            lambda: fs.look(opened, name),
+            lambda: fs.read(opened, name, limit=10),
+            lambda: fs.hash_file(opened, name, most=10),
+            lambda: fs.create(opened, name, b""),
+            lambda: fs.put(opened, name, b""),
+            lambda: fs.put(opened, "plain", b"", temporary=name or "."),
+            lambda: fs.rename(opened, "plain", opened, name),
+            lambda: fs.rename(opened, name, opened, "plain"),
+            lambda: fs.copy(opened, "plain", opened, name, most=10),
+            lambda: fs.copy(opened, name, opened, "other", most=10),
+            lambda: fs.remove(opened, name),
+            lambda: fs.make_new_directory(opened, name),
+            lambda: fs.directory(opened, name).__enter__(),
+            lambda: fs.directory(opened, name, create=True).__enter__(),
         ):
             with pytest.raises(SyftJobError, match="not the name of one file or folder"):
                 use()

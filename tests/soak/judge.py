@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from syft_job import disk
-from syft_job.ledger import LedgerLine
-from syft_job.place import Place
+from syft_job import fs
+from syft_job.home.ledger import LedgerLine
+from syft_job.model.job_ref import Place
 
 from .serving import PATIENCE, Sample, Serving
 from .stories import NEVER_RUN, Task
@@ -119,7 +119,7 @@ class Judge:
 
     def _unsent(self) -> list[Path]:
         people = [path for path in self._world.jobs.iterdir() if path.is_dir()]
-        return [path for person in people for path in person.iterdir() if disk.is_temporary(path.name)]
+        return [path for person in people for path in person.iterdir() if fs.is_temporary(path.name)]
 
     def flat(self, calm: list[Sample], over: list[int]) -> None:
         """Compare what the runner held when nothing was under way: early, and late.

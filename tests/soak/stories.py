@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from syft_job.client import JobClient
 from syft_job.errors import InvalidTransition, JobExists, JobTimeoutError
+from syft_job.format.manifest import JobResources
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
-from syft_job.place import Place
-from syft_job.spec import JobResources
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
 
 from .world import OWNER, World
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from syft_job.backends.shell import is_alive, read_claim
+from syft_job.execution.backends.shell import is_alive, read_claim
 
 from .people import Tasks
 from .serving import PATIENCE, Serving

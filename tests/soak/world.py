@@ -23,7 +23,7 @@ from typing import Self
 
 from syft_job.client import JobClient
 from syft_job.config import SyftJobConfig
-from syft_job.sandboxes import Bubblewrap, best_available
+from syft_job.execution.sandboxes import Bubblewrap, best_available
 from tests.conftest import WORK_PARENTS
 
 OWNER = "omar@example.org"

@@ -10,7 +10,7 @@ import pytest
 
 from syft_job import doctor
 from syft_job.errors import InvalidTransition
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import Delivery, TwoPeople
 
@@ -182,7 +182,7 @@ def test_doctor_says_where_no_file_event_arrives(people, monkeypatch):
     """A folder without them looks like any other until somebody asks; the runner's sweep does not need them."""
     checks = {check.name: check for check in doctor.examine(people.owner.config)}
     assert checks["file events"].ok is True
-    monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 0)
+    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 0)
     monkeypatch.setattr("syft_job.doctor.EVENT_SECONDS", 0.1)
     checks = {check.name: check for check in doctor.examine(people.owner.config)}
     assert checks["file events"].ok is None
@@ -192,7 +192,7 @@ def test_doctor_says_where_no_file_event_arrives(people, monkeypatch):
 
 @pytest.mark.parametrize("claimed", ["1999-01-01T00:00:00+00:00", "2099-01-01T00:00:00+00:00"])
 def test_a_clock_that_is_years_off_changes_nothing(people, claimed, monkeypatch):
-    monkeypatch.setattr("syft_job.submission.now", lambda: claimed)
+    monkeypatch.setattr("syft_job.exchange.submission.now", lambda: claimed)
     people.submit("true\n", NAME)
     people.deliver()
     people.owner_job(NAME).approve()

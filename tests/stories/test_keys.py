@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import markers, spec
 from syft_job.errors import ConfigError, StoreError, UnreadableJob
-from syft_job.home import Home
-from syft_job.keys import published
-from syft_job.lifecycle import JobState
+from syft_job.format import manifest, markers
+from syft_job.format.signing import fingerprint
+from syft_job.home.contacts import published
+from syft_job.home.home import Home
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.seal import fingerprint
 from syft_job.testing import TwoPeople
 
 
@@ -177,7 +177,7 @@ def unpinned(people: TwoPeople, name: str) -> None:
     people.submit(name=name)
     away.write_bytes(content)
     config = (people.location(name) / "config.yaml").read_bytes()
-    assert spec.parse(config, people.owner.config.limits).owner_key is None
+    assert manifest.parse(config, people.owner.config.limits).owner_key is None
 
 
 def test_a_job_that_pins_no_key_follows_the_chain(people: TwoPeople):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, litter, settle, starts
 from tests.serving import until
@@ -26,7 +26,7 @@ NAME = "Tides"
 FAULT = "`kill -9` of a runner at a chosen point"
 RUNNER = """
 import os, signal, sys
-from syft_job import disk
+from syft_job import fs
 from syft_job.runner import create_runner
 root, email, fatal, after = sys.argv[1:]
 writes = []
@@ -36,7 +36,7 @@ def before(what):
         os.kill(os.getpid(), signal.SIGKILL)
 runner = create_runner(root, email, 0.2, sandbox="bare")
 runner.announce = None
-with disk.count_writes(before):
+with fs.count_writes(before):
     runner.run()
 """
 EXACT = {

@@ -18,12 +18,12 @@ import syft_job
 from syft_job import doctor
 from syft_job.client import JobClient
 from syft_job.errors import ConfigError, StoreError
-from syft_job.home import Home
-from syft_job.lifecycle import JobState
-from syft_job.place import Place
-from syft_job.record import StatusTransition
+from syft_job.events.command_notifier import AT_ONCE, Notifier
+from syft_job.home.home import Home
+from syft_job.model.job_record import StatusTransition
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.runner.notify import AT_ONCE, Notifier
 from syft_job.testing import TwoPeople
 from tests.killing import ENDED, KILLED, Toll, approved, in_child, starts
 from tests.serving import until
@@ -350,7 +350,7 @@ def test_the_end_does_not_wait_for_ever(tmp_path):
 
 def test_more_than_can_wait_are_left_out_and_the_runner_goes_on(tmp_path, monkeypatch):
     told: list[str] = []
-    monkeypatch.setattr("syft_job.runner.notify.WAITING", 2)
+    monkeypatch.setattr("syft_job.events.command_notifier.WAITING", 2)
     notifier = Notifier(program(tmp_path, "sleep 1000\n"), told.append, seconds=1000)
     for number in range(200):
         notifier.note(move(f"{number:032x}"))

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 import syft_job
-from syft_job import acts, get_client
-from syft_job.acl import may_read, may_write
+from syft_job import get_client
 from syft_job.errors import InvalidTransition, JobTimeoutError
+from syft_job.exchange import transitions
+from syft_job.format.permissions import may_read, may_write
 from syft_job.job import JobInfo
 from syft_job.jobs import JobsList
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 
 NAME = "Data Analysis"
@@ -52,7 +53,7 @@ def ran(people: TwoPeople, name: str = NAME, stdout: str | None = "printed\n", o
     job, place = people.owner_job(name), people.place(name)
     if job.status == "inbox":
         job.approve()
-    attempt = acts.start(people.owner.viewer, place, job.id, job.digest, offered=acts.BUBBLEWRAP)
+    attempt = transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, attempt)
     held.mkdir(parents=True)
     if outputs:
@@ -63,7 +64,7 @@ def ran(people: TwoPeople, name: str = NAME, stdout: str | None = "printed\n", o
         (held / "logs").mkdir()
         for log, content in (("stdout", stdout), ("stderr", "warned\n"), ("returncode", "0\n")):
             (held / "logs" / f"{log}.txt").write_text(content)
-    acts.finish(people.owner.viewer, place, job.id, attempt, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.viewer, place, job.id, attempt, "succeeded", digest=job.digest)
     return job
 
 
@@ -493,7 +494,7 @@ def test_waiting_ends_or_says_that_it_did_not(people: TwoPeople):
     ran(people)
     with pytest.raises(TimeoutError):
         theirs.wait(0)  # what was promised has not been released
-    acts.carry_out_release(people.owner.viewer, people.place(NAME))
+    transitions.carry_out_release(people.owner.viewer, people.place(NAME))
     assert theirs.wait(0) is JobState.SUCCEEDED
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import acts
 from syft_job.errors import InvalidTransition
+from syft_job.exchange import transitions
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, settle, starts
 from tests.serving import until
@@ -27,11 +27,11 @@ ROUNDS = [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(180
 RACER = """
 import json, os, random, sys, time
 from pathlib import Path
-from syft_job import acts
+from syft_job.exchange import transitions
 from syft_job.client import get_client
 from syft_job.errors import SyftJobError
 from syft_job.job import JobInfo
-from syft_job.place import Place
+from syft_job.model.job_ref import Place
 from syft_job.runner import JobRunner
 
 root, email, verb, folder, me, other, rounds = sys.argv[1:]
@@ -46,7 +46,7 @@ def step(job):
     serving.step([job.record.place])
 
 def finish(job):
-    acts.finish(client.viewer, job.record.place, job.id, 1, "succeeded")
+    transitions.finish(client.viewer, job.record.place, job.id, 1, "succeeded")
 
 VERBS = {
     "approve": lambda job: job.approve(),
@@ -113,17 +113,20 @@ class Race:
             self.people.submit(f"echo {name} >> {self.canary}\n", name)
             if upto != "inbox":
                 place = self.people.place(name)
-                acts.approve(
-                    self.people.owner.viewer, place, seen=self.people.owner.store.get(place).digest, allow=acts.BARE
+                transitions.approve(
+                    self.people.owner.viewer,
+                    place,
+                    seen=self.people.owner.store.get(place).digest,
+                    allow=transitions.BARE,
                 )
         if upto in ("started", "done"):
             viewer = self.people.owner.viewer
             for job in self.people.owner.jobs:
-                acts.start(viewer, job.record.place, job.id, job.digest, offered=acts.BUBBLEWRAP)
+                transitions.start(viewer, job.record.place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
                 viewer.home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
                 (viewer.home.held(job.id, 1) / "outputs" / "r.csv").write_text("1\n")
                 if upto == "done":
-                    acts.finish(viewer, job.record.place, job.id, 1, "succeeded")
+                    transitions.finish(viewer, job.record.place, job.id, 1, "succeeded")
 
     def between(self, one: str, other: str) -> list[Round]:
         ids = {job.name: job for job in self.people.owner.jobs}
@@ -259,7 +262,7 @@ def test_between_the_start_and_the_beginning_it_is_too_late_for_a_no(people, tmp
     people.submit("true\n", "N")
     job = people.owner_job("N")
     job.approve()
-    acts.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=acts.BUBBLEWRAP)
+    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     assert job.state is JobState.QUEUED
     (tmp_path / "result.csv").touch()
     with pytest.raises(InvalidTransition, match=r"starts just now\. To stop it: job\.cancel\(\)"):

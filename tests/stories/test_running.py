@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from syft_job import disk
+from syft_job import fs
 from syft_job.errors import RunnerBusy
+from syft_job.format.manifest import JobResources
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
+from syft_job.model.units import Duration
 from syft_job.runner import JobRunner, SyftJobRunner, create_runner
-from syft_job.spec import JobResources
 from syft_job.testing import TwoPeople
-from syft_job.units import Duration
 from tests.serving import until
 
 NAME = "Tides"
@@ -361,7 +361,7 @@ def test_a_job_that_is_taken_back_while_its_start_is_prepared_leaves_no_workspac
             is_back.append(True)
             theirs.withdraw()
 
-    with disk.count_writes(before):
+    with fs.count_writes(before):
         runner(people).step()
     assert is_back
     assert job.status == "cancelled"
@@ -513,7 +513,7 @@ def test_what_another_machine_spawned_holds_nobody_up(people):
         (attempt.workspace / "handle.json").write_text(json.dumps(handle))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("syft_job.runner.starting.launch", spawned_elsewhere)
+        patched.setattr("syft_job.runner.launch.launch", spawned_elsewhere)
         serving.step()
     assert events(people, foreign) == {"approve": 1, "start": 1}
     other = approved(people, name="Other")
@@ -580,7 +580,7 @@ def test_looking_and_stepping_over_what_is_settled_writes_nothing(people):
     serving = runner(people)
     serving.step()
     writes: list[str] = []
-    with disk.count_writes(writes.append):
+    with fs.count_writes(writes.append):
         for _ in range(3):
             serving.step()
     assert [what for what in writes if "runner" not in what] == []

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from syft_job import get_client
-from syft_job.acl import may_read, may_write
+from syft_job.format.permissions import may_read, may_write
 from syft_job.job import JobInfo
-from syft_job.lifecycle import JobState
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 

@@ -1,4 +1,4 @@
-"""Only `disk` writes into the tree, and only it looks at paths below the shared folder.
+"""Only `fs` writes into the tree, and only it looks at paths below the shared folder.
 
 Both are read off the syntax of every other module, with few exceptions named here.
 
@@ -17,53 +17,50 @@ import syft_job
 
 PACKAGE = Path(syft_job.__path__[0])
 
-# Module or subpackage -> what it may write although it is not `disk`.
+# Module or subpackage -> what it may write although it is not `fs`.
 MAY_WRITE = {
-    "disk": "it is the one that writes",
-    "home": "the owner's private side is not in the tree",
-    "backends": "a workspace and its log are on the private side",
-    "sandboxes": "it gives a workspace on the private side to the user that the job runs as",
+    "fs": "it is the one that writes",
+    "home.home": "the owner's private side is not in the tree",
+    "execution.backends": "a workspace and its log are on the private side",
+    "execution.sandboxes": "it gives a workspace on the private side to the user that the job runs as",
     "cli": "the copy that `outputs --copy DIR` makes where its user says",
     "testing": "users' tests make folders of their own",
 }
 
 # Module or subpackage -> which paths it may look at by name, which follows links (threat 39). What lies in the shared
-# folder is opened from there on, component by component: `disk.directory`, `disk.status_of`, `disk.open_plain`.
+# folder is opened from there on, component by component: `fs.directory`, `fs.status_of`, `fs.open_plain`.
 MAY_FOLLOW = {
-    "acts.cleaning": "the home",
-    "acts.deciding": "the home",
-    "acts.giving": "the home, and what the owner deposits",
-    "backends": "/proc, and the private side",
+    "exchange.transitions.clean": "the home",
+    "exchange.transitions.decide": "the home",
+    "exchange.transitions.share": "the home, and what the owner deposits",
+    "execution.backends": "/proc, and the private side",
     "client": "what the user submits",
-    "cli.asking": "what the user submits, and the place for copies",
+    "cli.submit": "what the user submits, and the place for copies",
     "cli.demo_files": "they are a job",
-    "cli.keeping": "the file that a key is exported to",
-    "cli.looking": "the home",
-    "cli.starting": "the configuration file",
-    "cli.story": "the demonstration's own folder",
+    "cli.keys": "the file that a key is exported to",
+    "cli.inspect": "the home",
+    "cli.setup": "the configuration file",
+    "cli.demo": "the demonstration's own folder",
     "config": "the configuration file, and the shared folder itself",
-    "disk": "it is the one that looks",
+    "fs": "it is the one that looks",
     "doctor": "the home",
-    "filesystem": "mount points",
-    "folder": "the home",
-    "home": "the home",
-    "keyring": "the home",
-    "knocking": "the shared folder itself: whether it answers",
-    "ledger": "the home",
+    "exchange.job_reader": "the home",
+    "home.home": "the home",
+    "home.keyring": "the home",
+    "home.ledger": "the home",
+    "runner.attempt_files": "the home",
+    "exchange.retention": "the home",
+    "runner.log_tail": "the home",
     "runner.attempt": "the home",
-    "runner.leftovers": "the home",
-    "runner.printed": "the home",
-    "runner.squares": "the home",
-    "runner.telling": "the home",
+    "events.outbox": "the home",
     "runner.workspace": "the home",
-    "sandboxes": "the system's own folders",
+    "execution.sandboxes": "the system's own folders",
     "session": "the shared folder itself",
-    "staging": "the home",
-    "store": "the shared folder itself, and entries of open directories",
-    "submission": "what the user submits",
-    "submission_files": "what the user submits",
+    "exchange.result_staging": "the home",
+    "exchange.job_index": "the shared folder itself, and entries of open directories",
+    "exchange.submission": "what the user submits",
+    "exchange.submission_files": "what the user submits",
     "testing": "users' tests make folders of their own",
-    "watch": "the inode of what it watches; for links it has looked from the shared folder on",
 }
 
 WRITING = {
@@ -176,7 +173,7 @@ def follows(source: str) -> list[str]:
         elif (
             isinstance(node.func, ast.Attribute)
             and node.func.attr in FOLLOWING_METHODS
-            and name.partition(".")[0] not in {"os", "syft_job", "disk"}
+            and name.partition(".")[0] not in {"os", "syft_job", "fs"}
             and not (node.func.attr == "open" and name == "self.open")
         ):
             found.add((node.lineno, f".{node.func.attr}()"))
@@ -221,7 +218,7 @@ def test_nothing_looks_by_name_at_what_others_write(module: str, path: Path):
         return
     found = follows(path.read_text(encoding="utf-8"))
     assert not found, (
-        f"{path.name} may follow a link: use disk.directory, disk.status_of, disk.names_below or disk.open_plain, or"
+        f"{path.name} may follow a link: use fs.directory, fs.status_of, fs.names_below or fs.open_plain, or"
         " name in MAY_FOLLOW which paths it looks at:\n" + "\n".join(found)
     )
 
@@ -245,7 +242,7 @@ def test_the_check_sees_a_path_that_is_followed(source: str):
 @pytest.mark.parametrize(
     "source",
     [
-        "from syft_job import disk\ndisk.is_directory(root, name)",
+        "from syft_job import fs\nfs.is_directory(root, name)",
         "import os\nos.stat(name, dir_fd=parent, follow_symlinks=False)",
         "import os\nos.listdir(opened)",
     ],
@@ -260,11 +257,11 @@ def test_every_exception_is_needed():
 
 
 @pytest.mark.parametrize(("module", "path"), [pytest.param(*found, id=found[0] or "syft_job") for found in modules()])
-def test_only_disk_writes_into_the_tree(module: str, path: Path):
+def test_only_fs_writes_into_the_tree(module: str, path: Path):
     if may_write(module):
         return
     found = writes(path.read_text(encoding="utf-8"))
-    assert not found, f"{path.name} writes; put it into disk, or name its reason in MAY_WRITE:\n" + "\n".join(found)
+    assert not found, f"{path.name} writes; put it into fs, or name its reason in MAY_WRITE:\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize(
@@ -307,14 +304,14 @@ def test_the_check_sees_a_write(source: str):
         "when.replace(tzinfo=None)",
         "import dataclasses\ndataclasses.replace(record)",
         "from dataclasses import replace\nreplace(record, name='x')",
-        "from syft_job import disk\ndisk.mkdir(path)\ndisk.rename(a, b)",
-        "from . import disk\ndisk.unlink(path)",
+        "from syft_job import fs\nfs.mkdir(path)\nfs.rename(a, b)",
+        "from . import fs\nfs.unlink(path)",
     ],
 )
 def test_the_check_lets_reading_pass(source: str):
     assert writes(source) == []
 
 
-def test_the_check_sees_that_disk_writes():
-    modules = [path.read_text(encoding="utf-8") for path in (PACKAGE / "disk").glob("*.py")]
+def test_the_check_sees_that_fs_writes():
+    modules = [path.read_text(encoding="utf-8") for path in (PACKAGE / "fs").glob("*.py")]
     assert any(writes(source) for source in modules)

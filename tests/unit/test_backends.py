@@ -10,17 +10,9 @@ from typing import Any
 import pytest
 from pydantic import Field, ValidationError
 
-from syft_job.backends.base import (
-    Command,
-    JobABC,
-    JobDryRun,
-    JobHandle,
-    JobStatus,
-    JobStatusResult,
-    build,
-)
-from syft_job.backends.shell import ShellJob
 from syft_job.errors import Issue, JobValidationError, NotAllowed
+from syft_job.execution.backends.base import Command, JobABC, JobDryRun, JobHandle, JobStatus, JobStatusResult, build
+from syft_job.execution.backends.shell import ShellJob
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -200,13 +192,13 @@ def test_dry_run_is_a_keyword_and_is_handed_on():
 
 
 @pytest.mark.conformance(172)
-@pytest.mark.parametrize("module", ["shell", "syft_job.backends.shell"])
+@pytest.mark.parametrize("module", ["shell", "syft_job.backends.shell", "syft_job.execution.backends.shell"])
 def test_a_backend_is_found_by_its_short_name_and_by_its_module(module: str):
     backend = build({"module": module, "detach": False})
 
     assert isinstance(backend, ShellJob)
     assert backend.detach is False
-    assert backend.module == "syft_job.backends.shell"
+    assert backend.module == "syft_job.execution.backends.shell"
 
 
 @pytest.mark.conformance(172, 174)

@@ -17,12 +17,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from syft_job.backends import shell
-from syft_job.backends.base import Command, JobDryRun, JobHandle, JobStatus
-from syft_job.backends.shell import ShellJob, Verdict, is_alive, read_claim, read_verdict, this_boot, this_host
 from syft_job.errors import JobValidationError, StoreError
-from syft_job.limits import Limits
-from syft_job.watch import Watch
+from syft_job.execution.backends import shell
+from syft_job.execution.backends.base import Command, JobDryRun, JobHandle, JobStatus
+from syft_job.execution.backends.shell import (
+    ShellJob,
+    Verdict,
+    is_alive,
+    read_claim,
+    read_verdict,
+    this_boot,
+    this_host,
+)
+from syft_job.fs.watch import Watch
+from syft_job.model.resources import Limits
 from tests.serving import until
 
 PATIENCE = 60.0
@@ -130,7 +138,7 @@ def test_the_defaults():
     backend = ShellJob()
 
     assert (backend.cwd, backend.env, backend.detach) == (None, None, True)
-    assert backend.module == ShellJob.__module__ == "syft_job.backends.shell"
+    assert backend.module == ShellJob.__module__ == "syft_job.execution.backends.shell"
 
 
 @pytest.mark.conformance(161)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from syft_job.bounded_cache import BytesCache
+from syft_job.model.bounded_cache import BytesCache
 
 
 def test_what_was_computed_is_remembered_for_the_same_bytes_and_the_same_rest():

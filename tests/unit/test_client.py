@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import JobClient, get_client
-from syft_job.place import Place
+from syft_job.model.job_ref import Place
 from syft_job.testing import TwoPeople
 
 

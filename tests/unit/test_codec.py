@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from syft_job.codec import MAX_DEPTH, MAX_INTEGER, canonical, dump, load_json, load_yaml
 from syft_job.errors import UnreadableJob
+from syft_job.format.codec import MAX_DEPTH, MAX_INTEGER, canonical, dump, load_json, load_yaml
 
 LIMIT = 4 << 20
 
@@ -91,7 +91,7 @@ def test_yaml_keys_are_their_text_and_given_once(data: bytes):
 def test_a_sexagesimal_bomb_is_read_or_refused_within_seconds_of_processor_time():
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_CPU, (2, 2))\n"
-        "from syft_job.codec import load_yaml\n"
+        "from syft_job.format.codec import load_yaml\n"
         "from syft_job.errors import UnreadableJob\n"
         "try: load_yaml(b'a: 1' + b':1' * 1_000_000, limit=4 << 20)\n"
         "except UnreadableJob: pass\n"
@@ -143,7 +143,7 @@ def test_canonical_has_no_form_for_floats_and_large_integers(value: object):
 
 
 def test_json_with_very_many_lists_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch):
-    from syft_job import codec
+    from syft_job.format import codec
 
     monkeypatch.setattr(codec, "_STRICT", None)
     with pytest.raises(UnreadableJob, match="more than 200000 lists"):

@@ -22,11 +22,11 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
 CONTRACTS: dict[str, dict[str, Any]] = {
     contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]
 }
-DOORS = [name for name in CONTRACTS if name.startswith("door-")]
+LIBRARY_CONTRACTS = [name for name in CONTRACTS if name.startswith("library-")]
 
 
 def layers() -> list[set[str]]:
-    return [set(re.findall(r"\w+", layer)) for layer in CONTRACTS["rooms"]["layers"]]
+    return [set(re.findall(r"\w+", layer)) for layer in CONTRACTS["layers"]["layers"]]
 
 
 def modules() -> dict[str, Path]:
@@ -51,21 +51,21 @@ def imports(path: Path) -> set[str]:
 
 def test_each_layer_names_modules_that_exist_and_all_of_them():
     there = {name.split(".")[1] for name in modules() if name.count(".") >= 1} - {"__main__"}
-    named = [room for layer in layers() for room in layer]
+    named = [package for layer in layers() for package in layer]
     assert sorted(named) == sorted(there)
 
 
 def test_contributing_shows_the_same_layers():
     text = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
-    table = text.partition("## The rooms")[2].partition("\n## ")[0]
-    rows = [line for line in table.splitlines() if re.match(r"\| \w+ \| `", line)]
+    table = text.partition("## Packages and layers")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if re.match(r"\| [^|]+ \| `", line)]
     assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == layers()
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_each_exception_of_a_door_is_used(door: str):
+@pytest.mark.parametrize("contract", LIBRARY_CONTRACTS)
+def test_each_exception_of_a_door_is_used(contract: str):
     unused = []
-    for exception in CONTRACTS[door].get("ignore_imports", []):
+    for exception in CONTRACTS[contract].get("ignore_imports", []):
         importer, _, library = exception.partition(" -> ")
         matching = [path for name, path in modules().items() if fnmatch.fnmatchcase(name, importer.replace("**", "*"))]
         if not any(library in imports(path) for path in matching):

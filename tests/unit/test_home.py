@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import ConfigError, StoreError
-from syft_job.home import Home
-from syft_job.keys import Chain, published
-from syft_job.ledger import Ledger
-from syft_job.lifecycle import Fact
+from syft_job.format.key_history import Chain
+from syft_job.home.contacts import published
+from syft_job.home.home import Home
+from syft_job.home.ledger import Ledger
+from syft_job.model.lifecycle import Fact
 from syft_job.testing import TwoPeople
 
 JOB, OTHER = "0" * 32, "1" * 32

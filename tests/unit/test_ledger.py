@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import ledger as room
 from syft_job.errors import StoreError
-from syft_job.ledger import Ledger
+from syft_job.home import ledger as room
+from syft_job.home.ledger import Ledger
 
 A, B = "a" * 32, "b" * 32
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import StoreError
-from syft_job.ledger import Ledger
+from syft_job.home.ledger import Ledger
 
 ONE, TWO, THREE = (digit * 32 for digit in "123")
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from syft_job.errors import InvalidTransition, NotAllowed
-from syft_job.lifecycle import (
+from syft_job.model.lifecycle import (
     FINISHED,
     OUTCOMES,
     RANKS,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from syft_job.log_text import MAX_PENDING_CHARS, LogRenderer, render_log
+from syft_job.views.log_text import MAX_PENDING_CHARS, LogRenderer, render_log
 
 
 def rendered(data: bytes, **options: bool) -> str:

@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from syft_job import markers
 from syft_job.errors import UnreadableJob
-from syft_job.lifecycle import Fact
-from syft_job.markers import Marker
-from syft_job.place import Place
-from syft_job.seal import Key
+from syft_job.format import markers
+from syft_job.format.markers import Marker
+from syft_job.format.signing import Key
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import Fact
 
 PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
 DIGEST = "d" * 64

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import ConfigError
-from syft_job.sandboxes.mounts import Bind, Link, Mask, Mount, along, options, ordered
+from syft_job.execution.sandboxes.bind_mounts import Bind, Link, Mask, Mount, along, options, ordered
 
 
 def test_a_path_without_links_is_one_bind(tmp_path: Path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from syft_job import names
 from syft_job.errors import InvalidName, SyftJobError
+from syft_job.model import names
 
 BOTH_WAYS = [
     "a/b",

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from syft_job import disk
-from syft_job.disk import ownership
+from syft_job import fs
 from syft_job.errors import StoreError
+from syft_job.fs import ownership
 
 USER, GROUP = os.geteuid(), 7777
 as_root = pytest.mark.skipif(USER != 0, reason="only root can give directories to others")
@@ -48,7 +48,7 @@ def group_writable(tmp_path: Path) -> Path:
 
 @as_root
 def test_the_users_own_group_may_write(known: SimpleNamespace, group_writable: Path):
-    assert disk.find_unsafe(group_writable / "home") is None
+    assert fs.find_unsafe(group_writable / "home") is None
 
 
 @as_root
@@ -62,7 +62,7 @@ def test_a_group_with_others_in_it_may_not_write(known: SimpleNamespace, group_w
         known.group.gr_name = "users"
     else:
         known.users[0].pw_gid = 100
-    found = disk.find_unsafe(group_writable / "home")
+    found = fs.find_unsafe(group_writable / "home")
     assert found is not None
     assert found.path == str(group_writable)
     assert "can be written by the group" in found.reason
@@ -83,7 +83,7 @@ def test_an_access_control_list_counts_as_writable_by_others(known: SimpleNamesp
         os.setxattr(group_writable, "system.posix_acl_access", data)
     except OSError as error:
         pytest.skip(f"this file system has no access control lists: {error}")
-    found = disk.find_unsafe(group_writable)
+    found = fs.find_unsafe(group_writable)
     assert found is not None
     assert "access control list" in found.reason
     assert "setfacl -b" in found.remedy
@@ -94,26 +94,26 @@ def test_writable_by_everyone_is_refused_wherever_it_is(tmp_path: Path, last: bo
     (tmp_path / "a b" / "home").mkdir(parents=True)
     wrong = tmp_path / "a b" / "home" if last else tmp_path / "a b"
     wrong.chmod(0o777)
-    found = disk.find_unsafe(tmp_path / "a b" / "home")
+    found = fs.find_unsafe(tmp_path / "a b" / "home")
     assert found is not None
     assert found.path == str(wrong)
     assert found.remedy == f"Run: chmod go-w '{wrong}'"
     with pytest.raises(StoreError, match=r"The thing .*chmod go-w .* with SOME_VARIABLE"):
-        disk.require_safe(tmp_path / "a b" / "home", "the thing", setting="SOME_VARIABLE")
+        fs.require_safe(tmp_path / "a b" / "home", "the thing", setting="SOME_VARIABLE")
 
 
 def test_what_is_not_there_yet_is_accepted(tmp_path: Path):
-    assert disk.find_unsafe(tmp_path / "a" / "b" / "c") is None
+    assert fs.find_unsafe(tmp_path / "a" / "b" / "c") is None
 
 
 def test_links_are_resolved_one_by_one(tmp_path: Path):
     (tmp_path / "real" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real/../real/./inner")
     (tmp_path / "absolute").symlink_to(tmp_path / "link")
-    assert disk.find_unsafe(tmp_path / "absolute" / "home") is None
+    assert fs.find_unsafe(tmp_path / "absolute" / "home") is None
     (tmp_path / "real").chmod(0o777)
     for name in ("link", "absolute"):
-        found = disk.find_unsafe(tmp_path / name / "home")
+        found = fs.find_unsafe(tmp_path / name / "home")
         assert found is not None
         assert found.path == str(tmp_path / "real")
 
@@ -122,9 +122,9 @@ def test_a_loop_of_links_and_a_file_on_the_way_are_errors(tmp_path: Path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="more than 40 symbolic links"):
-        disk.find_unsafe(tmp_path / "loop" / "home")
+        fs.find_unsafe(tmp_path / "loop" / "home")
     with pytest.raises(StoreError, match="not a directory"):
-        disk.find_unsafe(tmp_path / "file" / "home")
+        fs.find_unsafe(tmp_path / "file" / "home")
 
 
 @as_root
@@ -134,12 +134,12 @@ def test_below_a_sticky_directory_only_the_users_own_passes(tmp_path: Path, owne
     (sticky / "own").mkdir(parents=True)
     sticky.chmod(0o1777)
     os.chown(sticky / "own", owner, owner)
-    found = disk.find_unsafe(sticky / "own" / "home")
+    found = fs.find_unsafe(sticky / "own" / "home")
     assert (found is None) == (owner == 0)
-    assert disk.find_unsafe(sticky / "not-there-yet") is None
-    assert disk.find_unsafe(sticky / ".." / "own" / "home") is None
+    assert fs.find_unsafe(sticky / "not-there-yet") is None
+    assert fs.find_unsafe(sticky / ".." / "own" / "home") is None
     os.chown(sticky, 4321, 4321)  # sticky, but its owner may rename what others have there
-    found = disk.find_unsafe(sticky / "own" / "home")
+    found = fs.find_unsafe(sticky / "own" / "home")
     assert found is not None
     assert found.path == str(sticky)
 
@@ -147,10 +147,10 @@ def test_below_a_sticky_directory_only_the_users_own_passes(tmp_path: Path, owne
 def test_a_directory_that_the_umask_closes_is_made_and_opened(tmp_path: Path):
     before = os.umask(0o777)
     try:
-        disk.make_directory(tmp_path / "a" / "b", mode=0o711)
-        with disk.directory(tmp_path, "c", "d", create=True) as opened:
-            disk.put(opened, "file", b"x")
-            disk.make_new_directory(opened, "e", mode=0o700)
+        fs.make_directory(tmp_path / "a" / "b", mode=0o711)
+        with fs.directory(tmp_path, "c", "d", create=True) as opened:
+            fs.put(opened, "file", b"x")
+            fs.make_new_directory(opened, "e", mode=0o700)
         assert (tmp_path / "c" / "d" / "file").read_bytes() == b"x"
     finally:
         os.umask(before)
@@ -174,4 +174,4 @@ def test_a_listing_that_fails_in_the_middle_is_an_error_in_words(tmp_path: Path,
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", failing)
         with pytest.raises(StoreError, match=r"cannot be examined.*Input/output error"):
-            disk.find_unsafe_entry(tmp_path)
+            fs.find_unsafe_entry(tmp_path)

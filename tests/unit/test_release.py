@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from syft_job import release
 from syft_job.errors import InvalidName
-from syft_job.release import Grants
+from syft_job.exchange import release
+from syft_job.exchange.release import Grants
 
 
 def test_grants_join_sorted_and_once():

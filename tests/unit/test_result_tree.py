@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import disk
+from syft_job import fs
 from syft_job.errors import UnreadableJob
-from syft_job.result_tree import copy_tree
-from syft_job.spec import Limits
+from syft_job.exchange.result_tree import copy_tree
+from syft_job.format.manifest import Limits
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_what_must_not_travel_is_refused_or_left_out(tmp_path: Path, strange: st
     else:
         path.write_text("x")
     left_out: list[str] = []
-    with disk.directory(source) as tree, disk.directory(target) as opened, disk.directory(other) as refusing:
+    with fs.directory(source) as tree, fs.directory(target) as opened, fs.directory(other) as refusing:
         with pytest.raises(UnreadableJob):
             copy_tree(tree, refusing, Limits())
         files = copy_tree(tree, opened, Limits(), left_out=left_out)
@@ -44,7 +44,7 @@ def test_limits_hold_for_results(tmp_path: Path):
     for number, limits in enumerate((Limits(files=2), Limits(total_bytes=14), Limits(files=3, total_bytes=15))):
         target = tmp_path / str(number)
         target.mkdir()
-        with disk.directory(source) as tree, disk.directory(target) as opened:
+        with fs.directory(source) as tree, fs.directory(target) as opened:
             if number < 2:
                 with pytest.raises(UnreadableJob):
                     copy_tree(tree, opened, limits)
@@ -61,7 +61,7 @@ def test_a_sparse_file_counts_with_the_size_that_it_appears_to_have(tmp_path: Pa
         sparse.truncate(1 << 40)
     (source / "b.csv").write_text("1\n")
     left_out: list[str] = []
-    with disk.directory(source) as tree, disk.directory(target) as opened:
+    with fs.directory(source) as tree, fs.directory(target) as opened:
         files = copy_tree(tree, opened, Limits(), left_out=left_out, max_bytes=10)
     assert set(files) == {"b.csv"}
     assert left_out == ["'a.bin' is 1099511627776 bytes long, and 10 more bytes of results are accepted"]

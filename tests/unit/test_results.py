@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.results import Said, Verification
+from syft_job.exchange.results import Said, Verification
 from syft_job.testing import TwoPeople
 
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from syft_job import folder
-from syft_job.backends.shell import Verdict
 from syft_job.errors import RunnerBusy, StoreError, SyftJobError
-from syft_job.lifecycle import JobState
-from syft_job.place import Place
-from syft_job.record import JobRecord
+from syft_job.exchange import job_reader
+from syft_job.exchange.job_index import JobStore
+from syft_job.execution.backends.shell import Verdict
+from syft_job.model.job_record import JobRecord
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner, SyftJobRunner, workspace
-from syft_job.runner import attempt as attempts
-from syft_job.runner.attempt import Attempt
-from syft_job.store import JobStore
+from syft_job.runner import attempt_files as attempts
+from syft_job.runner.attempt_files import Attempt
 from syft_job.testing import TwoPeople
 
 NAME = "Tides"
@@ -59,8 +59,8 @@ def test_each_end_has_one_word(said, outcome):
     assert JobState(outcome).is_terminal
 
 
-def look_at(people: TwoPeople) -> folder.Look:
-    return folder.look(people.root, people.place(NAME), people.owner.viewer)
+def look_at(people: TwoPeople) -> job_reader.Look:
+    return job_reader.look(people.root, people.place(NAME), people.owner.viewer)
 
 
 def attempt_of(people: TwoPeople) -> Attempt:

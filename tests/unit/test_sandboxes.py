@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import sandboxes
-from syft_job.backends.base import Command
 from syft_job.errors import ConfigError
-from syft_job.limits import EVERY, Limits
-from syft_job.sandboxes import (
+from syft_job.execution import sandboxes
+from syft_job.execution.backends.base import Command
+from syft_job.execution.sandboxes import (
     Bubblewrap,
     Workspace,
     bare,
@@ -18,10 +17,11 @@ from syft_job.sandboxes import (
     by_name,
     clean_env,
     describe,
-    host,
+    host_mounts,
     usable_interpreter,
     why_not,
 )
+from syft_job.model.resources import EVERY, Limits
 
 
 @pytest.mark.conformance(83)
@@ -70,7 +70,7 @@ def test_a_sandbox_is_found_by_name():
 
 
 def test_what_a_host_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(host, "TOOLS", str(tmp_path))
+    monkeypatch.setattr(host_mounts, "TOOLS", str(tmp_path))
     sandboxes.forget_findings()
     try:
         assert best_available() is bare
@@ -87,7 +87,7 @@ def test_a_sandbox_that_fails_is_not_available(monkeypatch: pytest.MonkeyPatch, 
     for name in ("bwrap", "setpriv"):
         (tmp_path / name).write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2; exit 1\n")
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(host, "TOOLS", str(tmp_path))
+    monkeypatch.setattr(host_mounts, "TOOLS", str(tmp_path))
     sandboxes.forget_findings()
     try:
         assert best_available() is bare

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import Duration, JobResources, Limits, Memory, submission
+from syft_job import Duration, JobResources, Limits, Memory
 from syft_job.errors import InvalidSubmission, JobExists, PathMissing
+from syft_job.exchange import submission
 from syft_job.testing import TwoPeople
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from syft_job.unicode_tables import BLANK, DEFAULT_IGNORABLE, EMOJI_BASES, LATIN_LOOKALIKES, in_ranges
+from syft_job.model.unicode_tables import BLANK, DEFAULT_IGNORABLE, EMOJI_BASES, LATIN_LOOKALIKES, in_ranges
 
 POINTS = range(0x110000)
 # Format characters that draw something, or that enclose what follows (DerivedCoreProperties.txt excludes them).

@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from syft_job.errors import ConfigError, ConfigTypeError, SyftJobError
-from syft_job.units import LARGEST, Duration, Memory
+from syft_job.model.units import LARGEST, Duration, Memory
 
 READ_MEMORY = [
     ("512M", 512 * 1024**2),
@@ -246,5 +246,5 @@ def test_pydantic_refuses_what_units_refuse(bad):
 
 
 def test_importing_units_does_not_import_pydantic():
-    program = "import sys, syft_job.units; sys.exit(any(name.startswith('pydantic') for name in sys.modules))"
+    program = "import sys, syft_job.model.units; sys.exit(any(name.startswith('pydantic') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.watch import Watch
+from syft_job.fs.watch import Watch
 
 LONG = 15.0
 
@@ -128,7 +128,7 @@ def test_stop_ends_the_wait_long_before_the_sweep(watch):
 
 
 def test_more_folders_than_there_is_room_for_are_left_to_the_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr("syft_job.watch.MOST_WATCHES", 2)
+    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 2)
     folders = [tmp_path / str(number) for number in range(4)]
     for folder in folders:
         folder.mkdir()

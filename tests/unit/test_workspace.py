@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import disk, folder
+from syft_job import fs
+from syft_job.exchange import job_reader
 from syft_job.runner import workspace
-from syft_job.runner.attempt import JOB, Attempt
+from syft_job.runner.attempt_files import JOB, Attempt
 from syft_job.testing import TwoPeople
 
 SCRIPT = "#!/bin/bash\necho whole\n"
@@ -27,7 +28,7 @@ def copied(people: TwoPeople) -> Callable[[], Path]:
     people.submit(SCRIPT, "Night")
     job = people.owner.jobs["Night"]
     job.approve()
-    look = folder.look(people.root, job.record.place, people.owner.viewer)
+    look = job_reader.look(people.root, job.record.place, people.owner.viewer)
     attempt = Attempt(people.owner.viewer, job.record.place, job.id, 1)
 
     def copy_in() -> Path:
@@ -68,8 +69,8 @@ def test_a_whole_one_is_used_as_it_is(people):
 def test_a_large_file_is_hashed_as_it_is_copied(tmp_path):
     data = bytes(range(251)) * 40_000  # several pieces, and no round number of them
     (tmp_path / "large").write_bytes(data)
-    with disk.directory(tmp_path) as place:
-        said = disk.copy(place, "large", place, "copied", most=len(data))
-        assert disk.hash_file(place, "copied", most=len(data)) == said
+    with fs.directory(tmp_path) as place:
+        said = fs.copy(place, "large", place, "copied", most=len(data))
+        assert fs.hash_file(place, "copied", most=len(data)) == said
     assert said == (len(data), hashlib.sha256(data).hexdigest())
     assert (tmp_path / "copied").read_bytes() == data

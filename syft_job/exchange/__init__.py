@@ -1,0 +1,1 @@
+"""Jobs in the shared folder: submission, arrival, markers, decisions, sharing. Nothing here runs a command."""

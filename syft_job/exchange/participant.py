@@ -1,0 +1,134 @@
+"""Who looks at a folder: a person, whose home is here, and whose word they take for whose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from syft_job.errors import ConfigError, StoreError
+from syft_job.format.key_history import Chain
+from syft_job.format.manifest import JobSpec, Limits
+from syft_job.format.signing import Key
+from syft_job.fs.mounts import has_sized_directories, settling_seconds
+from syft_job.home import contacts
+from syft_job.home.home import Home
+from syft_job.model.job_ref import Place
+
+
+@dataclass(slots=True)
+class Viewer:
+    """Who looks: a person, with their home where this machine has it, and the limits they set."""
+
+    email: str
+    home: Home
+    limits: Limits = field(default_factory=Limits)
+    _chains: dict[str, Chain | None] = field(default_factory=dict)
+    _held: frozenset[str] | None = None
+    _settles: float | None = None
+    _has_sized_directories: bool | None = None
+
+    def owns(self, place: Place) -> bool:
+        """Whether the job at ``place`` lies in this person's own datasite."""
+        return place.owner == self.email
+
+    def owner_keys(self, place: Place, asked: JobSpec | None) -> frozenset[str]:
+        """The keys of which the owner's markers must be sealed with one; none where none is known.
+
+        That is the key which the job was submitted to. The owner believes it only where the home holds it. Where the
+        job names none, it is any that the owner did not give up: by the home for the owner, by `key.json` for others.
+        """
+        chain = self.chain_of(place.owner)
+        pinned = asked.owner_key if asked is not None else None
+        if not pinned:
+            return chain.accepted if chain is not None else frozenset()
+        if not self.owns(place) or pinned in self.held:
+            return frozenset({pinned})
+        return frozenset({chain.present}) if chain is not None else frozenset()
+
+    def answering_key(self, asked: JobSpec | None) -> Key:
+        """The key to seal the owner's word with: the one that the job was submitted to, else the present one.
+
+        Raises:
+            ConfigError: see `Home.key`.
+        """
+        present = self.home.key()
+        return self.home.key_for(asked.owner_key if asked is not None else None) or present
+
+    def doubt(self, place: Place, asked: JobSpec | None) -> str | None:
+        """Why its submitter cannot check, or should not rely on, the owner's word on this job; None where it may."""
+        pinned, chain = asked.owner_key if asked is not None else None, self.chain_of(place.owner)
+        if not pinned or chain is None:
+            return None
+        is_given_up = pinned in chain.given_up
+        if not self.owns(place):
+            given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
+            return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
+        if pinned not in self.held:
+            return "it was submitted to another key than yours: its submitter cannot check your answer"
+        given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
+        return f"{given_up}, and should submit it anew" if is_given_up else None
+
+    def chain_of(self, person: str) -> Chain | None:
+        """The keys of ``person``, one's own from the home and another's as published; None where none can be read."""
+        if person not in self._chains:
+            self._chains[person] = self._read_chain(person)
+        return self._chains[person]
+
+    @property
+    def is_home_elsewhere(self) -> bool:
+        """Whether this person's keys are on another machine: a key is published for them, and this home has none.
+
+        What is published is not believed here (format.md §Seals): it only tells that a home exists.
+        """
+        if self.home.keyring.chain is not None:
+            return False
+        try:
+            return contacts.published(self.home.root, self.email) is not None
+        except ConfigError:
+            return True  # something is published, however broken
+        except (OSError, StoreError):
+            return False  # the folder does not answer, which others report
+
+    @property
+    def home_warning(self) -> str | None:
+        """What to know where this person's home is not on this machine; None where it is, or where there is none."""
+        if not self.is_home_elsewhere:
+            return None
+        return (
+            f"The home of {self.email} is not on this machine ({self.home.path} has no key): neither ledger nor keys"
+            " are here to tell what was decided and run, so the states shown for this datasite may be wrong; held"
+            " results are not here, and nothing can be decided here."
+        )
+
+    def _read_chain(self, person: str) -> Chain | None:
+        if person == self.email:
+            return self.home.keyring.chain
+        try:
+            return contacts.published(self.home.root, person)
+        except (ConfigError, OSError, StoreError):
+            return None
+
+    @property
+    def held(self) -> frozenset[str]:
+        """One's own keys whose private half is in the home."""
+        if self._held is None:
+            self._held = self.home.keyring.held
+        return self._held
+
+    @property
+    def settles(self) -> float:
+        """After how many seconds without a change a directory's time vouches for it."""
+        if self._settles is None:
+            self._settles = settling_seconds(self.home.root)
+        return self._settles
+
+    @property
+    def has_sized_directories(self) -> bool:
+        """Whether a directory's size tells in this folder that it has few entries."""
+        if self._has_sized_directories is None:
+            self._has_sized_directories = has_sized_directories(self.home.root)
+        return self._has_sized_directories
+
+    def forget_keys(self) -> None:
+        """Ask for everybody's keys again at the next look: within one they are asked for once, not once a job."""
+        self._chains.clear()
+        self._held = None

@@ -1,0 +1,199 @@
+"""What takes up room and whether it is still needed: held results, workspaces, notes, jobs that are over.
+
+It measures, says of each thing why it must stay or that it may go, and removes what somebody chose. Which to choose is
+`policies.retention`'s business. The ledger is never touched but for a line that says what went, and the claims of
+attempts stay for ever: they are what keeps an attempt from beginning twice.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from syft_job import fs
+from syft_job.errors import NotAllowed, SyftJobError
+from syft_job.home.home import seen_name
+from syft_job.model import names
+from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.lifecycle import JobState
+from syft_job.policies.retention import Kept, Kind
+
+from . import transitions
+from .job_index import MAX_DIRECTORIES, JobStore
+from .participant import Viewer
+
+_MEASURED_AT_MOST = 10_000_000
+"""Entries of one tree whose sizes are added up; more, and what is too deep, or cannot be read, counts for nothing."""
+_OVER = frozenset({"done", "cancelled", "rejected"})
+
+
+class Leftovers:
+    """Everything of one owner that takes up room.
+
+    Args:
+        viewer: the owner.
+        store: the jobs of the folder.
+    """
+
+    def __init__(self, viewer: Viewer, store: JobStore) -> None:
+        self._viewer = viewer
+        self._home = viewer.home
+        self._store = store
+        self._places: dict[str, Place] = {}
+        self._last_said: dict[str, float] = {}
+        self._needed_notes: frozenset[str] | None = None
+
+    def measure(self, kinds: Collection[Kind]) -> list[Kept]:
+        """Everything of these kinds, the needed included.
+
+        Raises:
+            StoreError: the home cannot be read.
+        """
+        self._home.ledger.refresh()
+        self._last_said = self._home.ledger.last_said(time.time())
+        rooms = {
+            Kind.RESULTS: self._results,
+            Kind.WORKSPACES: self._workspaces,
+            Kind.HISTORY: self._history,
+            Kind.JOBS: self._jobs,
+        }
+        return [one for kind in sorted(set(kinds)) for one in rooms[kind]()]
+
+    def remove(self, one: Kept) -> bool:
+        """Remove one thing; False where it is gone already, or needed again by now.
+
+        Raises:
+            InvalidTransition, NotAllowed, StoreError: see `acts.clean`.
+        """
+        if one.kind is Kind.JOBS:
+            place = self._places.get(one.name)
+            if place is None:
+                raise NotAllowed(f"'{one.name}' was not measured; nothing was removed.")
+            transitions.clean(self._viewer, place)
+            return True
+        base, _, name = one.name.rpartition("/")
+        folder = (self._home.workspaces if one.kind is Kind.WORKSPACES else self._home.path / base).absolute()
+        # Renamed under the lock, which is a moment; removing a large tree is not.
+        temporary = fs.temporary_name()
+        with fs.directory(folder) as opened:
+            with self._home.locked():
+                if fs.look(opened, name) is None or self._why(one.kind, one.name):
+                    return False
+                if one.kind is Kind.RESULTS:
+                    self._say_gone(name)
+                fs.rename(opened, name, opened, temporary)
+            fs.remove(opened, temporary)
+        return True
+
+    def _results(self) -> Iterator[Kept]:
+        yield from self._attempts(Kind.RESULTS, self._home.path / "held", "held/")
+
+    def _workspaces(self) -> Iterator[Kept]:
+        yield from self._attempts(Kind.WORKSPACES, self._home.workspaces, "")
+
+    def _attempts(self, kind: Kind, base: Path, prefix: str) -> Iterator[Kept]:
+        for name in _listed(base):
+            job, _, number = name.partition(".")
+            if names.id_like(job) and number.isdigit():  # unfinished copies are the runner's to tidy
+                size, age = _measured(base, name)
+                # The clock may have stood years back when this was written.
+                age = min(age, self._age(job, age))
+                yield Kept(kind, f"{prefix}{name}", job, size, age, self._why(kind, f"{prefix}{name}"))
+
+    def _history(self) -> Iterator[Kept]:
+        self._needed_notes = self._notes_of_what_exists()
+        for base in ("aside", "reviewed", "seen"):
+            for name in _listed(self._home.path / base):
+                if not name.startswith("."):
+                    size, age = _measured(self._home.path / base, name)
+                    job = name if base == "aside" else ""
+                    yield Kept(
+                        Kind.HISTORY, f"{base}/{name}", job, size, age, self._why(Kind.HISTORY, f"{base}/{name}")
+                    )
+
+    def _jobs(self) -> Iterator[Kept]:
+        pending = {job for job, _ in (*self._home.ledger.unfinished(), *self._home.ledger.owed())}
+        for record in self._store.records():
+            if not self._viewer.owns(record.place):
+                continue
+            why = ""
+            if record.problem or not record.state.is_terminal:
+                why = f"it is {record.status}"
+            elif record.id in pending:
+                why = "its end or a release is still to come"
+            name = f"{record.submitter}/{record.name}"
+            self._places[name] = record.place
+            size, age = _measured(self._home.root, *record.place.parts)
+            yield Kept(Kind.JOBS, name, record.id, size, self._age(record.id, age), why)
+
+    def _why(self, kind: Kind, name: str) -> str:
+        """Why a thing at home is still needed; empty where it may go."""
+        if kind is Kind.HISTORY:
+            if self._needed_notes is None:
+                return "the folder is away, so nobody can say whether its job still exists"
+            return "its job is still there" if name in self._needed_notes else ""
+        ledger = self._home.ledger
+        job, _, number = name.rpartition("/")[2].partition(".")
+        attempt = (job, int(number))
+        if ledger.is_under_way(*attempt):
+            return "it is not over"
+        if attempt in ledger.owed():
+            return "a release of it is still owed"
+        if not ledger.events(job) or "clean" in ledger.events(job):
+            return ""
+        ends = {"done"} if kind is Kind.RESULTS else _OVER
+        if not any(fact.kind in ends and fact.attempt == attempt[1] for fact in ledger.facts(job)):
+            return "the ledger does not say that it is over"
+        return ""
+
+    def _notes_of_what_exists(self) -> frozenset[str] | None:
+        """The notes about jobs that are still there; None where nobody can tell: the folder is away, or too large."""
+        root, owner = self._home.root, self._viewer.email
+        submitters = fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES)
+        if submitters is None or len(submitters) >= MAX_DIRECTORIES:
+            return None
+        records = self._store.records()
+        places = {record.place for record in records}
+        # A list leaves out what a submitter has too much of; the folder does not.
+        for who in submitters:
+            listed = fs.names_below(root, owner, *JOBS, who, limit=MAX_DIRECTORIES) or []
+            if len(listed) >= MAX_DIRECTORIES:
+                return None
+            places |= {Place(owner, who, job) for job in listed}
+        waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
+        return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
+
+    def _say_gone(self, name: str) -> None:
+        job, _, number = name.partition(".")
+        ledger = self._home.ledger
+        if ledger.events(job):
+            place = list(ledger.place_of(job))
+            ledger.say(job, int(number), "forget", place=place, by=self._viewer.email)
+
+    def _age(self, job: str, otherwise: float) -> float:
+        """Seconds since the owner's hand last spoke of a job; what its submitter claims is not asked."""
+        return max(0.0, time.time() - self._last_said[job]) if job in self._last_said else otherwise
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _measured(start: Path, *parts: str) -> tuple[int, float]:
+    """The bytes below ``parts`` of ``start``, links not followed, and the seconds since it was last changed."""
+    top = fs.status_of(start, *parts)
+    if top is None:
+        return 0, 0.0
+    size = 0 if stat.S_ISDIR(top.st_mode) else top.st_size
+    if stat.S_ISDIR(top.st_mode):
+        with suppress(SyftJobError, OSError), fs.directory(start, *parts) as opened:
+            for entry in fs.walk(opened, most=_MEASURED_AT_MOST, passed_over=[]):
+                size += 0 if entry.is_dir else entry.stat.st_size
+    return size, max(0.0, time.time() - top.st_mtime)

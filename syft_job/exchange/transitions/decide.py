@@ -1,0 +1,138 @@
+"""What people say about a job: no, not any more, once more. Approvals are in `approval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from syft_job import fs
+from syft_job.errors import InvalidTransition, UnreadableJob
+from syft_job.exchange import release
+from syft_job.exchange.participant import Viewer
+from syft_job.exchange.release import Grants
+from syft_job.format import manifest, markers
+from syft_job.format.markers import LOGS, OUTPUTS, WITHDRAWN
+from syft_job.model.containment import ContainmentLevel, parse_allow
+from syft_job.model.job_ref import Place
+from syft_job.model.lifecycle import Event, Who
+
+from .attempts import permitting_line
+from .marker_writer import Turn, put, say, say_and_put, telling, tidy, unblock
+from .transaction import turn
+
+CANCEL_REQUEST = "cancel"
+"""A file of this name in an attempt's workspace asks its supervisor to stop it."""
+
+
+def reject(viewer: Viewer, place: Place, reason: str) -> None:
+    """Say no; the reason is for the submitter to read."""
+    with turn(viewer, place, Event.REJECT) as now:
+        say_and_put(viewer, now, "reject", now.look.record.attempt, by=viewer.email, reason=reason)
+
+
+def withdraw(viewer: Viewer, place: Place, reason: str = "") -> None:
+    """Take one's own submission back; a running attempt is stopped by the owner's runner."""
+    with turn(viewer, place, Event.WITHDRAW) as now:
+        key = viewer.home.key_for(manifest.submitters_key(now.look.config, place, viewer.limits))
+        if key is None:
+            raise UnreadableJob(
+                f"'{place.name}' was not sealed with a key of this home, so a withdrawal would not count."
+                f" Ask {place.owner} to reject it.",
+                name=place.name,
+            )
+        markers.require_publishable({"reason": reason})
+        marker = markers.make(
+            WITHDRAWN, place, key, digest=manifest.digest_of(now.look.config), attempt=1, reason=reason or None
+        )
+        fs.put(now.job, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")
+
+
+def cancel(viewer: Viewer, place: Place, reason: str | None = None, *roles: Who) -> None:
+    """Stop a job: nothing starts any more, and what runs is ended with everything it started."""
+    with turn(viewer, place, Event.CANCEL, *roles) as now:
+        record = now.look.record
+        marker = say(viewer, now, "cancel", record.attempt, by=viewer.email, reason=reason)
+        ask_to_stop(viewer, record.id, record.attempt)  # whether or not the folder can be told
+        with telling(now, "cancel"):
+            put(now.job, marker)
+            unblock(viewer, now)
+
+
+def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
+    """Tell the supervisor of an attempt to end it; harmless when there is none."""
+    workspace = viewer.home.work(job, attempt)
+    if workspace.is_dir():
+        with fs.directory(workspace) as opened:
+            fs.put(opened, CANCEL_REQUEST, b"cancel\n", mode=0o600)
+
+
+def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen
+    """Permit the next attempt of a finished job; earlier grants end and earlier results leave the folder.
+
+    It is permitted under the containment for which the finished attempt was approved. The permit tells how that attempt
+    ended, unless ``tell_outcome="when_shared"`` withholds it: where nothing was shared, it is never published.
+
+    Returns:
+        What was set aside: of "logs directory", "outputs directory", "done marker file" those that existed.
+
+    Raises:
+        InvalidTransition: it is not over, or this home has no approval of what the folder holds now.
+    """
+    with turn(viewer, place, Event.RERUN) as now:
+        record = now.look.record
+        allow = _approved_containment(viewer, now)
+        held = viewer.home.held(record.id, record.attempt)
+        existed = (
+            ("logs directory", (held / "logs").is_dir() or any(name in now.look.names for name in LOGS.values())),
+            ("outputs directory", _has_entries(held / OUTPUTS) or OUTPUTS in now.look.names),
+            ("done marker file", "done" in now.look.names),
+        )
+        is_withheld = viewer.home.ledger.is_tacit(record.id, record.attempt)
+        release.withdraw_grants(now.job)
+        marker = say(
+            viewer,
+            now,
+            "permit",
+            record.attempt,
+            by="rerun",
+            outcome=None if is_withheld else record.state.value,
+            epoch=viewer.home.epoch,
+            allow=allow.to_json(),
+            share=share.to_json(),
+        )
+        with telling(now, "permit"):
+            put(now.job, marker)
+            unblock(viewer, now)
+            tidy(now.job)
+        return tuple(words for words, was_there in existed if was_there)
+
+
+def _approved_containment(viewer: Viewer, now: Turn) -> ContainmentLevel:
+    """The containment for which the finished attempt was approved.
+
+    A rerun decides nothing about content, so the approval must be of what the folder holds now. A job of the older
+    layout can be done without any approval here, and its digest moves with its files.
+
+    Raises:
+        InvalidTransition: there is no such approval.
+    """
+    record = now.look.record
+    line = permitting_line(viewer.home.ledger.lines(record.id), record.attempt)
+    reason = ""
+    if line is None:
+        reason = "this home has no approval of it"
+    elif line.said["mark"].get("digest") != record.digest:
+        reason = "its files are not those that were approved"
+    else:
+        try:
+            return parse_allow(line.said["mark"].get("allow", {}))
+        except UnreadableJob as error:
+            reason = f"its approval cannot be used: {error}"
+    raise InvalidTransition(
+        f"'{record.name}' is {record.status} and cannot be rerun: {reason}. Ask for it to be submitted anew.",
+        name=record.name,
+        status=record.status,
+    )
+
+
+def _has_entries(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())

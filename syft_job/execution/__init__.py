@@ -1,0 +1,1 @@
+"""Running one command: backends, sandboxes, limits. Nothing here knows of the shared folder."""

@@ -1,0 +1,1 @@
+"""What starts and polls processes: `base` is the contract, each other room one way to keep it."""

@@ -1,0 +1,45 @@
+"""`bare`: no sandbox, a directory and an environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from syft_job.execution.backends.base import Command
+from syft_job.model.resources import EVERY
+
+from .base import Containment, Workspace, environment
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """No sandbox: the job runs as the runner's own user and may do what that user may."""
+
+    name: str = field(default="bare", init=False)
+
+    @property
+    def contains(self) -> tuple[Containment, ...]:
+        """What is contained and what is not."""
+        return (
+            Containment("environment", True, "It sees none of the variables of the owner's shell."),
+            Containment("network", False, "It can use the network, so it can send away whatever it reads."),
+            Containment("files", False, "It can read and write everything that the runner's user can."),
+            Containment("jobs", False, "It can read and change other jobs, their markers, the ledger and the keys."),
+            Containment("processes", False, "A process that leaves its session lives on after the job."),
+        )
+
+    @property
+    def enforces(self) -> frozenset[str]:
+        """The names of the limits that hold; the kernel does not count root's processes."""
+        return EVERY - {"cpu_count", "processes"} if os.geteuid() == 0 else EVERY - {"cpu_count"}
+
+    def __call__(self, command: Command, workspace: Workspace) -> Command:
+        """Return the command with the workspace as its directory and no variable that it does not say."""
+        return replace(command, cwd=workspace.root, env=environment(command, workspace.root))
+
+    def prepare(self, workspace: Workspace) -> None:
+        """Do nothing: the workspace is the runner's own."""
+
+
+bare: Final = Bare()

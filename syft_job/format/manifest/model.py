@@ -1,0 +1,170 @@
+"""What a submitter asks: the files, how to start them, and what they may use; and how that is written."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from syft_job.format.codec import dump
+from syft_job.format.signing import Key
+from syft_job.model.job_ref import Place
+from syft_job.model.names import InnerPath
+from syft_job.model.quoting import quoted
+from syft_job.model.units import Duration, Memory
+
+FORMAT = 1
+CONFIG = "config.yaml"
+RUN = "run.sh"
+CODE = "code/"
+TYPES = ("bash", "python")
+KNOWN_NEEDS: frozenset[str] = frozenset()
+"""Entries of ``needs`` that this version understands: none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the owner is willing to read: above it a job is unreadable. Sizes in bytes."""
+
+    config_bytes: int = 4 << 20
+    marker_bytes: int = 64 << 10
+    shared_bytes: int = 4 << 20
+    files: int = 10_000
+    total_bytes: int = 1 << 30
+    unfinished: int = 1000
+
+
+class FileEntry(NamedTuple):
+    """One listed file: its size in bytes and the SHA-256 of its content in hex."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class JobResources:
+    """What a job may use; None leaves it to the owner.
+
+    Args:
+        cpu_count: processors, at least 1.
+        memory: a `Memory`, or text such as ``"2G"``, or a number of bytes.
+        gpu_count: graphics processors; recorded for schedulers that have them.
+        gpu_type: the kind of graphics processor.
+        time_limit: a `Duration`, or text such as ``"2h30m"``, or seconds.
+
+    Raises:
+        ValueError: a value is not positive or cannot be read.
+    """
+
+    cpu_count: int | None
+    memory: Memory | None
+    gpu_count: int | None
+    gpu_type: str | None
+    time_limit: Duration | None
+
+    def __init__(
+        self,
+        cpu_count: int | None = None,
+        memory: Memory | str | int | None = None,
+        gpu_count: int | None = None,
+        gpu_type: str | None = None,
+        time_limit: Duration | str | int | None = None,
+    ) -> None:
+        set_once = object.__setattr__
+        set_once(self, "cpu_count", cpu_count)
+        set_once(self, "memory", None if memory is None else Memory.of(memory))
+        set_once(self, "gpu_count", gpu_count)
+        set_once(self, "gpu_type", gpu_type)
+        set_once(self, "time_limit", None if time_limit is None else Duration.of(time_limit))
+        for count in ("cpu_count", "gpu_count"):
+            value = getattr(self, count)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{count} must be a whole number of at least 1, not {quoted(value)}")
+        if self.memory is not None and self.memory.bytes < 1:
+            raise ValueError("memory must be more than nothing")
+        if self.time_limit is not None and self.time_limit.seconds < 1:
+            raise ValueError("time_limit must be at least one second")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that are set, as integers (bytes, seconds) and text."""
+        said: dict[str, Any] = {
+            "cpu_count": self.cpu_count,
+            "memory": self.memory and self.memory.bytes,
+            "gpu_count": self.gpu_count,
+            "gpu_type": self.gpu_type,
+            "time_limit": self.time_limit and int(self.time_limit.seconds),
+        }
+        return {key: value for key, value in said.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What is asked: the files and how to start them, in the submitter's words.
+
+    ``name``, ``submitted_by`` and ``submitted_at`` are claims for other readers; the place decides. ``extra`` holds
+    the fields that this version does not know, which are kept when the spec is written again. ``format`` is 0 for the
+    older layout, whose ``files`` are unknown until its directory is looked at.
+    """
+
+    name: str
+    submitted_by: str
+    submitted_at: str | None
+    type: str
+    files: Mapping[InnerPath, FileEntry]
+    entrypoint: str | None = None
+    command: tuple[str, ...] = ("bash", RUN)
+    dependencies: tuple[str, ...] = ()
+    resources: JobResources = field(default_factory=JobResources)
+    datasets: tuple[str, ...] = ()
+    retry: Mapping[str, Any] | None = None
+    after: tuple[Mapping[str, Any], ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    owner_key: str | None = None
+    nonce: str = ""
+    seal: Mapping[str, str] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as they stand in the file, the seal included when there is one."""
+        said: dict[str, Any] = {
+            **self.extra,
+            "format": self.format,
+            "nonce": self.nonce,
+            "name": self.name,
+            "submitted_by": self.submitted_by,
+            "submitted_at": self.submitted_at,
+            "owner_key": self.owner_key,
+            "type": self.type,
+            "entrypoint": self.entrypoint,
+            "command": list(self.command),
+            "dependencies": list(self.dependencies),
+            "files": {path: {"size": entry.size, "sha256": entry.sha256} for path, entry in self.files.items()},
+            "resources": self.resources.to_json(),
+            "datasets": list(self.datasets),
+            "retry": self.retry,
+            "after": list(self.after),
+            "metadata": dict(self.metadata),
+            "needs": list(self.needs),
+        }
+        if self.seal is not None:
+            said["seal"] = dict(self.seal)
+        return said
+
+    def sealed(self, place: Place, key: Key) -> bytes:
+        """The bytes of `config.yaml`, sealed by its submitter for this place."""
+        said = self.to_json()
+        said["seal"] = key.seal("config", place, said)
+        return dump(said)
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all listed files together."""
+        return sum(entry.size for entry in self.files.values())
+
+
+def new_nonce() -> str:
+    """Random text that makes every submission a new one."""
+    return secrets.token_hex(16)

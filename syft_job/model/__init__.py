@@ -1,0 +1,1 @@
+"""What the exchange is about, as values: no file is opened here, and no library beyond the standard one is needed."""

@@ -1,0 +1,360 @@
+"""The gate between outside text and the file system.
+
+Addresses, job names and paths inside a job become path components only after they went through here, in one Unicode
+form and without anything that a file system, a terminal or a sync tool could read in a second way. It knows text
+only: it never looks at a disk, and it does not know which files a job has.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final, NewType
+
+from syft_job.errors import InvalidName
+
+from .quoting import quoted
+from .text import is_plainly_visible
+
+ADDRESS_BYTES: Final = 80
+NAME_BYTES: Final = 80
+PATH_BYTES: Final = 150
+PATH_LEVELS: Final = 12
+_DECOMPOSED: Final = 4
+"""In NFC a text has at least a quarter of the characters that it had before, and never fewer bytes than characters.
+
+So a text of more than four times the limit is too long in any form. That is checked first, because the work of
+`unicodedata.normalize` grows with the square of the length of a run of combining marks.
+"""
+
+PERMISSION_FILE: Final = "syft.pub.yaml"
+
+InnerPath = NewType("InnerPath", str)
+"""The path of a file inside a job, as `inner_path` or `listed_path` returned it: it cannot leave the directory."""
+
+# What nearly every name looks like. Without a dot there is no extension and, but for a few words, no litter; a name of
+# five characters or more is no bare device.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{4,}(?: [A-Za-z0-9_-]+)*")
+_PLAIN_PATH = re.compile(
+    r"(?:(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[/.])[a-z0-9_-]+/)*"
+    r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$))[a-z0-9_-]+(?:\.[a-z0-9]+)?"
+)
+_PLAIN_ADDRESS = re.compile(r"[a-z0-9_][a-z0-9_+-]*(?:\.[a-z0-9_+-]+)*@[a-z0-9]+(?:[.-][a-z0-9]+)*")
+
+_REFUSED = re.compile(r"[/\\<>:|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffe\uffff]")
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(?:\..*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_LOCAL = re.compile(r"[\w%+='&#$^](?:[\w%+='&#$^~-]|\.(?!\.))*")
+_LABEL = re.compile(r"[^\W_](?:[\w-]*[^\W_])?")
+
+# Two expressions for lower-case text: each begins with plain characters, which lets the search skip most names quickly.
+_LITTER_START = re.compile(
+    r"""
+      ~syncthing~ | \.syncthing\. | \.stfolder | \.stversions$ | \.stignore$ | \.~tmp~ | \.~lock\.
+    | \.unison | \.fuse_hidden | \.nfs[0-9a-f]{4} | \.dropbox | \.goutputstream- | \.sync$ | \.rsync-partial$
+    | \.csync_journal\.db | \._ | \.sync_[0-9a-z]+\.db | \.owncloudsync\.log
+    | \.ds_store$ | desktop\.ini$ | thumbs\.db$ | ehthumbs\.db$ | icon\r$ | ~\$
+    """,
+    re.VERBOSE,
+)
+_LITTER_WITHIN = re.compile(
+    r"""
+      \.sync-conflict- | conflicted[ ]copy | syftconflict | syftrejected | _conflict-[0-9] | \.tmp
+    | \.part$ | \.filepart$ | \.crdownload$ | \.!sync$ | \.!ut$
+    """,
+    re.VERBOSE,
+)
+_TEMPLATE = re.compile(r"\.tmpl(?![a-z0-9])", re.IGNORECASE)
+
+_HOME_ANYWHERE: Final = {
+    "__pycache__": "Python writes it anew",
+    ".git": "it holds the history of the code, not the code",
+    ".venv": "an environment works only on the machine that it was made on",
+}
+_HOME_FOLDERS: Final = {
+    "dist": "sync tools do not carry folders called dist",
+    "logs": "sync tools do not carry folders called logs",
+}
+_MADE_ANEW: Final = ".pyc"
+_HOME_ENDINGS: Final = {
+    ".log": "sync tools do not carry *.log",
+    ".tmp": "sync tools do not carry *.tmp",
+}
+
+_ID = re.compile(r"[0-9a-f]{4,32}")
+
+
+def address(text: str) -> str:
+    """Return the name of the datasite or submitter folder that belongs to the e-mail address ``text``.
+
+    That is the address without surrounding spaces, in Unicode form NFC and lower case, at most 80 bytes long. A domain
+    without a dot (``me@localhost``) is an address too.
+
+    Raises:
+        InvalidName: ``text`` is not an address, or one that cannot be a folder's name.
+    """
+    if not isinstance(text, str):
+        raise InvalidName(f"{quoted(text)} is not an e-mail address; write it as a text like ada@example.org")
+    if len(text) <= ADDRESS_BYTES and _PLAIN_ADDRESS.fullmatch(text) and not _LITTER_WITHIN.search(text):
+        return text
+    _refuse_longer(text, ADDRESS_BYTES, "is not an e-mail address that can be used here")
+    # Twice: lower case can leave the normal form, and the result has to be its own normal form.
+    normal = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip(" \t\r\n")).lower())
+    reason = _why_no_address(normal)
+    if reason:
+        raise InvalidName(f"{quoted(text)} is not an e-mail address that can be used here: {reason}")
+    return normal
+
+
+def is_address(text: str) -> bool:
+    """Tell whether ``text``, the name of a folder, is an address in the form that `address` returns."""
+    try:
+        return address(text) == text
+    except InvalidName:
+        return False
+
+
+def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
+    """Return ``text`` as the name of a job: NFC, 1 to ``limit`` bytes of UTF-8, one plain path component.
+
+    Letters of all scripts, spaces inside, quotes and emoji are welcome.
+
+    Raises:
+        InvalidName: ``text`` cannot be a job's name everywhere; the message says why.
+    """
+    if not isinstance(text, str):
+        raise InvalidName(f"{quoted(text)} is not a text; a job's name is one")
+    if len(text) <= limit and _PLAIN_NAME.fullmatch(text) and not is_litter(text):
+        return text
+    _refuse_longer(text, limit, "cannot be the name of a job")
+    normal = unicodedata.normalize("NFC", text)
+    reason = _why_no_name(normal, limit)
+    if reason:
+        raise InvalidName(f"{quoted(text)} cannot be the name of a job: {reason}. Choose another name.")
+    return normal
+
+
+def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> InnerPath:
+    """Return ``text`` as the path of a file inside a job: relative, ``/`` between the parts, NFC.
+
+    At most ``limit`` bytes of UTF-8 and ``levels`` parts. Parts may begin with a dot or a dash (``.env.example``).
+
+    Raises:
+        InvalidName: ``text`` leaves the directory or has a part that cannot be a file's name everywhere.
+    """
+    if not isinstance(text, str):
+        raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
+    if len(text) <= limit and text.count("/") < levels and _PLAIN_PATH.fullmatch(text):
+        return InnerPath(text)
+    _refuse_longer(text, limit, "cannot be a path inside a job")
+    normal = unicodedata.normalize("NFC", text)
+    reason = _why_no_path(normal, limit, levels)
+    if reason:
+        raise InvalidName(f"{quoted(text)} cannot be a path inside a job: {reason}. Rename the file.")
+    return InnerPath(normal)
+
+
+def listed_path(text: object) -> InnerPath:
+    """Return ``text``, a path that a record lists, unchanged if `inner_path` accepts it.
+
+    Releases before this one listed released files under the Unicode form that the file system had, so a form other
+    than NFC is accepted here and kept.
+
+    Raises:
+        InvalidName: see `inner_path`.
+    """
+    if not isinstance(text, str):
+        raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
+    inner_path(text)
+    return InnerPath(text)
+
+
+def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two of ``paths`` that some file system would take for one, or None.
+
+    Two paths collide when they, or folders on their way, differ only in case or Unicode form, when one is given
+    twice, and when one would have to be a file and a folder.
+    """
+    folders: dict[str, tuple[str, str]] = {}
+    files: dict[str, str] = {}
+    known: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in known:
+            known.add(parent)
+            key = _folded(parent)
+            spelled, first = folders.setdefault(key, (parent, path))
+            if spelled != parent:
+                return first, path
+            if key in files:
+                return files[key], path
+            parent = parent.rpartition("/")[0]
+        key = _folded(path)
+        if key in files:
+            return files[key], path
+        if key in folders:
+            return folders[key][1], path
+        files[key] = path
+    return None
+
+
+def is_litter(name: str) -> bool:
+    """Tell whether a directory entry is called like what sync tools and desktops leave behind."""
+    text = name.lower()
+    # All of it holds one of these, and nearly no job's name does; a listing asks twice a job.
+    if "." not in text and "conflict" not in text and "~" not in text and "syftr" not in text and "\r" not in text:
+        return False
+    return _LITTER_START.match(text) is not None or _LITTER_WITHIN.search(text) is not None
+
+
+def stays_home(path: str) -> str | None:
+    """Return the reason for which the relative ``path`` is left out of a submission, or None.
+
+    A folder is asked about with a slash at its end: ``code/dist/``.
+    """
+    for part in path.split("/"):
+        if part in _HOME_ANYWHERE:
+            return f"{part}: {_HOME_ANYWHERE[part]}"
+    if path.endswith(_MADE_ANEW):
+        return f"*{_MADE_ANEW}: Python writes it anew"
+    return cannot_travel(path)
+
+
+def cannot_travel(path: str) -> str | None:
+    """Return the reason for which sync tools or readers would not carry or accept the relative ``path``, or None.
+
+    A folder is asked about with a slash at its end: ``code/dist/``.
+    """
+    *folders, last = path.split("/")
+    for part in folders:
+        if part in _HOME_FOLDERS:
+            return f"{part}/: {_HOME_FOLDERS[part]}"
+    for ending, reason in _HOME_ENDINGS.items():
+        if last.endswith(ending):
+            return f"*{ending}: {reason}"
+    for part in (*folders, last):
+        if part.casefold() == PERMISSION_FILE:
+            return f"{PERMISSION_FILE}: permissions in a submission grant nothing"
+        # `page.tmpl` is somebody's template; `page.tmp7f3` is half a file.
+        if is_litter(_TEMPLATE.sub("", part)):
+            return f"{quoted(part)}: sync tools and desktops leave such files behind"
+    return None
+
+
+def id_like(text: str) -> bool:
+    """Tell whether ``text`` can be the beginning of a job's id: 4 to 32 hexadecimal digits, lower case."""
+    return _ID.fullmatch(text) is not None
+
+
+def _refuse_longer(text: str, limit: int, what: str) -> None:
+    if len(text) > _DECOMPOSED * limit:
+        raise InvalidName(
+            f"{quoted(text)} {what}: it is {len(text)} characters long; at most {limit} bytes are possible"
+        )
+
+
+def _why_no_address(text: str) -> str:
+    if not text:
+        return "it is empty"
+    reason = _why_no_characters(text)
+    if reason:
+        return reason
+    if len(text.encode()) > ADDRESS_BYTES:
+        return f"it is {len(text.encode())} bytes long, and a folder for it may have {ADDRESS_BYTES}"
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain:
+        return "it has to look like name@domain"
+    if not is_plainly_visible(text):
+        return "it has invisible characters; type it with plain letters"
+    if unicodedata.normalize("NFKC", text) != text:
+        return "it has characters that look like others; type it with plain letters"
+    if not _LOCAL.fullmatch(local) or not all(map(_is_word, local)) or local.endswith("."):
+        return "the part before the @ may have letters, digits and . _ + - inside"
+    if not all(_LABEL.fullmatch(label) and all(map(_is_word, label)) for label in domain.split(".")):
+        return "the part after the @ has to be a domain like example.org"
+    if is_litter(text):
+        return "sync tools name their temporary files and conflict copies like that"
+    return ""
+
+
+def _why_no_name(text: str, limit: int) -> str:
+    reason = _why_no_component(text)
+    if reason:
+        return reason
+    size = len(text.encode())
+    if size > limit:
+        return f"it is {size} bytes long; at most {limit} are possible"
+    if text[0] in ".-":
+        return f"it begins with {text[0]!r}"
+    if ".." in text:
+        return "it contains '..'"
+    if text.casefold() == PERMISSION_FILE:
+        return "permission files are called that"
+    if is_litter(text):
+        return "sync tools name their temporary files and conflict copies like that"
+    return ""
+
+
+def _why_no_path(text: str, limit: int, levels: int) -> str:
+    if not text:
+        return "it is empty"
+    if text.startswith("/"):
+        return "it is absolute"
+    # Before the parts are looked at: a hostile path may have a million of them.
+    if len(text) > limit:
+        return f"it is longer than {limit} bytes"
+    parts = text.split("/")
+    if len(parts) > levels:
+        return f"it is {len(parts)} levels deep; at most {levels} are possible"
+    for part in parts:
+        reason = _why_no_component(part)
+        if reason:
+            return f"in the part {quoted(part)}, {reason}"
+    if len(text.encode()) > limit:
+        return f"it is {len(text.encode())} bytes long; at most {limit} are possible"
+    return ""
+
+
+def _why_no_component(part: str) -> str:
+    if not part:
+        return "it is empty"
+    if part in {".", ".."}:
+        return "it leaves its place"
+    reason = _why_no_characters(part)
+    if reason:
+        return reason
+    if part != part.strip():
+        return "it begins or ends with a space"
+    if part.endswith("."):
+        return "it ends with a dot"
+    if _DEVICE.fullmatch(part):
+        return "Windows keeps it for a device"
+    return ""
+
+
+def _why_no_characters(text: str) -> str:
+    bad = _REFUSED.search(text)
+    if bad:
+        return f"it contains {bad[0]!a}"
+    if not text.isascii():
+        for char in text:
+            # Unpaired surrogates cannot be encoded; format characters change what is seen, not what is meant. The
+            # last two code points of every plane are no characters at all.
+            if unicodedata.category(char) in _REFUSED_CATEGORIES or ord(char) & 0xFFFE == 0xFFFE:
+                return f"it contains the invisible or unpaired character {char!a}"
+    return ""
+
+
+def _is_word(char: str) -> bool:
+    return char.isascii() or unicodedata.category(char)[0] in "LNM"
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", text).casefold())

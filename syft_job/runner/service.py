@@ -1,0 +1,494 @@
+"""`JobRunner`: look, move each job at most one square, repeat.
+
+An event only says *look here*; what is true is read off the folder and the ledger each time. The runner starts nothing
+that the ledger does not permit, and it can be stopped anywhere: what runs goes on under its own supervisor and is
+collected by the next runner.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from syft_job import fs
+from syft_job.config import SyftJobConfig
+from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
+from syft_job.events import outbox
+from syft_job.events.outbox import Teller, Told, ToldAll
+from syft_job.exchange import transitions
+from syft_job.exchange.job_index import MAX_DIRECTORIES, JobStore
+from syft_job.exchange.participant import Viewer
+from syft_job.exchange.release import Grants
+from syft_job.execution.plan import CurrentTerms, Terms
+from syft_job.fs.mounts import is_remote, kind_of
+from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
+from syft_job.home.home import Home, paused_words
+from syft_job.model import names
+from syft_job.model.job_record import JobRecord, StatusTransition
+from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.lifecycle import Who
+from syft_job.model.text import visible_message
+
+from . import workspace
+from .attempt import Squares
+from .attempt_files import Attempt
+from .conditions import Troubles, errno_of
+from .hang_guard import Standby
+from .job_watch import Lookout
+from .log_tail import Printed
+from .scheduler import Round, may_move
+from .transfers import Inline, Pool
+
+POLL_SECONDS = 5.0
+_AT_ONCE = 0.002
+_LONGEST_PAUSE = 0.05
+_BRIEFLY = 0.1
+"""A job that is over in so many seconds gets neither a watch of its own nor its `running`."""
+_TELLING_SECONDS = 10.0
+"""How long the end of a run waits for what is still being told."""
+
+
+class JobRunner:
+    """Executes the approved jobs of one datasite.
+
+    Args:
+        config: whose datasite, and what its owner allows.
+        poll_interval: seconds between two sweeps of the unfinished jobs; in between, file events wake the runner.
+            Where file events cannot be had, at most 5.
+        announce: called with the lines that the runner announces; None silences it.
+        told: called with each move of a job; a release is a move to the same state, with the reason "released". After a
+            kill the next runner tells the ends and releases that were not told, and perhaps some a second time.
+        told_all: for a ``told`` that only takes note: wait at most so many seconds until all of it is told; whether it
+            is. Then it counts as told.
+        max_parallel: how many jobs run at once; the number of processors by default.
+    """
+
+    def __init__(
+        self,
+        config: SyftJobConfig,
+        *,
+        poll_interval: float = POLL_SECONDS,
+        announce: Callable[[str], object] | None = print,
+        told: Told | None = None,
+        told_all: ToldAll | None = None,
+        max_parallel: int | None = None,
+    ) -> None:
+        self.config = config
+        self.poll_interval = poll_interval
+        self.announce = announce
+        self.told = told
+        self.told_all: ToldAll = told_all or (lambda _: True)
+        self.max_parallel = max_parallel or os.cpu_count() or 1
+        self.home = Home.of(config.syftbox_folder, config.email)
+        self.viewer = Viewer(config.email, self.home, config.limits)
+        self.store = JobStore(config.syftbox_folder, self.viewer)
+        self._troubles = Troubles(self._say)
+        self._standby = Standby(config.syftbox_folder, self._troubles)
+        self._teller: Teller | None = None
+        self._telling = threading.Lock()
+        self._making = threading.Lock()
+        self._made: Round | None = None
+        self._watch: Watch | None = None
+        self._serves = False
+
+    @property
+    def terms(self) -> Terms:
+        """Under what jobs run here: sandbox, interpreter, limits."""
+        return self._round.squares.terms
+
+    @property
+    def set_aside(self) -> dict[Place, str]:
+        """The jobs that something is in the way of, and what."""
+        return dict(self._round.aside.reasons)
+
+    def step(self, hints: Iterable[Place] | None = None) -> list[StatusTransition]:
+        """Move each hinted job, or every unfinished one, at most one square; returns the moves.
+
+        Raises:
+            RunnerBusy: another runner serves this datasite.
+            StoreError: the home is a copy that nobody adopted, or home or folder cannot be used.
+        """
+        with self._serving():
+            return self._step(hints)
+
+    def run(
+        self,
+        stop: threading.Event | None = None,
+        *,
+        once: bool = False,
+        drain: bool = False,
+        stop_jobs: bool = False,
+    ) -> None:
+        """Serve until ``stop`` is set: woken by file events, and by a sweep each ``poll_interval``.
+
+        A folder that is full, read-only, broken, away or silent is told once and waited for; what runs goes on, and
+        its results are brought home. While the folder does not answer, this still returns soon after ``stop`` is set.
+
+        Args:
+            stop: set it from another thread to end the loop after the present step.
+            once: end after everything that can start now was started and is over.
+            drain: end when nothing is approved or running any more.
+            stop_jobs: when ``stop`` is set, end what runs, wait until it is dead and bring its results home. Without
+                it, jobs that run when the loop ends go on and are collected by the next runner.
+
+        Raises:
+            RunnerBusy, StoreError: see `step`.
+        """
+        asked = stop or threading.Event()
+        self._standby.while_running(
+            lambda: self._serve(asked, once=once, drain=drain, stop_jobs=stop_jobs),
+            asked,
+            meanwhile=self._bring_home,
+            farewell=lambda: self._leave(stop_jobs=stop_jobs),
+        )
+
+    def _serve(self, stop: threading.Event, *, once: bool, drain: bool, stop_jobs: bool) -> None:
+        self._standby.busy()
+        try:
+            with self._transferring() as pool, self._serving(stop):
+                # What takes long in here ends soon after `stop` is set: it may be killed anywhere, so it may be left.
+                with suppress(fs.Interrupted), fs.interruptible(stop), self._watching() as (watch, lookout):
+                    self._round.squares.transfers = pool
+                    pool.background("", lambda: workspace.tidy_folder(self.home), in_folder=True)
+                    self._serve_watching(stop, watch, lookout, once=once, drain=drain)
+                self._standby.busy()
+                self._round.squares.transfers = Inline()
+                pool.close()
+                if stop.is_set() and stop_jobs:
+                    self._end_what_runs("the runner was stopped")
+        except fs.Interrupted:  # before it served
+            if stop_jobs:
+                with self._serving():
+                    self._end_what_runs("the runner was stopped")
+
+    @contextmanager
+    def _transferring(self) -> Iterator[Pool]:
+        """A pool for long file work, which removes what this thread removes under the home's lock."""
+        pool = Pool(self._wake)
+        try:
+            with fs.removing_with(pool.remove_later):
+                yield pool
+        finally:
+            pool.close()
+
+    def _wake(self) -> None:
+        """Something was done elsewhere; called by any thread."""
+        watch = self._watch
+        if watch is not None:
+            watch.wake()
+
+    def _serve_watching(
+        self, stop: threading.Event, watch: Watch, lookout: Lookout, *, once: bool, drain: bool
+    ) -> None:
+        first: set[Place] | None = None
+        news: set[Place] = set()
+        while not stop.is_set():
+            self._standby.busy()
+            moves, is_done = [], False
+            is_sweep = watch.is_sweep_due()
+            with self._waiting_out():
+                moves = self._step(None if is_sweep else news | self._round.hints(lookout))
+                is_done = True
+            self._report_refused_watches(watch)
+            if is_sweep and is_done:
+                self._troubles.end("disk")
+            if (once or drain) and "disk" not in self._troubles:
+                waiting = self._round.waiting()
+                first = waiting if first is None else first
+                if self._round.is_settled(waiting & first if once else waiting):
+                    return
+            news = set()
+            self._standby.idle()
+            if moves or watch.wait(stop, at_most=_BRIEFLY):
+                continue
+            self._standby.busy()
+            with self._waiting_out():
+                news = self._round.keep_watch(lookout)
+            self._standby.idle()
+            if not news:
+                watch.wait(stop)
+
+    def process_approved_jobs(
+        self,
+        stream_output: bool = True,
+        timeout: float | None = None,
+        skip_job_names: Collection[str] | None = None,
+        share_outputs_with_submitter: bool = False,
+        share_logs_with_submitter: bool = False,
+    ) -> list[JobRecord]:
+        """Run everything that is approved now, one job after the other, and return their records.
+
+        What runs already is waited for, and is among them. Jobs of paused submitters (`Home.pause`) are not started.
+
+        Args:
+            stream_output: announce what the jobs print, as they print it.
+            timeout: seconds for each job, at most; its own limit may be shorter.
+            skip_job_names: jobs to leave alone, as ``name`` or ``submitter/name``.
+            share_outputs_with_submitter: release each job's outputs to its submitter when it is over.
+            share_logs_with_submitter: the same for its logs and return code.
+
+        Raises:
+            RunnerBusy, StoreError: see `step`.
+        """
+        skip = set(skip_job_names or ())
+        records: list[JobRecord] = []
+        paused: list[str] = []
+        with self._serving(), self._at_most(timeout):
+            asked = self.store.unfinished(self.config.email)  # before the step, which may collect what runs already
+            self._step((), starts=False)
+            for record in asked:
+                if not may_move(record.state) or skip & {record.name, str(record.place)}:
+                    continue
+                who = self.home.paused()
+                if ("*" in who or record.submitter in who) and not self._round.is_under_way(record.place):
+                    paused.append(record.name)
+                    continue
+                person = (record.submitter,)
+                grants = Grants(person * share_outputs_with_submitter, person * share_logs_with_submitter)
+                with self._round.aside.in_the_way(record.place, "it is not run"):
+                    if grants:
+                        transitions.promise(self.viewer, record.place, grants)
+                    finished = self._run_one(record.place, stream_output)
+                    if finished is not None:
+                        records.append(finished)
+        if paused:
+            self._say(f"⏸ {paused_words(self.home.paused())}: {', '.join(map(repr, paused))}")
+        return records
+
+    def reset_all_jobs(self) -> int:
+        """Remove every job from the own datasite, running ones included; returns how many. The ledger stays.
+
+        Raises:
+            RunnerBusy, StoreError: see `step`.
+        """
+        removed = 0
+        with self._serving():
+            for record in self.store.unfinished(self.config.email):
+                if may_move(record.state):
+                    transitions.cancel(self.viewer, record.place, "all jobs were reset", Who.RUNNER)
+            while self._step((), starts=False) or self._round.running.total():
+                time.sleep(_LONGEST_PAUSE)
+            root, owner = self.config.syftbox_folder, self.config.email
+            for submitter in sorted(fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES) or ()):
+                if not fs.is_directory(root, owner, *JOBS, submitter):
+                    continue
+                with fs.directory(root, owner, *JOBS, submitter) as opened:
+                    with fs.in_words(f"list the jobs of {submitter!r}"):
+                        listed = sorted(os.listdir(opened))
+                    for name in listed:
+                        found = fs.look(opened, name)
+                        if found is not None and fs.kind_of(found) == "a directory":
+                            fs.remove(opened, name)
+                            removed += not names.is_litter(name)
+        self._say(f"🗑️ Removed {removed} jobs from the datasite of {self.config.email}.")
+        return removed
+
+    def _end_what_runs(self, reason: str) -> None:
+        """Cancel each attempt that was said to start, and return when all of them are dead and collected."""
+        self.home.ledger.refresh()
+        for job, number in self.home.ledger.unfinished():
+            place = self.home.ledger.place_of(job)
+            try:
+                if self.store.get(place).id == job:
+                    transitions.cancel(self.viewer, place, reason, Who.RUNNER)
+            except (SyftJobError, OSError) as error:
+                # Its folder is away, or it was cancelled before: its supervisor is asked all the same.
+                self._say(f"⚠ '{place.name}' from {place.submitter} is stopped, which is not said there: {error}")
+            transitions.ask_to_stop(self.viewer, job, number)
+        while self._step((), starts=False) or self._round.running.total():
+            self._standby.busy()
+            time.sleep(_LONGEST_PAUSE)
+
+    # While the folder holds the loop up; none of this touches it
+
+    def _bring_home(self) -> bool:
+        """Bring home what is over; returns whether something still runs."""
+        moves: list[StatusTransition] = []
+        try:
+            return self._round.bring_home(moves)
+        finally:
+            self._tell(moves)
+
+    def _leave(self, *, stop_jobs: bool) -> None:
+        """End without the loop, which ends by itself when the folder answers."""
+        self._say("⚠ It ends while something in the folder is still being done; the next run goes on from there.")
+        if stop_jobs:
+            for job, number in self.home.ledger.unfinished():
+                transitions.ask_to_stop(self.viewer, job, number)
+        while self._bring_home() and stop_jobs:
+            time.sleep(_LONGEST_PAUSE)
+        self._round.squares.transfers.close()
+
+    # Beneath
+
+    @property
+    def _round(self) -> Round:
+        """Made when it is needed first: it looks for a sandbox. The loop and the thread that stands by share it."""
+        with self._making:
+            if self._made is None:
+                terms = CurrentTerms(self.config, retry_after=self.poll_interval)
+                self._made = Round(
+                    self.config.email,
+                    self.store,
+                    Squares(self.viewer, self.config, terms, self._say, self.poll_interval),
+                    say=self._say,
+                    troubles=self._troubles,
+                    standby=self._standby,
+                    patience=self.poll_interval,
+                )
+            return self._made
+
+    def _step(self, hints: Iterable[Place] | None, *, starts: bool = True) -> list[StatusTransition]:
+        moves: list[StatusTransition] = []
+        try:
+            self._round.go(hints, moves, at_most=self.max_parallel if starts else 0)
+        finally:  # whatever is in the way of the rest
+            self._tell(moves)
+        return moves
+
+    @contextmanager
+    def _waiting_out(self) -> Iterator[None]:
+        """Say what the disk refuses inside, and go on: the next round tries again."""
+        try:
+            yield
+        except (StoreError, OSError) as error:
+            if errno_of(error) is None:
+                raise  # not the disk's word of the moment, but a finding about what lies there
+            said = error if isinstance(error, SyftJobError) else fs.trouble(f"use {error.filename!r}", error)
+            self._troubles.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
+
+    def _tell(self, moves: Iterable[StatusTransition]) -> None:
+        if self._teller is not None:
+            with self._telling:  # while the folder holds the loop up, another thread tells
+                self._teller.tell(moves)
+
+    def _run_one(self, place: Place, stream_output: bool) -> JobRecord | None:
+        """Take one job through all its squares; None when it does not start."""
+        printed = Printed(self._say)
+        pause = _AT_ONCE
+        is_started = False
+        while True:
+            moves = self._step((place,), starts=False)
+            if place in self._round.line and not is_started:
+                self._round.start(place)
+            try:
+                record = self.store.get(place)
+            except JobNotFoundError:
+                if not self._round.is_under_way(place):
+                    return None
+                time.sleep(_LONGEST_PAUSE)  # it runs on while its folder is away
+                continue
+            is_under_way = self._round.is_under_way(place)
+            is_started = is_started or is_under_way
+            is_over = record.state.is_terminal and not is_under_way
+            if stream_output:
+                printed.tell(Attempt(self.viewer, place, record.id, record.attempt), is_over=is_over)
+            if is_over:
+                return record
+            if not is_under_way and (place in self.set_aside or not may_move(record.state)):
+                return None
+            pause = _AT_ONCE if moves else min(pause * 1.3, _LONGEST_PAUSE)
+            time.sleep(pause)
+
+    @contextmanager
+    def _serving(self, stop: threading.Event | None = None) -> Iterator[None]:
+        """Be the runner of this datasite; nested uses share that.
+
+        Raises:
+            Interrupted: ``stop`` was set before it served.
+        """
+        if self._serves:
+            yield
+            return
+        with ExitStack() as served:
+            with fs.interruptible(stop):
+                self.home.make()
+                self.home.key()
+                transitions.require_home(self.viewer)
+                served.enter_context(self.home.serving())
+                workspace.tidy(self.home)
+                with self._waiting_out():
+                    workspace.remove_copies(self.home)
+            self._serves = True
+            if self.told is None:
+                outbox.forget(self.home)
+            else:
+                self._teller = Teller(self.home, self.told, self.told_all)
+            try:
+                yield
+                if self._teller is not None:
+                    self._teller.end(_TELLING_SECONDS)
+            finally:
+                self._serves, self._teller = False, None
+
+    @contextmanager
+    def _watching(self) -> Iterator[tuple[Watch, Lookout]]:
+        """Be woken by file events, and by a sweep each poll interval."""
+        root = self.config.syftbox_folder
+        is_far = is_remote(root)
+        if is_far:
+            self._say(
+                f"⚠ {root} is on a network file system ({kind_of(root)}), which does not report what other machines"
+                f" write. {self._poll_words()}"
+            )
+        with Watch(self.poll_interval, root=root, remote=is_far) as watch:
+            self._round.lookout = lookout = Lookout(watch, self.home)
+            self._watch = watch
+            try:
+                yield watch, lookout
+            finally:
+                self._round.lookout = self._watch = None
+
+    def _report_refused_watches(self, watch: Watch) -> None:
+        """Say once that the system refuses to report file events; the sweeps go on without them."""
+        if watch.refusal is not None:
+            reason = watch.refusal.strerror or str(watch.refusal)
+            self._troubles.begin(
+                "file events",
+                f"File events cannot be had here: {reason}. {self._poll_words()} More watches are allowed by the"
+                " administrator's settings fs.inotify.max_user_instances and fs.inotify.max_user_watches.",
+            )
+
+    def _poll_words(self) -> str:
+        every = min(self.poll_interval, MAX_BLIND_INTERVAL_S)
+        return f"Jobs are found by a sweep every {every:g} s; nothing is lost."
+
+    @contextmanager
+    def _at_most(self, seconds: float | None) -> Iterator[None]:
+        """Let the jobs started inside take at most ``seconds`` each."""
+        before = self.config
+        if seconds is not None:
+            shorter = seconds if before.time_limit is None else min(seconds, before.time_limit)
+            self._round.squares.config = replace(before, time_limit=shorter)
+        try:
+            yield
+        finally:
+            self._round.squares.config = before
+
+    def _say(self, line: str) -> None:
+        if self.announce is not None:
+            self.announce(visible_message(line))
+
+
+def create_runner(
+    syftbox_folder_path: str | Path, email: str, poll_interval: float = POLL_SECONDS, **options: Any
+) -> JobRunner:
+    """A runner for the datasite of ``email`` in an existing folder.
+
+    Args:
+        syftbox_folder_path: the folder that holds the datasites; ``~`` is expanded.
+        email: the owner's address.
+        poll_interval: seconds between sweeps.
+        options: further fields of `SyftJobConfig`.
+
+    Raises:
+        PathMissing, ConfigError: see `SyftJobConfig.from_syftbox_folder`.
+    """
+    config = SyftJobConfig.from_syftbox_folder(syftbox_folder_path, email, **options)
+    return JobRunner(config, poll_interval=poll_interval)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from syft_job.errors import UnreadableJob
+from syft_job.model.job_ref import Place, checked, place_of
+
+ROOT = Path("/box")
+PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
+
+
+def test_a_place_is_a_path_and_back():
+    assert PLACE.under(ROOT) == Path("/box/omar@example.org/app_data/job/ada@example.org/Data Analysis")
+    assert place_of(ROOT, PLACE.under(ROOT)) == PLACE
+    assert str(PLACE) == "ada@example.org/Data Analysis"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/elsewhere/omar@example.org/app_data/job/ada@example.org/x",
+        "/box",
+        "/box/omar@example.org/app_data/job/ada@example.org",
+        "/box/omar@example.org/app_data/job/ada@example.org/x/y",
+        "/box/omar@example.org/app_data/jobs/ada@example.org/x",
+        "/box/omar@example.org/other/job/ada@example.org/x",
+        "/box/Omar@example.org/app_data/job/ada@example.org/x",
+        "/box/omar@example.org/app_data/job/ada/x",
+        "/box/omar@example.org/app_data/job/ada@example.org/..",
+        "/box/omar@example.org/app_data/job/ada@example.org/.hidden",
+    ],
+)
+def test_what_is_no_jobs_place_is_unreadable(path: str):
+    with pytest.raises(UnreadableJob):
+        place_of(ROOT, Path(path))
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "x\n", "con", "-x", "e\u0301", "x\u202ey", "x" * 81, "x.", "\udcff"])
+def test_names_that_we_would_not_write_are_unreadable(name: str):
+    with pytest.raises(UnreadableJob):
+        checked(PLACE._replace(name=name))

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from syft_job import fs
+from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, StoreError
+from syft_job.exchange import transitions
+from syft_job.job import JobInfo
+from syft_job.model.lifecycle import Event, JobState
+from syft_job.testing import TwoPeople
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Iterator[TwoPeople]:
+    with TwoPeople(tmp_path) as both:
+        both.submit(name="N")
+        yield both
+
+
+def test_start_and_finish_may_be_said_twice(people: TwoPeople):
+    viewer, place = people.owner.viewer, people.place("N")
+    people.owner_job("N").approve()
+    job, digest = people.owner_job("N").id, people.owner_job("N").digest
+    for _ in range(2):
+        assert transitions.start(viewer, place, job, digest, offered=transitions.BUBBLEWRAP) == 1
+    transitions.finish(viewer, place, job, 1, "failed", digest=people.owner_job("N").digest)
+    transitions.finish(viewer, place, job, 1, "succeeded", digest=people.owner_job("N").digest)
+    assert people.owner_job("N").state is people.submitters_job("N").state is JobState.FAILED
+    assert [line.event for line in viewer.home.ledger.lines(job)] == ["approve", "start", "over"]
+
+
+def test_an_attempt_ends_although_its_folder_is_gone(people: TwoPeople):
+    import shutil
+
+    viewer, place = people.owner.viewer, people.place("N")
+    job = people.owner_job("N")
+    job.approve()
+    transitions.start(viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    aside = people.root.parent / "aside"
+    shutil.move(job.location, aside)
+    transitions.finish(viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    shutil.move(aside, job.location)
+    assert job.state is JobState.SUCCEEDED
+    transitions.restore(viewer, place)
+    assert people.submitters_job("N").state is JobState.SUCCEEDED
+
+
+def test_the_runner_cannot_start_what_is_not_approved(people: TwoPeople):
+    job = people.owner_job("N")
+    with pytest.raises(InvalidTransition):
+        transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    with pytest.raises(JobNotFoundError):
+        transitions.start(people.owner.viewer, people.place("M"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+
+
+def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
+    """The acts that a runner uses take its hand for granted; they must still be in the owner's own place."""
+    job = people.owner_job("N")
+    job.approve()
+    with pytest.raises(NotAllowed):
+        transitions.start(
+            people.submitter.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP
+        )
+
+
+def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
+    from syft_job import fs
+
+    job = people.owner_job("N")
+    job.approve()
+    job.cancel()
+    job.rerun()
+    written: list[str] = []
+    with fs.count_writes(written.append):
+        assert transitions.restore(people.owner.viewer, people.place("N")) == ()
+        assert transitions.restore(people.submitter.viewer, people.place("N")) == ()
+    assert written == []
+
+
+def test_turn_frees_the_lock_when_it_refuses(people: TwoPeople):
+    for _ in range(3):
+        with pytest.raises(InvalidTransition), transitions.turn(people.owner.viewer, people.place("N"), Event.RERUN):
+            pass
+    people.owner_job("N").approve()
+
+
+def test_a_copied_home_is_refused(people: TwoPeople):
+    import json
+
+    transitions.require_home(people.owner.viewer)
+    path = people.owner.home.path / "home.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"machine": "another"}))
+    with pytest.raises(StoreError, match="adopt-home"):
+        transitions.require_home(people.owner.viewer)
+
+
+def finished(job: JobInfo, people: TwoPeople) -> None:
+    job.approve(share_outputs=True)
+    transitions.start(people.owner.viewer, people.place(job.name), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(people.owner.viewer, people.place(job.name), job.id, 1, "succeeded")
+
+
+VERBS: dict[str, tuple[str, Callable[[JobInfo, TwoPeople], object], Callable[[JobInfo, Path], object]]] = {
+    "approve": ("approve", lambda job, people: None, lambda job, result: job.approve()),
+    "reject": ("reject", lambda job, people: None, lambda job, result: job.reject("not now")),
+    "cancel": ("cancel", lambda job, people: job.approve(), lambda job, result: job.cancel("enough")),
+    "rerun": ("permit", finished, lambda job, result: job.rerun()),
+    "deposit": (
+        "deposit",
+        lambda job, people: job.approve(share_outputs=True),
+        lambda job, result: job.accept_by_depositing_result(result),
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_refusal_of_the_disk_says_whether_the_verb_holds(people: TwoPeople, tmp_path: Path, verb: str):
+    """Whoever is refused knows whether to ask again: a rerun that is asked for twice would run twice."""
+    event, before, act = VERBS[verb]
+    result = tmp_path / "result.csv"
+    result.write_text("1\n")
+    seen: Counter[bool] = Counter()
+    for refused_from in range(1, 200):
+        name = f"N{refused_from}"
+        people.submit(name=name)
+        job = people.owner_job(name)
+        before(job, people)
+        job = people.owner_job(name)
+        count = 0
+
+        def refuse(what: str, first: int = refused_from) -> None:
+            nonlocal count
+            count += 1
+            if count >= first:
+                raise OSError(errno.EROFS, "Read-only file system", what)
+
+        told = ""
+        try:
+            with fs.count_writes(refuse):
+                act(job, result)
+        except StoreError as error:
+            told = str(error)
+            assert "read-only" in told
+            is_said = event in people.owner.home.ledger.events(job.id)
+            seen[is_said] += 1
+            assert ("it holds" in told) is is_said, (refused_from, told)
+        if count < refused_from:
+            break
+    assert not told
+    assert set(seen) == {True, False}
