@@ -21,14 +21,14 @@ from typing import Any
 import syft_job
 from syft_job.client import JobClient, get_client
 from syft_job.exchange import job_reader, transitions
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.format import manifest, markers
 from syft_job.format.manifest import FileEntry, JobSpec
 from syft_job.format.signing import Key
 from syft_job.fs.mounts import settling_seconds
 from syft_job.home.home import Home
 from syft_job.model import names
-from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.lifecycle import JobState
 
 OWNER = "omar@example.org"
@@ -119,7 +119,7 @@ def borrowed(cache: Path, count: int, *, finished_only: bool = False) -> Iterato
     (owner.home.path / "paused").unlink()
     os.truncate(owner.home.path / "ledger.jsonl", end)
     assert ledger.end == end
-    ledger.bear_witness()
+    ledger.write_checkpoint()
     for claim in set(os.listdir(owner.home.path / "begun")) - claims:
         (owner.home.path / "begun" / claim).unlink()
     for held in (owner.home.path / "held").iterdir():
@@ -156,7 +156,7 @@ def _make(made: Tree, count: int) -> None:
         os.chmod(ledger.fileno(), 0o600)
         for index in range(count):
             submitter = SUBMITTERS[index % len(SUBMITTERS)]
-            place = Place(OWNER, submitter, name_of(index))
+            place = JobRef(OWNER, submitter, name_of(index))
             config = _config(place, index, keys[submitter], owner_key)
             job = made.root.joinpath(*place.parts)
             job.mkdir()
@@ -169,7 +169,7 @@ def _make(made: Tree, count: int) -> None:
                 _write(begun / f"{manifest.job_id(place, config)}.1", b"")
 
 
-def _config(place: Place, index: int, key: Key, owner_key: str | None) -> bytes:
+def _config(place: JobRef, index: int, key: Key, owner_key: str | None) -> bytes:
     asked = JobSpec(
         name=place.name,
         submitted_by=place.submitter,
@@ -182,7 +182,7 @@ def _config(place: Place, index: int, key: Key, owner_key: str | None) -> bytes:
     return asked.sealed(place, key)
 
 
-def _said(place: Place, config: bytes, index: int, epoch: str, key: Key, ledger: Any) -> Iterator[tuple[str, bytes]]:
+def _said(place: JobRef, config: bytes, index: int, epoch: str, key: Key, ledger: Any) -> Iterator[tuple[str, bytes]]:
     """Write the ledger's lines about a job and yield its markers, as `acts` would."""
     state = state_word(index)
     if state == "inbox":
@@ -203,7 +203,7 @@ def _said(place: Place, config: bytes, index: int, epoch: str, key: Key, ledger:
     yield "done", _marker("done", place, key, digest, over)
 
 
-def _marker(kind: str, place: Place, key: Key, digest: str, said: dict[str, Any]) -> bytes:
+def _marker(kind: str, place: JobRef, key: Key, digest: str, said: dict[str, Any]) -> bytes:
     return markers.to_bytes(markers.make(kind, place, key, digest=digest, attempt=1, **said))
 
 
@@ -231,15 +231,15 @@ def _check(made: Tree, count: int) -> None:
     wanted = {"done": JobState.SUCCEEDED, "approved": JobState.QUEUED, "inbox": JobState.SUBMITTED}
     people = [OWNER, SUBMITTERS[0]]
     for email in people:
-        viewer = Viewer(email, Home.of(made.root, email))
-        if viewer.home.exists:
-            viewer.home.ledger.refresh()
+        participant = Participant(email, Home.of(made.root, email))
+        if participant.home.exists:
+            participant.home.ledger.refresh()
         for index in {*range(min(3, count)), *range(0, count, max(1, count // _SAMPLE))}:
-            place = Place(OWNER, SUBMITTERS[index % len(SUBMITTERS)], name_of(index))
-            record = job_reader.look(made.root, place, viewer).record
+            place = JobRef(OWNER, SUBMITTERS[index % len(SUBMITTERS)], name_of(index))
+            record = job_reader.look(made.root, place, participant).record
             if record.state is not wanted[state_word(index)] or record.findings or record.problem:
                 raise AssertionError(f"the generated job {place} does not look like one of ours: {record}")
-            if email == OWNER and transitions.restore(viewer, place):
+            if email == OWNER and transitions.restore(participant, place):
                 raise AssertionError(f"the generated job {place} lacks a marker")
 
 

@@ -199,7 +199,7 @@ def python() -> str:
     return _page([*lines, "", "## __version__", "", "`__version__` is the version of the package, as text."])
 
 
-_MEMBERS_OF = ("client", "job", "jobs", "runner", "spec", "units")
+_MEMBERS_OF = ("client", "job", "jobs", "runner", "format.manifest", "model.units")
 
 
 def _what(name: str) -> str:

@@ -17,9 +17,9 @@ _HOMES = {
     "jobs": ("JobsList",),
     "runner": ("JobRunner", "SyftJobRunner", "create_runner"),
     "model.lifecycle": ("JobState",),
-    "format.manifest": ("JobResources", "JobSpec", "Limits"),
+    "format.manifest": ("JobResources", "JobSpec", "SubmissionLimits"),
     "model.job_record": ("JobRecord", "StatusTransition"),
-    "exchange.job_index": ("JobStore",),
+    "exchange.job_index": ("JobIndex",),
     "model.units": ("Duration", "Memory"),
     "execution.backends.base": ("JobABC", "JobDryRun", "JobHandle", "JobStatus", "JobStatusResult", "build"),
     "execution.backends.shell": ("ShellJob",),
@@ -53,7 +53,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, exported in _HOMES.items() for name in exported}
 
 if TYPE_CHECKING:
-    from syft_job.exchange.job_index import JobStore as JobStore
+    from syft_job.exchange.job_index import JobIndex as JobIndex
     from syft_job.execution.backends.base import JobABC as JobABC
     from syft_job.execution.backends.base import JobDryRun as JobDryRun
     from syft_job.execution.backends.base import JobHandle as JobHandle
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from syft_job.execution.backends.shell import ShellJob as ShellJob
     from syft_job.format.manifest import JobResources as JobResources
     from syft_job.format.manifest import JobSpec as JobSpec
-    from syft_job.format.manifest import Limits as Limits
+    from syft_job.format.manifest import SubmissionLimits as SubmissionLimits
     from syft_job.model.job_record import JobRecord as JobRecord
     from syft_job.model.job_record import StatusTransition as StatusTransition
     from syft_job.model.lifecycle import JobState as JobState

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from syft_job.exchange import datasite, submission, transitions
-from syft_job.exchange.job_index import JobStore
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.job_index import JobIndex
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.submission import SubmissionPreview
-from syft_job.format.key_history import Chain
+from syft_job.format.key_history import KeyHistory
 from syft_job.format.manifest import JobResources
 from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JOBS, Place, expand_user
+from syft_job.model.job_ref import JOBS, JobRef, expand_user
 from syft_job.model.text import visible_message
 
 from . import fs, session
@@ -67,8 +67,8 @@ class JobClient:
         self.announce = announce
         self.root = config.syftbox_folder
         self.home = Home.of(self.root, self.email)
-        self.viewer = Viewer(self.email, self.home, config.limits)
-        self.store = JobStore(self.root, self.viewer)
+        self.participant = Participant(self.email, self.home, config.limits)
+        self.store = JobIndex(self.root, self.participant)
 
     @property
     def jobs(self) -> JobsList:
@@ -79,7 +79,7 @@ class JobClient:
         records = self.store.records()
         missing = self.store.notes()
         notes = list(missing)
-        if (warning := self.viewer.home_warning) and any(record.owner == self.email for record in records):
+        if (warning := self.participant.home_warning) and any(record.owner == self.email for record in records):
             notes.insert(0, f"⚠ {warning}")
         return JobsList.of_records(
             records, self.config.email, self.job_of, notes, missing=missing, unlisted=self.store.unlisted
@@ -167,7 +167,7 @@ class JobClient:
             InvalidName, InvalidSubmission, PathMissing: what a submission would raise.
         """
         source = self.read_source(path, entrypoint, include=include)
-        return submission.preview(self.viewer, user, source, name=job_name)
+        return submission.preview(self.participant, user, source, name=job_name)
 
     def read_source(
         self, path: str | Path, entrypoint: str | None = None, *, include: Sequence[str] = ()
@@ -214,7 +214,7 @@ class JobClient:
         self.home.key()
         return self.root.joinpath(self.email, *JOBS)
 
-    def rotate_key(self, *, compromised: bool = False) -> Chain:
+    def rotate_key(self, *, compromised: bool = False) -> KeyHistory:
         """Make a new key one's present one and publish it; what was submitted to an earlier one is answered with that.
 
         Args:
@@ -225,7 +225,7 @@ class JobClient:
             StoreError: the home is a copy that nobody adopted, or cannot be written.
         """
         if self.home.exists:
-            transitions.require_home(self.viewer)
+            transitions.require_home(self.participant)
         return self.home.rotate_key(compromised=compromised)
 
     def say(self, line: str) -> None:
@@ -240,7 +240,7 @@ class JobClient:
         else:
             self.say(line)
 
-    def job_at(self, place: Place) -> JobInfo:
+    def job_at(self, place: JobRef) -> JobInfo:
         """The job at ``place``, looked at now.
 
         Raises:
@@ -260,7 +260,7 @@ class JobClient:
     ) -> Path:
         findings = submission.findings_of(source)
         place = submission.submit(
-            self.viewer,
+            self.participant,
             user,
             source,
             name=job_name,

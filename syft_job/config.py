@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from syft_job import fs
-from syft_job.format.manifest import Limits
+from syft_job.format.manifest import SubmissionLimits
 from syft_job.model import names
 from syft_job.model.job_ref import expand_user
 from syft_job.model.units import LARGEST, Duration, Memory
@@ -76,7 +76,7 @@ class SyftJobConfig:
     file_bytes: int | None = 16 << 30
     disk_bytes: int | None = 32 << 30
     log_bytes: int = 16 << 20
-    limits: Limits = Limits()  # noqa: RUF009 - it is frozen
+    limits: SubmissionLimits = SubmissionLimits()  # noqa: RUF009 - it is frozen
 
     def __post_init__(self) -> None:
         set_once = object.__setattr__
@@ -106,7 +106,7 @@ class SyftJobConfig:
         set_once(self, "pass_environment", tuple(self.pass_environment))
         if isinstance(self.limits, dict):
             set_once(self, "limits", _limits(self.limits))
-        if not isinstance(self.limits, Limits):
+        if not isinstance(self.limits, SubmissionLimits):
             raise ConfigTypeError(f"limits: {self.limits!r} is no table of limits")
 
     @classmethod
@@ -251,8 +251,8 @@ def _count(key: str, text: str) -> int:
     return Memory.parse(text).bytes
 
 
-def _limits(said: dict[str, Any]) -> Limits:
-    known = {field.name for field in fields(Limits)}
+def _limits(said: dict[str, Any]) -> SubmissionLimits:
+    known = {field.name for field in fields(SubmissionLimits)}
     for key, amount in said.items():
         if key not in known:
             raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
@@ -260,4 +260,4 @@ def _limits(said: dict[str, Any]) -> Limits:
             raise ConfigTypeError(f"limits.{key}: {amount!r} is no whole number of at least 1")
         if amount > LARGEST:
             raise ConfigError(f"limits.{key}: {amount!r} is too large: at most {LARGEST} is possible")
-    return Limits(**said)
+    return SubmissionLimits(**said)

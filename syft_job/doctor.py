@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path
 
 from syft_job import fs
-from syft_job.exchange.job_index import JobStore
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.job_index import JobIndex
+from syft_job.exchange.participant import Participant
 from syft_job.format import permissions, signing
 from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.home import contacts
@@ -64,7 +64,7 @@ def examine(config: SyftJobConfig) -> list[Check]:
     """Look at everything; a check that cannot be made is itself a finding."""
     home = Home.of(config.syftbox_folder, config.email)
     found: list[Check] = []
-    store = JobStore(config.syftbox_folder, Viewer(config.email, home, config.limits))
+    store = JobIndex(config.syftbox_folder, Participant(config.email, home, config.limits))
     records = cache(store.records)  # looked at once, by the first check that asks
     for name, check in (
         ("folder", lambda: _folder(config)),
@@ -72,7 +72,7 @@ def examine(config: SyftJobConfig) -> list[Check]:
         ("file events", lambda: _events(config)),
         ("datasite", lambda: _datasite(config)),
         ("permissions", lambda: _permissions(home)),
-        ("home", lambda: _home(store.viewer)),
+        ("home", lambda: _home(store.participant)),
         ("key", lambda: _key(config, home)),
         ("sandbox", lambda: _sandbox(config)),
         ("disk space", lambda: _space(config, home)),
@@ -200,9 +200,9 @@ def _permissions(home: Home) -> list[Check]:
     return [Check("permissions", ok=True, told=told)]
 
 
-def _home(viewer: Viewer) -> list[Check]:
-    home = viewer.home
-    if warning := viewer.home_warning:
+def _home(participant: Participant) -> list[Check]:
+    home = participant.home
+    if warning := participant.home_warning:
         advice = (
             "Work on the machine that has it; or set SYFT_JOB_HOME to the folder where it is; or bring it back:"
             " docs/how-to/recover-a-home.md"
@@ -219,7 +219,7 @@ def _home(viewer: Viewer) -> list[Check]:
     if mode & 0o077:
         told = f"{home.path} is open to others ({mode:o})"
         return [Check("home", ok=False, told=told, advice=f"chmod 700 {home.path}")]
-    reason = home.why_not_ours()
+    reason = home.foreign_reason()
     if reason is not None:
         return [
             Check(
@@ -324,7 +324,7 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     return [Check("runner", ok=False, told=told, advice="syft-job run"), *found]
 
 
-def _jobs(store: JobStore, records: list[JobRecord], config: SyftJobConfig, home: Home) -> list[Check]:
+def _jobs(store: JobIndex, records: list[JobRecord], config: SyftJobConfig, home: Home) -> list[Check]:
     unreadable = [record for record in records if record.problem]
     found = [Check("jobs", ok=True, told=f"{len(records)} can be seen, {len(unreadable)} of them cannot be read")]
     if unreadable:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from syft_job import fs
 from syft_job.exchange import job_reader, release, results, transitions
 from syft_job.exchange.release import Grants
-from syft_job.exchange.results import Said, Verification
+from syft_job.exchange.results import HistoryEntry, Verification
 from syft_job.format.markers import OUTPUTS
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place, expand_user, place_of
+from syft_job.model.job_ref import JobRef, expand_user, place_of
 from syft_job.model.lifecycle import JobState
 from syft_job.model.text import visible_line, visible_repr
 from syft_job.views import text
@@ -72,7 +72,7 @@ class JobInfo:
         self.submitted_at = submitted_at
         self._given_status = status
         self._record: JobRecord | None = None
-        self._place: Place | None = self._find_place()
+        self._place: JobRef | None = self._find_place()
         self._seen: str | None = None
         if self._place is not None:
             try:
@@ -149,7 +149,7 @@ class JobInfo:
         record = self.record
         if record.reason.endswith("…"):  # a record holds the beginning only
             return self._look().reason
-        return results.reason_of(self.client.viewer, record)
+        return results.reason_of(self.client.participant, record)
 
     @property
     def returncode(self) -> int | None:
@@ -191,12 +191,12 @@ class JobInfo:
         """
         from syft_job.execution.offered_containment import level_to_approve
 
-        viewer, place, config = self.client.viewer, self._known_place(), self.client.config
+        participant, place, config = self.client.participant, self._known_place(), self.client.config
         promised = Grants(self._people(share_outputs), self._people(share_logs))
         # Others than the owner are refused by the act, whatever this machine offers.
-        allow = level_to_approve(config, allow_bare=allow_bare) if viewer.owns(place) else transitions.BUBBLEWRAP
+        allow = level_to_approve(config, allow_bare=allow_bare) if participant.owns(place) else transitions.BUBBLEWRAP
         is_reviewed = transitions.approve(
-            viewer,
+            participant,
             place,
             seen=self._seen,
             allow=allow,
@@ -219,7 +219,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it runs or is over.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        transitions.reject(self.client.viewer, self._known_place(), reason)
+        transitions.reject(self.client.participant, self._known_place(), reason)
         self._say(f"❌ Job '{self._shown_name}' rejected.")
 
     def accept_by_depositing_result(self, path: str | Path) -> Path:
@@ -239,7 +239,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the owner.
         """
         source = expand_user(path).absolute()
-        result = transitions.deposit(self.client.viewer, self._known_place(), source)
+        result = transitions.deposit(self.client.participant, self._known_place(), source)
         self._say(
             f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"
         )
@@ -252,7 +252,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is not done, or was withdrawn, cleaned or answered by a deposit.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        removed = transitions.rerun(self.client.viewer, self._known_place())
+        removed = transitions.rerun(self.client.participant, self._known_place())
         told = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
         self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {told}")
 
@@ -276,11 +276,11 @@ class JobInfo:
             InvalidTransition: (a ValueError) the owner cancels what is not approved yet.
             NotAllowed: (a PermissionError) this is neither of them.
         """
-        place, viewer = self._known_place(), self.client.viewer
+        place, participant = self._known_place(), self.client.participant
         if self.state.is_terminal:
             return
-        if viewer.owns(place) or viewer.email != place.submitter:
-            transitions.cancel(viewer, place, reason)
+        if participant.owns(place) or participant.email != place.submitter:
+            transitions.cancel(participant, place, reason)
             self._say(f"🚫 Job '{self._shown_name}' cancelled.")
         else:
             self.withdraw(reason or "")
@@ -292,7 +292,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is not over.
             NotAllowed: (a PermissionError) this is not the owner.
         """
-        transitions.clean(self.client.viewer, self._known_place())
+        transitions.clean(self.client.participant, self._known_place())
         self._say(f"🧹 Job '{self._shown_name}' cleaned.")
 
     # The verb of the submitter
@@ -304,7 +304,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is over.
             NotAllowed: (a PermissionError) this is not the submitter.
         """
-        transitions.withdraw(self.client.viewer, self._known_place(), reason)
+        transitions.withdraw(self.client.participant, self._known_place(), reason)
         self._say(f"↩️ Job '{self._shown_name}' withdrawn.")
 
     # Looking
@@ -322,7 +322,7 @@ class JobInfo:
 
         shown = self.prepare_review()
         if shown.text:  # what cannot be shown completes nothing
-            record_review(self.client.viewer, shown.found)
+            record_review(self.client.participant, shown.found)
         return shown
 
     def prepare_review(self) -> ShownReview:
@@ -335,7 +335,7 @@ class JobInfo:
         from syft_job.views.review_text import ShownReview
 
         try:
-            shown = ShownReview(review(self.client.viewer, self._known_place(), self.client.config))
+            shown = ShownReview(review(self.client.participant, self._known_place(), self.client.config))
         except FileNotFoundError as error:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
         self._record = shown.found.record
@@ -407,13 +407,13 @@ class JobInfo:
         return StderrViewer(*self._log("stderr"))
 
     @property
-    def history(self) -> list[Said]:
+    def history(self) -> list[HistoryEntry]:
         """Everything that was said of this submission, oldest first: to the owner all, to others what is public."""
-        return results.history(self.client.viewer, self._look())
+        return results.history(self.client.participant, self._look())
 
     def verify(self) -> Verification:
         """Check everything anew: seals, the submitted files, and the released ones against what was promised."""
-        return results.verify(self.client.viewer, self._look())
+        return results.verify(self.client.participant, self._look())
 
     def wait(self, timeout: float | None = None) -> JobState:
         """Return when the job is over and everything that was promised to this person has arrived.
@@ -480,7 +480,7 @@ class JobInfo:
     def _root(self) -> Path | None:
         return getattr(self.client, "root", None)
 
-    def _find_place(self) -> Place | None:
+    def _find_place(self) -> JobRef | None:
         if self._root is None:
             return None
         try:
@@ -488,7 +488,7 @@ class JobInfo:
         except UnreadableJob:
             return None
 
-    def _known_place(self) -> Place:
+    def _known_place(self) -> JobRef:
         return self.record.place
 
     def _refresh(self) -> JobRecord:
@@ -502,15 +502,15 @@ class JobInfo:
         self._record = record
         return record
 
-    def _look(self) -> job_reader.Look:
+    def _look(self) -> job_reader.JobSnapshot:
         place = self._known_place()
         try:
-            return job_reader.look(self.client.root, place, self.client.viewer)
+            return job_reader.look(self.client.root, place, self.client.participant)
         except FileNotFoundError as error:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
 
     def _results(self) -> results.Results:
-        return results.Results(self.client.viewer, self.record)
+        return results.Results(self.client.participant, self.record)
 
     def _log(self, stream: str) -> tuple[Path | None, str, Path | None]:
         if self._place is None or not self._refresh().state.is_terminal or self.status != "done":
@@ -531,11 +531,11 @@ class JobInfo:
         if not people:
             raise InvalidTransition(f"Name at least one person to share the {what} of '{self.name}' with.")
         place = self._known_place()
-        transitions.may_share(self.client.viewer, place)
+        transitions.may_share(self.client.participant, place)
         if self.client.config.folder == "plain":
             name = self._shown_name
             self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{name}'.")
-        transitions.share(self.client.viewer, place, grants)
+        transitions.share(self.client.participant, place, grants)
         self._say(f"📤 The {what} of '{self._shown_name}' are shared with {', '.join(people)}.")
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.views import text
 
 from .errors import JobNotFoundError
@@ -31,7 +31,7 @@ class JobsList:
         self.root_email = root_email
         self.notes = tuple(notes)
         self._missing = tuple(missing)
-        self._unlisted: Callable[[str], Sequence[Place]] | None = None
+        self._unlisted: Callable[[str], Sequence[JobRef]] | None = None
 
     @classmethod
     def of_records(
@@ -42,7 +42,7 @@ class JobsList:
         notes: Sequence[str] = (),
         *,
         missing: Sequence[str] = (),
-        unlisted: Callable[[str], Sequence[Place]] | None = None,
+        unlisted: Callable[[str], Sequence[JobRef]] | None = None,
     ) -> JobsList:
         """A list over records that become `JobInfo` objects when somebody asks for them.
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 from syft_job.execution import sandboxes
 from syft_job.format.markers import OWNERS_NAMES
 from syft_job.model import names
-from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.job_ref import JOBS, JobRef
 
 from .client import JobClient, get_client
 from .job import JobInfo
@@ -110,9 +110,9 @@ class TwoPeople:
         """The folder that both have; with ``apart`` the owner's replica."""
         return self.owners_root
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> JobRef:
         """Where the submitter's job ``name`` lies."""
-        return Place(self.owner_email, self.submitter_email, name)
+        return JobRef(self.owner_email, self.submitter_email, name)
 
     def location(self, name: str) -> Path:
         """The directory of the submitter's job ``name``, in the owner's replica."""

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from syft_job.client import JobClient, get_client
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 NOTHING = "#!/bin/bash\n:\n"
 TELLS_TIME = "#!/bin/bash\necho $EPOCHREALTIME >outputs/began\n"
@@ -35,7 +35,7 @@ def seen(path: Path) -> float:
 def yes_to(owner: JobClient, submitter: JobClient, name: str, script: str) -> tuple[Path, str, float, float]:
     """Submit and approve a job: its folder, its id, and the moments before and after the yes."""
     where = submitter.submit_bash_job(owner.email, script, name)
-    job = owner.job_at(Place(owner.email, submitter.email, name))
+    job = owner.job_at(JobRef(owner.email, submitter.email, name))
     before = time.time()
     job.approve(allow_bare=True)  # the runner may be one without a sandbox
     return where, job.id, before, time.time()

@@ -27,7 +27,7 @@ def clean_named(frame: Frame, client: JobClient, found: list[JobInfo], *, dry_ru
     for job in found:
         record = job.record
         if dry_run:
-            transitions.check_allowed(client.viewer, record, Event.CLEAN)
+            transitions.check_allowed(client.participant, record, Event.CLEAN)
             if not frame.json:
                 print(f"🧹 would remove {named(record)} from {visible(str(job.location))}, and its results at home")
         else:
@@ -47,11 +47,11 @@ def clean_chosen(
 ) -> None:
     """Remove what `retention.select` chooses of these kinds, of the jobs with the ids ``only`` where that is given."""
     from syft_job.exchange import transitions
-    from syft_job.exchange.retention import Leftovers
+    from syft_job.exchange.retention import RetentionScan
 
     if client.home.exists:
-        transitions.require_home(client.viewer)
-    leftovers = Leftovers(client.viewer, client.store)
+        transitions.require_home(client.participant)
+    leftovers = RetentionScan(client.participant, client.store)
     with busy("Looking at what is there …"):
         kept = [one for one in leftovers.measure(kinds) if only is None or one.job in only]
     chosen = retention.select(kept, kinds, older_than=older_than, keep_size=keep_size)

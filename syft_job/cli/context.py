@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from syft_job.errors import JobNotFoundError, SyftJobError
-from syft_job.fs.probe import Errand, Knock, knock
+from syft_job.fs.probe import BackgroundCall, FolderProbe, probe
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.text import visible_line, visible_message
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Frame:
         from .participants import require_datasite
 
         config = session.settings(self.root, self.email, self.profile)
-        knock(config.syftbox_folder)
+        probe(config.syftbox_folder)
         if not newcomer:
             require_datasite(config)
         return config
@@ -258,7 +258,7 @@ def patiently(act: Callable[[], _T], words: str) -> _T:
 
     In a thread of its own, because nothing, not even Ctrl-C, reaches one that the folder holds.
     """
-    errand = Errand(act, "syft-job-verb")
+    errand = BackgroundCall(act, "syft-job-verb")
     if not errand.ended.wait(SILENT_SECONDS):
         complain(words)
     return errand.result()
@@ -274,7 +274,7 @@ class Impatience:
 
     def _watch(self) -> None:
         while not self._over.wait(SILENT_SECONDS):
-            if not Knock(self._root).ended.wait(SILENT_SECONDS) and not self._over.is_set():
+            if not FolderProbe(self._root).ended.wait(SILENT_SECONDS) and not self._over.is_set():
                 complain(f"The folder {self._root} does not answer; waiting for it. Ctrl-\\ gives up.")
                 return
 
@@ -314,14 +314,14 @@ def _find(client: JobClient, wanted: str) -> JobRecord:
     raise JobNotFoundError(f"There is no job '{wanted}' in {client.root}. See all of them: syft-job list", name=wanted)
 
 
-def _ways(place: Place) -> tuple[str, str, str]:
+def _ways(place: JobRef) -> tuple[str, str, str]:
     return (place.name, f"{place.submitter}/{place.name}", "/".join(place))
 
 
-def _places(parts: list[str], email: str) -> list[Place]:
+def _places(parts: list[str], email: str) -> list[JobRef]:
     owners = {2: [[email, *parts]], 3: [parts]}.get(len(parts), [])
     return [
-        Place(*three)
+        JobRef(*three)
         for three in owners
         if names.is_address(three[0]) and names.is_address(three[1]) and _is_name(three[2])
     ]
@@ -350,7 +350,7 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
         "submitted_at": record.submitted_at,
         "location": str(record.location(client.root)),
         "problem": record.problem or None,
-        "reason": reason_of(client.viewer, record) or None,
+        "reason": reason_of(client.participant, record) or None,
         "blocked": record.blocked.value if record.blocked is not None else None,
         "arrived": [record.have, record.total],
         "missing": list(record.missing),

@@ -74,7 +74,7 @@ def list_(
     client = frame.client()
     records = client.store.records()
     notes = [*client.store.notes(), *_pauses(client)]
-    if (warning := client.viewer.home_warning) and any(record.owner == client.email for record in records):
+    if (warning := client.participant.home_warning) and any(record.owner == client.email for record in records):
         notes.insert(0, f"⚠ {warning}")
     if status:
         _refuse_unknown(status)
@@ -260,7 +260,7 @@ def _require_digest(job: JobInfo, digest: str) -> None:
 
 def _may_be_approved(client: JobClient, record: JobRecord) -> bool:
     """Return False where the approval will be refused whatever was reviewed; the refusal is better than a question."""
-    return client.viewer.owns(record.place) and record.status in ("inbox", "approved", "rejected")
+    return client.participant.owns(record.place) and record.status in ("inbox", "approved", "rejected")
 
 
 def _require_reviews(client: JobClient, jobs: list[JobInfo]) -> None:
@@ -323,7 +323,7 @@ def _be_shown(frame: Frame, client: JobClient, job: JobInfo, *, sure: bool) -> N
 def _record_review(client: JobClient, shown: ShownReview) -> None:
     from syft_job.review import record_review
 
-    record_review(client.viewer, shown.found)
+    record_review(client.participant, shown.found)
 
 
 def _is_confirmed() -> bool:
@@ -402,7 +402,7 @@ def _note_of(client: JobClient, record: JobRecord) -> str:
     if record.state is JobState.CREATED and record.missing:
         return _shortened(record.missing[0])
     if record.state in (JobState.REJECTED, JobState.CANCELLED):
-        return _shortened(reason_of(client.viewer, record))
+        return _shortened(reason_of(client.participant, record))
     return ""
 
 

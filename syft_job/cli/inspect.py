@@ -46,8 +46,8 @@ def show(ctx: typer.Context, job: JobName) -> None:
     found = find(client, job)
     record = found.record
     reason = found.reason
-    warning = (client.viewer.home_warning if client.viewer.owns(record.place) else None) or ""
-    outputs, may, aside = found.output_paths, _may(client, record), _aside(client, record)
+    warning = (client.participant.home_warning if client.participant.owns(record.place) else None) or ""
+    outputs, may, blocked_reason = found.output_paths, _may(client, record), _blocked_reason(client, record)
     appearance = status_style.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
     returncode, shown_code = _return_code(found)
@@ -65,7 +65,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("folder", visible_line(str(found.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
         ("blocked", _blocked_words(record)),
-        ("waits", visible_line(aside or "")),
+        ("waits", visible_line(blocked_reason or "")),
         ("findings", "\n".join(text.findings(record))),
         ("warning", visible_line(warning)),
         ("you may", ", ".join(may)),
@@ -76,7 +76,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         "outputs": [str(path) for path in outputs],
         "may": may,
         "warning": warning or None,
-        "aside": aside,
+        "aside": blocked_reason,
     }
     frame.answer({"job": document}, tables.pairs(rows))
 
@@ -175,11 +175,11 @@ def verify(ctx: typer.Context, job: JobName) -> None:
 def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     """Where what ``job`` printed can be read by this person now: the live log, the held one, the released one."""
     record = job.record
-    if client.viewer.owns(record.place) and record.state is JobState.RUNNING:
+    if client.participant.owns(record.place) and record.state is JobState.RUNNING:
         live = client.home.work(record.id, record.attempt) / stream
         if live.is_file():  # in the workspace's own directory, where the job cannot write
             return live
-    if client.viewer.owns(record.place) and not record.state.is_finished:
+    if client.participant.owns(record.place) and not record.state.is_finished:
         held = client.home.held(record.id, record.attempt) / "logs" / f"{stream}.txt"
         return held if held.is_file() else None  # of an attempt that was cancelled
     return (job.stderr if stream == "stderr" else job.stdout).path
@@ -263,7 +263,7 @@ def _report_hidden(renderer: LogRenderer) -> None:
 
 
 def _where_logs_are(client: JobClient, job: JobInfo) -> str:
-    if job.status == "done" and not client.viewer.owns(job.record.place):
+    if job.status == "done" and not client.participant.owns(job.record.place):
         return f": {job.datasite_owner_email} did not share the logs with you"
     return ""
 
@@ -272,15 +272,15 @@ def _may(client: JobClient, record: JobRecord) -> list[str]:
     """The commands that this person may use on this job now; each event of a person has the command of its name."""
     from syft_job.exchange import transitions
 
-    return [event.value for event in transitions.allowed_events(client.viewer, record)]
+    return [event.value for event in transitions.allowed_events(client.participant, record)]
 
 
 def _blocked_words(record: JobRecord) -> str:
     return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
 
 
-def _aside(client: JobClient, record: JobRecord) -> str | None:
+def _blocked_reason(client: JobClient, record: JobRecord) -> str | None:
     """Why an approved job does not start, as the runner last said."""
-    if record.state is not JobState.QUEUED or not client.viewer.owns(record.place) or not client.home.exists:
+    if record.state is not JobState.QUEUED or not client.participant.owns(record.place) or not client.home.exists:
         return None
-    return client.home.aside(record.id)
+    return client.home.blocked_reason(record.id)

@@ -64,7 +64,7 @@ def run(
 
     What runs then goes on, and the next run collects it; with --stop-jobs it is ended.
     """
-    from syft_job.events.command_notifier import Notifier, command_of
+    from syft_job.events.command_notifier import CommandNotifier, command_of
 
     frame = frame_of(ctx)
     if print_unit:
@@ -79,7 +79,7 @@ def run(
 
     from syft_job.runner import JobRunner
 
-    notifier = None if notify is None else Notifier(command_of(notify), complain)
+    notifier = None if notify is None else CommandNotifier(command_of(notify), complain)
 
     def told(move: StatusTransition) -> None:
         if frame.json:

@@ -90,7 +90,7 @@ def submit(
     record = client.store.get(place_of(client.root, location))
     document: dict[str, Any] = {"job": job_json(client, record)}
     if frame.json:
-        document["findings"] = [finding.to_json() for finding in collect(client.viewer, record.place).findings]
+        document["findings"] = [finding.to_json() for finding in collect(client.participant, record.place).findings]
     frame.answer(
         document | _left_out(source.left_out) | {"warnings": list(source.warnings)},
         f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"

@@ -48,7 +48,7 @@ def command_of(text: str) -> tuple[str, ...]:
     return (os.path.abspath(program), *words[1:])
 
 
-class Notifier:
+class CommandNotifier:
     """Starts a program for each move of a job, with the job's id and one word: the new state, or "released".
 
     At most `AT_ONCE` of them run at a time. A note is a hint to look, and may come twice.

@@ -14,7 +14,7 @@ from syft_job import fs
 from syft_job.home.home import Home
 from syft_job.home.ledger import LedgerLine
 from syft_job.model.job_record import StatusTransition
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import Fact, JobState
 
 TOLD = "told"
@@ -37,7 +37,7 @@ def end_of(home: Home, job: str, attempt: int, outcome: str) -> JobState:
     return JobState.CANCELLED if Fact("cancelled", attempt) in home.ledger.facts(job) else JobState(outcome)
 
 
-class Teller:
+class Outbox:
     """Tells one person's moves, and notes in the home how far.
 
     Args:
@@ -136,4 +136,4 @@ def _noted(home: Home) -> tuple[int, set[str]] | None:
 
 def _move(line: LedgerLine, placed: LedgerLine, old: JobState, new: JobState, reason: str) -> StatusTransition:
     at = datetime.fromisoformat(line.said["at"]).timestamp()
-    return StatusTransition(line.id, old, new, at, reason, Place(*placed.said["place"]))
+    return StatusTransition(line.id, old, new, at, reason, JobRef(*placed.said["place"]))

@@ -12,7 +12,7 @@ import time
 
 from syft_job import fs
 from syft_job.errors import InvalidName, UnreadableJob
-from syft_job.format.manifest import CONFIG, RUN, FileEntry, JobSpec, Limits
+from syft_job.format.manifest import CONFIG, RUN, FileEntry, JobSpec, SubmissionLimits
 from syft_job.format.markers import OWNERS_NAMES, WITHDRAWN
 from syft_job.model import names
 from syft_job.model.names import InnerPath
@@ -131,7 +131,7 @@ def _trace(parent: int, name: str, found: list[tuple[str, int, int, int, int]]) 
     return True
 
 
-def older_files(job: int, limits: Limits, digests: FileDigests | None = None) -> dict[InnerPath, FileEntry]:
+def older_files(job: int, limits: SubmissionLimits, digests: FileDigests | None = None) -> dict[InnerPath, FileEntry]:
     """Hash all plain files of a directory of the older layout that are not the owner's.
 
     Args:
@@ -173,7 +173,7 @@ def older_files(job: int, limits: Limits, digests: FileDigests | None = None) ->
     return files
 
 
-def unlisted(job: int, asked: JobSpec, limits: Limits) -> list[str]:
+def unlisted(job: int, asked: JobSpec, limits: SubmissionLimits) -> list[str]:
     """What lies in the submitter's part of a job directory without being part of the submission."""
     listed = set(asked.files) | {CONFIG, WITHDRAWN}
     found = []

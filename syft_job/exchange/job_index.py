@@ -23,12 +23,12 @@ from syft_job import fs
 from syft_job.errors import InvalidName, JobNotFoundError, StoreError, SyftJobError, UnreadableJob
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, Stamp
-from syft_job.model.job_ref import JOBS, MAX_OWNERS, Place
+from syft_job.model.job_ref import JOBS, MAX_OWNERS, JobRef
 from syft_job.model.lifecycle import JobState
 
 from .job_contents import FileDigests, trace
-from .job_reader import broken, glance, misnamed
-from .participant import Viewer
+from .job_reader import broken, misnamed, read_summary
+from .participant import Participant
 from .submitter_index import SubmitterIndex, is_decided, is_waiting
 from .sweep_budget import SweepBudget
 
@@ -50,22 +50,22 @@ _BEYOND_A_SWEEP = 20
 """How many jobs above the limit are looked at in turn by whom no ledger tells that they moved."""
 
 
-class JobStore:
+class JobIndex:
     """The job folders of all datasites under one root, as one person sees them.
 
     Args:
         root: the folder that holds the datasites.
-        viewer: who looks.
+        participant: who looks.
     """
 
-    def __init__(self, root: Path, viewer: Viewer) -> None:
+    def __init__(self, root: Path, participant: Participant) -> None:
         self.root = root
-        self.viewer = viewer
+        self.participant = participant
         self._indexes: dict[tuple[str, str], SubmitterIndex] = {}
         self._ledger_mark = 0
         self._ordered: list[JobRecord] = []
         self._moved = True
-        self._stirred: dict[Place, None] = {}
+        self._stirred: dict[JobRef, None] = {}
         self.unread: dict[tuple[str, str], str] = {}
         """Why the jobs of a submitter (in an owner's datasite) could not be read at the last look."""
         self._crowded: set[str] = set()
@@ -106,7 +106,7 @@ class JobStore:
         """The jobs of ``owner`` that were over at the last look."""
         return [record for record in self._known(owner) if record.state.is_terminal]
 
-    def sweep(self, owner: str, at_most: int) -> list[Place]:
+    def sweep(self, owner: str, at_most: int) -> list[JobRef]:
         """Look at the jobs of ``owner`` that are new or not over, and at about ``at_most`` of the others, in turn.
 
         Returns:
@@ -119,12 +119,12 @@ class JobStore:
         self._sweep([owner], at_most)
         return list(self._stirred)
 
-    def knows(self, place: Place) -> bool:
+    def knows(self, place: JobRef) -> bool:
         """Whether there was a job at ``place`` at the last look."""
         index = self._indexes.get((place.owner, place.submitter))
         return index is not None and place.name in index.records
 
-    def record_of(self, place: Place) -> JobRecord | None:
+    def record_of(self, place: JobRef) -> JobRecord | None:
         """The record of the job at ``place`` as of the last look, or None."""
         index = self._indexes.get((place.owner, place.submitter))
         return None if index is None else index.records.get(place.name)
@@ -133,7 +133,7 @@ class JobStore:
         """Who had a folder in ``owner``'s datasite at the last look."""
         return [submitter for place_owner, submitter in self._indexes if place_owner == owner]
 
-    def get(self, place: Place, *, hash_at_most: int | None = None) -> JobRecord:
+    def get(self, place: JobRef, *, hash_at_most: int | None = None) -> JobRecord:
         """One job, looked at now.
 
         Args:
@@ -143,9 +143,9 @@ class JobStore:
         Raises:
             JobNotFoundError: there is no such directory.
         """
-        self.viewer.forget_keys()
-        if self.viewer.owns(place) and self.viewer.home.exists:
-            self.viewer.home.ledger.refresh()  # of what a runner in another process said since
+        self.participant.forget_keys()
+        if self.participant.owns(place) and self.participant.home.exists:
+            self.participant.home.ledger.refresh()  # of what a runner in another process said since
         try:
             with (
                 fs.in_words(f"read {str(place.under(self.root))!r}"),
@@ -154,19 +154,19 @@ class JobStore:
                 if not _is_job_name(place.name) and fs.look(parent, place.name) is not None:
                     return misnamed(place)
                 digests = self._digests_of(place)
-                digests.allow(self.viewer.limits.total_bytes if hash_at_most is None else hash_at_most)
-                return glance(parent, place, self.viewer, digests)
+                digests.allow(self.participant.limits.total_bytes if hash_at_most is None else hash_at_most)
+                return read_summary(parent, place, self.participant, digests)
         except FileNotFoundError as error:
             raise JobNotFoundError(f"There is no job '{place}' in the datasite of {place.owner}.") from error
 
-    def again(self, place: Place, known: JobRecord | None) -> JobRecord:
+    def again(self, place: JobRef, known: JobRecord | None) -> JobRecord:
         """The record of one job as it is now: ``known`` itself where nothing moved since.
 
         Raises:
             JobNotFoundError: there is no such directory.
         """
         if known is not None and known.stamp is not None:
-            home = self.viewer.home
+            home = self.participant.home
             if home.exists:
                 home.ledger.refresh()
             try:
@@ -174,7 +174,7 @@ class JobStore:
             except FileNotFoundError:
                 found = None
             is_same = found is not None and (found.st_mtime_ns, found.st_ctime_ns, found.st_ino) == known.stamp
-            if is_same and (known.owner != self.viewer.email or known.said == home.ledger.facts(known.id)):
+            if is_same and (known.owner != self.participant.email or known.said == home.ledger.facts(known.id)):
                 return known
         return self.get(place)
 
@@ -202,7 +202,7 @@ class JobStore:
             )
         return words
 
-    def unlisted(self, name: str) -> list[Place]:
+    def unlisted(self, name: str) -> list[JobRef]:
         """Where there is a job called ``name`` that a list of the last look lacks, so that the name is ambiguous."""
         if not _is_job_name(name):
             return []
@@ -211,13 +211,13 @@ class JobStore:
             index = self._indexes.get(whose)
             is_listed = index is not None and name in index.records
             with suppress(StoreError):  # a folder that cannot be read is in the notes
-                if not is_listed and fs.is_directory(self.root, *(place := Place(*whose, name)).parts):
+                if not is_listed and fs.is_directory(self.root, *(place := JobRef(*whose, name)).parts):
                     found.append(place)
         return found
 
     def notes(self) -> list[str]:
         """What a list of the last look lacks, one sentence for each submitter and reason."""
-        limit = self.viewer.limits.unfinished
+        limit = self.participant.limits.unfinished
         notes = [
             f"… and {count} more jobs of {submitter} to {owner} that wait: only the first {limit} are listed"
             for (owner, submitter), count in sorted(self.left_out().items())
@@ -240,19 +240,19 @@ class JobStore:
     def _owners(self) -> list[str]:
         with fs.in_words(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
             found = [entry.name for entry in islice(entries, MAX_OWNERS) if names.is_address(entry.name)]
-        return sorted({*found, self.viewer.email})
+        return sorted({*found, self.participant.email})
 
     def _sweep(self, owners: Iterable[str], at_most: int | None = None) -> None:
         mark = self._ledger_mark
         said_of = self._said_since()
         self._approved = None
-        self.viewer.forget_keys()
+        self.participant.forget_keys()
         self.unread.clear()
         self._crowded.clear()
         there = set()
         shares = {True: _SHARED_BASES, False: _SHARED_BASES}
         for owner in owners:
-            is_own = owner == self.viewer.email
+            is_own = owner == self.participant.email
             try:
                 for submitter, parent in self._submitters(owner):
                     there.add((owner, submitter))
@@ -284,16 +284,16 @@ class JobStore:
     def _index(self, owner: str, submitter: str) -> SubmitterIndex:
         index = self._indexes.get((owner, submitter))
         if index is None:
-            index = self._indexes[owner, submitter] = SubmitterIndex(FileDigests(self.viewer.settles))
+            index = self._indexes[owner, submitter] = SubmitterIndex(FileDigests(self.participant.settles))
         return index
 
-    def _digests_of(self, place: Place) -> FileDigests:
+    def _digests_of(self, place: JobRef) -> FileDigests:
         index = self._indexes.get((place.owner, place.submitter))
-        return FileDigests(self.viewer.settles) if index is None else index.digests
+        return FileDigests(self.participant.settles) if index is None else index.digests
 
     def _most_undecided(self, owner: str) -> int:
-        limit = self.viewer.limits.unfinished
-        return 2 * limit if owner == self.viewer.email else _UNDECIDED_FOR_OTHERS * limit
+        limit = self.participant.limits.unfinished
+        return 2 * limit if owner == self.participant.email else _UNDECIDED_FOR_OTHERS * limit
 
     def _submitters(self, owner: str) -> Iterator[tuple[str, int]]:
         """The submitters' folders in ``owner``'s datasite, open one at a time; links are passed over.
@@ -323,9 +323,9 @@ class JobStore:
             return
 
     def _said_since(self) -> set[str]:
-        if not self.viewer.home.exists:
+        if not self.participant.home.exists:
             return set()
-        ledger = self.viewer.home.ledger
+        ledger = self.participant.home.ledger
         ledger.refresh()
         end = ledger.end  # another thread may say more while we look
         changed = ledger.changed_since(self._ledger_mark) if self._indexes else set()
@@ -344,13 +344,13 @@ class JobStore:
     ) -> None:
         """Look at the jobs of one submitter that may have moved, until the budget is used up."""
         records, stale, whose = index.records, index.stale, (owner, submitter)
-        keys = self.viewer.chain_of(owner)
+        keys = self.participant.chain_of(owner)
         is_same_owner = index.keys == keys  # whose word a marker is was decided by these
         index.keys = keys
         index.digests.allow(HASHED_BYTES)
         spoken = self._spoken_of(said_of, whose) if index.beyond or at_most is not None else []
         wanted = self._wanted(index, parent, spoken, at_most if is_same_owner else None)
-        limit = None if submitter == self.viewer.email else self.viewer.limits.unfinished
+        limit = None if submitter == self.participant.email else self.participant.limits.unfinished
         index.unseen, index.used_up = 0, ""
         budget.start()
         is_busy = not is_same_owner or bool(said_of) or bool(stale)
@@ -380,12 +380,12 @@ class JobStore:
                     index, wanted[at:], whose, said_of, spoken, is_same_owner=is_same_owner, why=budget.used_up
                 )
                 for one in decided:
-                    self._look_at_one(index, parent, Place(owner, submitter, one), limit, budget)
+                    self._look_at_one(index, parent, JobRef(owner, submitter, one), limit, budget)
                 break
             if current is not None and current.stamp is None and self._is_unmoved(index, parent, current):
                 budget.charge_job(is_decided=is_decided(current))
                 continue
-            self._look_at_one(index, parent, Place(owner, submitter, name), limit, budget)
+            self._look_at_one(index, parent, JobRef(owner, submitter, name), limit, budget)
         if not index.beyond:
             index.is_ordered = False
         elif not budget.used_up:
@@ -415,7 +415,7 @@ class JobStore:
         if name in index.beyond:
             return True
         # Only the owner's ledger tells of a job that it does not wait, without reading it.
-        if index.waiting < limit or whose[0] != self.viewer.email or name in self._decided_names(*whose):
+        if index.waiting < limit or whose[0] != self.participant.email or name in self._decided_names(*whose):
             return False
         self._moved |= index.put_beyond(name)
         return True
@@ -426,7 +426,7 @@ class JobStore:
         return seen is not None and (trace(parent, known.name), self._besides(known)) == seen
 
     def _look_at_one(
-        self, index: SubmitterIndex, parent: int, place: Place, limit: int | None, budget: SweepBudget
+        self, index: SubmitterIndex, parent: int, place: JobRef, limit: int | None, budget: SweepBudget
     ) -> None:
         """Read one job and remember what it is."""
         fs.check_interrupted()
@@ -436,7 +436,9 @@ class JobStore:
             index.stale.discard(name)
         looked = time.time()
         try:
-            record = glance(parent, place, self.viewer, index.digests) if _is_job_name(name) else misnamed(place)
+            record = (
+                read_summary(parent, place, self.participant, index.digests) if _is_job_name(name) else misnamed(place)
+            )
         except FileNotFoundError:
             self._drop(index, name)
             index.beyond.pop(name, None)
@@ -514,29 +516,29 @@ class JobStore:
         self, index: SubmitterIndex, parent: int, whose: tuple[str, str], limit: int | None, budget: SweepBudget
     ) -> None:
         """Look at jobs above the limit while there is room; and at some in turn, where no ledger tells of them."""
-        in_turn = 0 if whose[0] == self.viewer.email else _BEYOND_A_SWEEP
+        in_turn = 0 if whose[0] == self.participant.email else _BEYOND_A_SWEEP
         for name in list(islice(index.beyond, limit if limit is not None else len(index.beyond))):
             has_room = limit is None or index.waiting < limit
             if budget.used_up or not (has_room or in_turn > 0):
                 return
             in_turn -= not has_room
             del index.beyond[name]
-            self._look_at_one(index, parent, Place(*whose, name), limit, budget)
+            self._look_at_one(index, parent, JobRef(*whose, name), limit, budget)
 
     def _decided_names(self, owner: str, submitter: str) -> frozenset[str]:
         """The names of a submitter's jobs that the ledger of this person's own datasite speaks of."""
-        ledger = self.viewer.home.ledger
+        ledger = self.participant.home.ledger
         known = self._decided.get((owner, submitter))
         if known is None or known[0] > ledger.end:
             known = (0, frozenset())
-        if known[0] < ledger.end and self.viewer.home.exists:
+        if known[0] < ledger.end and self.participant.home.exists:
             more = ledger.names_of(owner, submitter, since=known[0])
             known = self._decided[owner, submitter] = (ledger.end, known[1] | more)
         return known[1]
 
     def _approved_among(self, names: Iterable[str], whose: tuple[str, str]) -> set[str]:
         """Those of ``names`` under which the ledger has a job in the own datasite that is approved and not over."""
-        if whose[0] != self.viewer.email:
+        if whose[0] != self.participant.email:
             return set()
         decided = self._decided_names(*whose)
         candidates = {name for name in names if name in decided}
@@ -544,9 +546,9 @@ class JobStore:
             return candidates
         if self._approved is None:
             self._approved = {}
-            for job in self.viewer.home.ledger.approved():
+            for job in self.participant.home.ledger.approved():
                 with suppress(JobNotFoundError):  # its line was cut off again
-                    owner, submitter, name = self.viewer.home.ledger.place_of(job)
+                    owner, submitter, name = self.participant.home.ledger.place_of(job)
                     self._approved.setdefault((owner, submitter), set()).add(name)
         return candidates & self._approved.get(whose, set())
 
@@ -555,7 +557,7 @@ class JobStore:
         spoken_of = []
         for job in said_of:
             with suppress(JobNotFoundError):  # its line was cut off again
-                *their, name = self.viewer.home.ledger.place_of(job)
+                *their, name = self.participant.home.ledger.place_of(job)
                 spoken_of += [name] if tuple(their) == whose else []
         return spoken_of
 
@@ -563,27 +565,27 @@ class JobStore:
         """The names to look at in a sweep: what the ledger speaks of anew, what is open, and some others in turn."""
         of_all = sum(len(other.records) for other in self._indexes.values())
         share = -(-at_most * len(index.records) // max(1, of_all))
-        in_turn = list(islice(index.turn, share))
+        in_turn = list(islice(index.round_robin, share))
         if len(in_turn) < share:
-            index.turn = iter(list(index.records))
+            index.round_robin = iter(list(index.records))
         return list(dict.fromkeys([*spoken_of, *index.open, *in_turn]))
 
     def _remember_trace(self, index: SubmitterIndex, parent: int, record: JobRecord, looked: float) -> None:
         """Remember what a job without a stamp looked like, where nothing else than its files decides what it is."""
         index.traces.pop(record.name, None)
-        is_owners = self.viewer.owns(record.place)
-        if record.when >= looked - self.viewer.settles or (is_owners and record.older):
+        is_owners = self.participant.owns(record.place)
+        if record.when >= looked - self.participant.settles or (is_owners and record.older):
             return
-        if is_owners and "start" in self.viewer.home.ledger.events(record.id):
+        if is_owners and "start" in self.participant.home.ledger.events(record.id):
             return  # that an attempt begins is told by a file in the home
-        seen = trace(parent, record.name, settled=looked - self.viewer.settles)
+        seen = trace(parent, record.name, settled=looked - self.participant.settles)
         if seen is not None:
             index.traces[record.name] = (seen, self._besides(record))
 
     def _besides(self, record: JobRecord) -> str | None:
         """What decides beside the files and the keys: for the owner, why a job was set aside."""
-        is_own = self.viewer.owns(record.place)
-        return self.viewer.home.aside(record.id) if is_own and record.state is JobState.QUEUED else None
+        is_own = self.participant.owns(record.place)
+        return self.participant.home.blocked_reason(record.id) if is_own and record.state is JobState.QUEUED else None
 
     def _names(self, index: SubmitterIndex, parent: int) -> list[str]:
         """The names in a submitter's folder; read again only when the folder moved."""
@@ -601,7 +603,7 @@ class JobStore:
             ]
         index.is_cut = len(some) > MAX_DIRECTORIES
         index.names = listed
-        index.stamp = stamp if looked - found.st_mtime_ns > self.viewer.settles * 1e9 else None
+        index.stamp = stamp if looked - found.st_mtime_ns > self.participant.settles * 1e9 else None
         there = set(listed)
         for name in [name for name in (*index.records, *index.open, *index.beyond) if name not in there]:
             if index.is_cut and name in index.records:

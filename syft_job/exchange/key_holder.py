@@ -2,7 +2,7 @@
 
 A signature proves which key made it, never who holds that key. What is known of a person's keys is the home for the
 participant's own and `key.json` in the person's datasite for everybody else's; both are compared here, and the result
-says which. Nothing is trusted because of it: which key a marker must be signed with is decided by `Viewer`.
+says which. Nothing is trusted because of it: which key a marker must be signed with is decided by `Participant`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from syft_job.home import contacts
 from syft_job.model import names
 from syft_job.model.job_ref import MAX_OWNERS
 
-from .participant import Viewer
+from .participant import Participant
 
 _SEARCHED_AT_MOST = 2000
 """In how many datasites a key of an unexpected person is searched for."""
@@ -74,9 +74,9 @@ class KeyHolder:
         return f"; {' and '.join(self.publishers)} {'publish' if len(self.publishers) > 1 else 'publishes'} it"
 
 
-def relation_to(viewer: Viewer, key: str, person: str) -> Relation:
+def relation_to(participant: Participant, key: str, person: str) -> Relation:
     """How ``key`` relates to ``person``, by what this participant knows of that person's keys."""
-    chain = viewer.chain_of(person)
+    chain = participant.chain_of(person)
     if chain is None:
         return Relation.UNKNOWN
     if key in chain.given_up:
@@ -86,19 +86,19 @@ def relation_to(viewer: Viewer, key: str, person: str) -> Relation:
     return Relation.EARLIER if chain.knows(key) else Relation.OTHER
 
 
-def identify(viewer: Viewer, key: str, person: str) -> KeyHolder:
+def identify(participant: Participant, key: str, person: str) -> KeyHolder:
     """Compare ``key`` with the keys known of ``person``; where it is none of them, look who else publishes it.
 
     That search opens each datasite, so this is for one job that somebody looks at, never for a list.
     """
-    relation = relation_to(viewer, key, person)
-    publishers = () if relation not in (Relation.OTHER, Relation.UNKNOWN) else _publishers(viewer, key, person)
-    return KeyHolder(key, person, relation, publishers, is_self=person == viewer.email)
+    relation = relation_to(participant, key, person)
+    publishers = () if relation not in (Relation.OTHER, Relation.UNKNOWN) else _publishers(participant, key, person)
+    return KeyHolder(key, person, relation, publishers, is_self=person == participant.email)
 
 
-def _publishers(viewer: Viewer, key: str, but: str) -> tuple[str, ...]:
+def _publishers(participant: Participant, key: str, but: str) -> tuple[str, ...]:
     """Everybody but ``but`` whose datasite publishes ``key`` now or as an earlier one."""
-    root = viewer.home.root
+    root = participant.home.root
     try:
         with fs.in_words(f"list the datasites in {str(root)!r}"), fs.directory(root) as opened:
             listed = fs.first_names(opened, limit=MAX_OWNERS)

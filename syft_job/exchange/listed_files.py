@@ -8,13 +8,13 @@ from pathlib import Path
 from syft_job import fs
 from syft_job.errors import UnreadableJob
 
-from .job_reader import Look
+from .job_reader import JobSnapshot
 
 ListedStamps = dict[str, tuple[int, ...] | None]
 """For each listed file what changes with its content: inode, size, mtime and ctime; None where it is not there."""
 
 
-def hashes_match(look: Look, root: Path) -> list[str]:
+def hashes_match(look: JobSnapshot, root: Path) -> list[str]:
     """The listed files that are not here as submitted, each with the reason."""
     if look.spec is None:
         return [look.record.problem or "config.yaml is missing"]
@@ -32,7 +32,7 @@ def hashes_match(look: Look, root: Path) -> list[str]:
     return wrong
 
 
-def stamps_of(look: Look, root: Path) -> ListedStamps:
+def stamps_of(look: JobSnapshot, root: Path) -> ListedStamps:
     """The stamps of the listed files now: equal ones before and after a check show that no content changed between."""
     if look.spec is None:
         return {}

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from syft_job import fs
 from syft_job.errors import UnreadableJob
 from syft_job.format import manifest
-from syft_job.format.manifest import Limits
+from syft_job.format.manifest import SubmissionLimits
 from syft_job.format.markers import ATTEMPTS, BLOCKED, OWNERS, WITHDRAWN, Marker, is_of_first_attempt, parse
 from syft_job.home.home import Home
 from syft_job.home.ledger import Ledger
-from syft_job.model.job_ref import Place
-from syft_job.model.lifecycle import RANKS, Fact, Standing
+from syft_job.model.job_ref import JobRef
+from syft_job.model.lifecycle import RANKS, Fact, Position
 
 _BY_RANK = sorted((kind for kind in OWNERS if kind in RANKS), key=RANKS.__getitem__, reverse=True)
 UNREADABLE = "cannot be read and counts for nothing"
@@ -36,7 +36,7 @@ class Checked(NamedTuple):
     ignored: str | None
 
 
-class Testimony(NamedTuple):
+class MarkerReport(NamedTuple):
     """The markers that were checked, and what a person should know about them, one sentence each."""
 
     checked: list[Checked]
@@ -55,17 +55,17 @@ class Testimony(NamedTuple):
         )
 
 
-def hear(
+def check_markers(
     job: int,
-    place: Place,
+    place: JobRef,
     digest: str,
     keys: Collection[str],
     present: frozenset[str],
-    limits: Limits,
+    limits: SubmissionLimits,
     *,
     vouched: frozenset[str] = frozenset(),
     full: bool,
-) -> Testimony:
+) -> MarkerReport:
     """Read and check the owner's markers in the open job directory.
 
     They must speak of the submission ``digest`` and be sealed with one of ``keys``. ``present`` are the names in the
@@ -101,12 +101,12 @@ def hear(
         elif marker.attempt == 1:
             best = max(best, _weight(marker))
         checked.append(Checked(marker, ignored))
-    return Testimony(checked, findings)
+    return MarkerReport(checked, findings)
 
 
-def hear_deciding(
-    job: int, place: Place, digest: str, keys: Collection[str], present: frozenset[str], limits: Limits
-) -> Testimony | None:
+def check_deciding_markers(
+    job: int, place: JobRef, digest: str, keys: Collection[str], present: frozenset[str], limits: SubmissionLimits
+) -> MarkerReport | None:
     """The one marker of the owner's that decides, checked, where all that lie here are of the first attempt.
 
     Then the highest rank decides, if it counts, and the others need neither be parsed nor checked. None where it is
@@ -122,10 +122,10 @@ def hear_deciding(
         marker = parse(kind, data or b"", limit=limits.marker_bytes)
     except UnreadableJob:
         return None
-    return Testimony([Checked(marker, None)], []) if marker.counts(place, digest, keys) is None else None
+    return MarkerReport([Checked(marker, None)], []) if marker.counts(place, digest, keys) is None else None
 
 
-def as_said(heard: Testimony, ledger: Ledger, submission: str) -> Testimony:
+def as_said(heard: MarkerReport, ledger: Ledger, submission: str) -> MarkerReport:
     """What counts of the owner's markers where others may have the key that they are sealed with: what was said."""
     events, facts = ledger.events(submission), ledger.facts(submission)
 
@@ -144,10 +144,10 @@ def as_said(heard: Testimony, ledger: Ledger, submission: str) -> Testimony:
             checked.append(Checked(item.marker, ignored))
         else:
             checked.append(item)
-    return Testimony(checked, findings)
+    return MarkerReport(checked, findings)
 
 
-def hear_withdrawal(job: int, place: Place, config: bytes, limits: Limits) -> Checked:
+def check_withdrawal(job: int, place: JobRef, config: bytes, limits: SubmissionLimits) -> Checked:
     """Read and check the submitter's `withdrawn`: it counts under the key that sealed `config.yaml` only."""
     try:
         data = fs.read(job, WITHDRAWN, limit=limits.marker_bytes)
@@ -158,7 +158,9 @@ def hear_withdrawal(job: int, place: Place, config: bytes, limits: Limits) -> Ch
     return Checked(marker, marker.counts(place, manifest.digest_of(config), () if key is None else (key,)))
 
 
-def check_blocked(job: int, place: Place, digest: str, keys: Collection[str], limits: Limits, attempt: int) -> Checked:
+def check_blocked(
+    job: int, place: JobRef, digest: str, keys: Collection[str], limits: SubmissionLimits, attempt: int
+) -> Checked:
     """Read and check the owner's `blocked`: it counts for the present attempt only."""
     try:
         data = fs.read(job, BLOCKED, limit=limits.marker_bytes)
@@ -171,7 +173,7 @@ def check_blocked(job: int, place: Place, digest: str, keys: Collection[str], li
     return Checked(marker, ignored)
 
 
-def expected(said: Iterable[Fact], standing: Standing) -> list[Fact]:
+def expected(said: Iterable[Fact], position: Position) -> list[Fact]:
     """The facts of the ledger whose markers should lie in the folder now.
 
     Of finished attempts before the present one only the permits remain, and of several yeses the last.
@@ -183,19 +185,19 @@ def expected(said: Iterable[Fact], standing: Standing) -> list[Fact]:
         for fact in facts
         if fact.kind == "permit"
         or (fact.kind == "approved" and fact.attempt == last_yes)
-        or (fact.kind not in ("approved", "permit") and fact.attempt == standing.attempt)
+        or (fact.kind not in ("approved", "permit") and fact.attempt == position.attempt)
     ]
 
 
 def missing(
-    job: int, home: Home, submission: str, said: Iterable[Fact], standing: Standing, present: frozenset[str]
+    job: int, home: Home, submission: str, said: Iterable[Fact], position: Position, present: frozenset[str]
 ) -> tuple[str, ...]:
     """Sentences about the owner's markers that should lie in the open job directory and do not."""
     ledger = home.ledger
     if "clean" in ledger.events(submission):
         return ()
     names = []
-    for fact in expected(said, standing):
+    for fact in expected(said, position):
         if fact.kind == "permit":
             name = f"{ATTEMPTS}/{fact.attempt}.json"
             is_here = ATTEMPTS in present and _has_attempt(job, fact.attempt)
@@ -204,7 +206,7 @@ def missing(
             is_here = name in present or (name == "done" and ledger.is_tacit(submission, fact.attempt))
         if not is_here:
             names.append(name)
-    if ledger.released(submission) == standing.attempt and "shared" not in present:
+    if ledger.released(submission) == position.attempt and "shared" not in present:
         names.append("shared")
     return tuple(f"'{name}' {MISSING}" for name in names)
 
@@ -224,7 +226,7 @@ def _weight(marker: Marker) -> tuple[int, int]:
     return (fact.attempt + (fact.kind == "permit"), RANKS[fact.kind])
 
 
-def _attempts(job: int, limits: Limits, findings: list[str]) -> list[Marker]:
+def _attempts(job: int, limits: SubmissionLimits, findings: list[str]) -> list[Marker]:
     found = []
     try:
         with fs.directory(job, ATTEMPTS) as inner:

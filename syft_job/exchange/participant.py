@@ -5,32 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from syft_job.errors import ConfigError, StoreError
-from syft_job.format.key_history import Chain
-from syft_job.format.manifest import JobSpec, Limits
+from syft_job.format.key_history import KeyHistory
+from syft_job.format.manifest import JobSpec, SubmissionLimits
 from syft_job.format.signing import Key
 from syft_job.fs.mounts import has_sized_directories, settling_seconds
 from syft_job.home import contacts
 from syft_job.home.home import Home
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 
 @dataclass(slots=True)
-class Viewer:
+class Participant:
     """Who looks: a person, with their home where this machine has it, and the limits they set."""
 
     email: str
     home: Home
-    limits: Limits = field(default_factory=Limits)
-    _chains: dict[str, Chain | None] = field(default_factory=dict)
+    limits: SubmissionLimits = field(default_factory=SubmissionLimits)
+    _chains: dict[str, KeyHistory | None] = field(default_factory=dict)
     _held: frozenset[str] | None = None
     _settles: float | None = None
     _has_sized_directories: bool | None = None
 
-    def owns(self, place: Place) -> bool:
+    def owns(self, place: JobRef) -> bool:
         """Whether the job at ``place`` lies in this person's own datasite."""
         return place.owner == self.email
 
-    def owner_keys(self, place: Place, asked: JobSpec | None) -> frozenset[str]:
+    def owner_keys(self, place: JobRef, asked: JobSpec | None) -> frozenset[str]:
         """The keys of which the owner's markers must be sealed with one; none where none is known.
 
         That is the key which the job was submitted to. The owner believes it only where the home holds it. Where the
@@ -53,7 +53,7 @@ class Viewer:
         present = self.home.key()
         return self.home.key_for(asked.owner_key if asked is not None else None) or present
 
-    def doubt(self, place: Place, asked: JobSpec | None) -> str | None:
+    def doubt(self, place: JobRef, asked: JobSpec | None) -> str | None:
         """Why its submitter cannot check, or should not rely on, the owner's word on this job; None where it may."""
         pinned, chain = asked.owner_key if asked is not None else None, self.chain_of(place.owner)
         if not pinned or chain is None:
@@ -67,7 +67,7 @@ class Viewer:
         given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
         return f"{given_up}, and should submit it anew" if is_given_up else None
 
-    def chain_of(self, person: str) -> Chain | None:
+    def chain_of(self, person: str) -> KeyHistory | None:
         """The keys of ``person``, one's own from the home and another's as published; None where none can be read."""
         if person not in self._chains:
             self._chains[person] = self._read_chain(person)
@@ -99,7 +99,7 @@ class Viewer:
             " results are not here, and nothing can be decided here."
         )
 
-    def _read_chain(self, person: str) -> Chain | None:
+    def _read_chain(self, person: str) -> KeyHistory | None:
         if person == self.email:
             return self.home.keyring.chain
         try:

@@ -19,8 +19,8 @@ from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES
 from syft_job.model import names
 
-from .job_reader import Look
-from .participant import Viewer
+from .job_reader import JobSnapshot
+from .participant import Participant
 from .result_staging import Need, StagedResults
 
 
@@ -50,19 +50,19 @@ class Grants:
         return bool(self.outputs or self.logs)
 
 
-def granted(viewer: Viewer, job: str, attempt: int) -> Grants:
+def granted(participant: Participant, job: str, attempt: int) -> Grants:
     """What the ledger says was released of this attempt."""
     grants = Grants()
-    for line in viewer.home.ledger.lines(job):
+    for line in participant.home.ledger.lines(job):
         if line.attempt == attempt and line.event == "released":
             grants = Grants.from_json(line.said.get("share"))
     return grants
 
 
-def promised(viewer: Viewer, job: str, attempt: int) -> Grants:
+def promised(participant: Participant, job: str, attempt: int) -> Grants:
     """What the permit of this attempt said is to be released when it is over."""
     grants = Grants()
-    for line in viewer.home.ledger.lines(job):
+    for line in participant.home.ledger.lines(job):
         opens = line.attempt + (line.event == "permit")
         if opens == attempt and line.event in ("approve", "permit"):
             grants = Grants.from_json(line.said.get("mark", {}).get("share"))
@@ -76,7 +76,7 @@ def need_of(job: str, attempt: int, grants: Grants) -> Need:
     return Need(job, attempt, bool(grants.outputs), bool(grants.logs))
 
 
-def publish(viewer: Viewer, look: Look, grants: Grants, staged: StagedResults) -> None:
+def publish(participant: Participant, look: JobSnapshot, grants: Grants, staged: StagedResults) -> None:
     """Release what ``grants`` opens of the present attempt: files, then `shared`, then the rules, then the ledger.
 
     Nothing is copied here: ``staged`` holds the files, and the caller has asked whether it fits. Everything goes into
@@ -88,7 +88,7 @@ def publish(viewer: Viewer, look: Look, grants: Grants, staged: StagedResults) -
     """
     record = look.record
     place, attempt = record.place, record.attempt
-    key = viewer.answering_key(look.spec)
+    key = participant.answering_key(look.spec)
     said: dict[str, Any] = {}
     job = staged.job
     fs.remove(job, RULES)
@@ -101,7 +101,7 @@ def publish(viewer: Viewer, look: Look, grants: Grants, staged: StagedResults) -
     marker = markers.make("shared", place, key, digest=record.digest, attempt=attempt, **said)
     fs.put(job, "shared", markers.to_bytes(marker))
     fs.put(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
-    viewer.home.ledger.say(record.id, attempt, "released", share=grants.to_json(), mark=unsealed(marker))
+    participant.home.ledger.say(record.id, attempt, "released", share=grants.to_json(), mark=unsealed(marker))
 
 
 def withdraw_grants(job: int) -> None:

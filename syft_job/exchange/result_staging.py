@@ -22,12 +22,12 @@ from typing import Self
 
 from syft_job import fs
 from syft_job.errors import StoreError
-from syft_job.format.manifest import FileEntry, Limits
+from syft_job.format.manifest import FileEntry, SubmissionLimits
 from syft_job.format.markers import LOGS, OUTPUTS
-from syft_job.fs.probe import knock
+from syft_job.fs.probe import probe
 from syft_job.home.home import Home
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.job_ref import JOBS, JobRef
 
 from .result_tree import copy_tree
 
@@ -122,8 +122,10 @@ class StagedResults(StagedDirectory):
         StoreError: the folder cannot be written.
     """
 
-    def __init__(self, home: Home, place: Place, need: Need, limits: Limits, source: Path | None = None) -> None:
-        knock(home.root)  # a folder that hangs must not be met with the lock in hand
+    def __init__(
+        self, home: Home, place: JobRef, need: Need, limits: SubmissionLimits, source: Path | None = None
+    ) -> None:
+        probe(home.root)  # a folder that hangs must not be met with the lock in hand
         super().__init__(home, home.root, *_parent_of_copies(home.root, place))
         self.need = need
         self.outputs: dict[str, FileEntry] = {}
@@ -144,7 +146,7 @@ class StagedResults(StagedDirectory):
             self.close()
             raise
 
-    def _copy_logs(self, logs: int, limits: Limits) -> None:
+    def _copy_logs(self, logs: int, limits: SubmissionLimits) -> None:
         for name in LOGS.values():
             if fs.look(logs, name) is not None:
                 copied = fs.copy(logs, name, self.descriptor, name, most=limits.total_bytes, mode=0o644, durable=True)
@@ -187,7 +189,7 @@ class StagedResults(StagedDirectory):
         return self.logs
 
 
-def _parent_of_copies(root: Path, place: Place) -> tuple[str, ...]:
+def _parent_of_copies(root: Path, place: JobRef) -> tuple[str, ...]:
     """The directory below ``root`` to make the copies in: beside the submitters' folders, if renaming works from there.
 
     Where a job's directory is on another file system than the datasite, it is the job's directory.

@@ -10,7 +10,7 @@ import unicodedata
 
 from syft_job import fs
 from syft_job.errors import InvalidName, UnreadableJob
-from syft_job.format.manifest import FileEntry, Limits
+from syft_job.format.manifest import FileEntry, SubmissionLimits
 from syft_job.format.markers import RULES
 from syft_job.model import names
 
@@ -18,7 +18,7 @@ from syft_job.model import names
 def copy_tree(
     source: int,
     target: int,
-    limits: Limits,
+    limits: SubmissionLimits,
     *,
     left_out: list[str] | None = None,
     max_bytes: int | None = None,

@@ -25,11 +25,11 @@ from syft_job.model.lifecycle import JobState
 from syft_job.model.text import visible_line
 
 from . import job_reader
-from .job_reader import Look
+from .job_reader import JobSnapshot
 from .key_holder import Relation, identify
 from .listed_files import hashes_match
 from .marker_check import MISSING, UNREADABLE
-from .participant import Viewer
+from .participant import Participant
 
 _WORDS = {
     "approve": "approved",
@@ -63,7 +63,7 @@ _ORDER = ("approved", "blocked", "withdrawn", "running", "done", "shared", "canc
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HistoryEntry:
     """One thing that was said of a job: when, what, of which attempt, and what else."""
 
     at: str
@@ -106,8 +106,8 @@ class OutputFile(NamedTuple):
 class Results:
     """The results of a job's present attempt, as far as this person may read them."""
 
-    def __init__(self, viewer: Viewer, record: JobRecord) -> None:
-        self._viewer = viewer
+    def __init__(self, participant: Participant, record: JobRecord) -> None:
+        self._participant = participant
         self._record = record
 
     def outputs(self) -> list[Path]:
@@ -258,7 +258,7 @@ class Results:
 
     def base_of(self, path: Path) -> Path:
         """The trusted directory that a path of these results is below: the shared folder, or the owner's home."""
-        home = self._viewer.home
+        home = self._participant.home
         return home.root if path.is_relative_to(home.root) else home.path
 
     @property
@@ -270,7 +270,7 @@ class Results:
     @property
     def arrived(self) -> tuple[int, int]:
         """How many of the files that `shared` lists for this person are here with their size, and how many it lists."""
-        if self._viewer.owns(self._record.place):
+        if self._participant.owns(self._record.place):
             return (0, 0)
         listed: dict[str, FileEntry] = {}
         for what, prefix in (("outputs", f"{OUTPUTS}/"), ("logs", "")):
@@ -279,35 +279,35 @@ class Results:
         return (sum(self._is_here(path, entry) for path, entry in listed.items()), len(listed))
 
     @cached_property
-    def _look(self) -> Look | None:
+    def _look(self) -> JobSnapshot | None:
         try:
-            return job_reader.look(self._viewer.home.root, self._record.place, self._viewer)
+            return job_reader.look(self._participant.home.root, self._record.place, self._participant)
         except FileNotFoundError:
             return None
 
     @cached_property
     def _reads_from_folder(self) -> bool:
         """Deposited results, and those of older runners, lie in the folder for whoever can read it."""
-        if self._viewer.owns(self._record.place):
-            said = self._viewer.home.ledger.events(self._record.id)
+        if self._participant.owns(self._record.place):
+            said = self._participant.home.ledger.events(self._record.id)
             return "deposit" in said or (self._record.older and "over" not in said)
         return self._record.older and not any(self._shared_with_viewer(what).who for what in ("outputs", "logs"))
 
     @property
     def _reads_all_of_base(self) -> bool:
         """Whether no `shared` restricts what this person is shown: the owner, and anybody in the older layout."""
-        return self._reads_from_folder or self._viewer.owns(self._record.place)
+        return self._reads_from_folder or self._participant.owns(self._record.place)
 
     @property
     def _reads_home(self) -> bool:
-        return self._viewer.owns(self._record.place) and not self._reads_from_folder
+        return self._participant.owns(self._record.place) and not self._reads_from_folder
 
     @property
     def _base(self) -> Path:
         """The directory that holds `outputs`: the held results for the owner, the job's directory for others."""
         if self._reads_home:
-            return self._viewer.home.held(self._record.id, self._record.attempt)
-        return self._record.location(self._viewer.home.root)
+            return self._participant.home.held(self._record.id, self._record.attempt)
+        return self._record.location(self._participant.home.root)
 
     @property
     def outputs_directory(self) -> Path:
@@ -317,7 +317,7 @@ class Results:
     @contextmanager
     def _open(self, *inside: str) -> Iterator[int]:
         """Open a directory below `_base`; in the shared folder no link is followed on the way."""
-        home = self._viewer.home
+        home = self._participant.home
         start, parts = (self._base, ()) if self._reads_home else (home.root, self._record.place.parts)
         with (
             fs.in_words(f"read the results of '{self._record.name}'"),
@@ -327,13 +327,13 @@ class Results:
 
     @property
     def _most_entries(self) -> int:
-        return _MOST_OWN_FILES if self._reads_home else self._viewer.limits.files * 2
+        return _MOST_OWN_FILES if self._reads_home else self._participant.limits.files * 2
 
     def _check_total(self, files: Sequence[OutputFile]) -> int:
         """How many bytes may be copied; refuses before the first byte what is listed with more."""
         if self._reads_home:
             return _ANY_SIZE
-        most = self._viewer.limits.total_bytes
+        most = self._participant.limits.total_bytes
         total = sum(entry.size for _, entry in files if entry is not None)
         if total > most:
             raise UnreadableJob(
@@ -371,8 +371,8 @@ class Results:
     @property
     def _is_owed(self) -> bool:
         """Whether the yes promised this person something that no `shared` of this attempt lists yet."""
-        record, person = self._record, self._viewer.email
-        if self._viewer.owns(record.place) or not record.state.is_finished or self._look is None:
+        record, person = self._record, self._participant.email
+        if self._participant.owns(record.place) or not record.state.is_finished or self._look is None:
             return False
         permits = ("attempt", record.attempt - 1), ("approved", record.attempt)
         promised: set[str] = set()
@@ -389,7 +389,7 @@ class Results:
         if marker is None or marker.attempt != self._record.attempt:
             return SharedPart()
         part = shared_part(marker.body, what)
-        return part if part.is_for(self._viewer.email) else SharedPart()
+        return part if part.is_for(self._participant.email) else SharedPart()
 
     @property
     def unreadable_share(self) -> str:
@@ -417,46 +417,46 @@ class Results:
         return entry.size == 0 if found is None else entry.size == found.st_size
 
 
-def reason_of(viewer: Viewer, record: JobRecord) -> str:
+def reason_of(participant: Participant, record: JobRecord) -> str:
     """Why a job was rejected, cancelled or withdrawn, in the words of the one who did it; empty where none were given.
 
     The owner's own words are read from the ledger, because a listing does not open the markers that it vouches for.
     """
     event = {JobState.REJECTED: "reject", JobState.CANCELLED: "cancel"}.get(record.state)
-    if event is None or record.standing.withdrawn or not viewer.owns(record.place):
+    if event is None or record.position.withdrawn or not participant.owns(record.place):
         return record.reason
-    lines = [line for line in viewer.home.ledger.lines(record.id) if line.event == event]
+    lines = [line for line in participant.home.ledger.lines(record.id) if line.event == event]
     reason = lines[-1].said.get("mark", {}).get("reason") if lines else None
     return reason if isinstance(reason, str) else ""
 
 
-def history(viewer: Viewer, look: Look) -> list[Said]:
+def history(participant: Participant, look: JobSnapshot) -> list[HistoryEntry]:
     """What was said of a submission, oldest first: from the ledger for its owner, from the markers for others."""
     record = look.record
     said = []
     if record.submitted_at:
-        said.append(Said(record.submitted_at, f"submitted by {record.submitter}", 1, "their clock"))
-    if viewer.owns(record.place) and viewer.home.exists:
-        for line in viewer.home.ledger.lines(record.id):
+        said.append(HistoryEntry(record.submitted_at, f"submitted by {record.submitter}", 1, "their clock"))
+    if participant.owns(record.place) and participant.home.exists:
+        for line in participant.home.ledger.lines(record.id):
             mark = line.said.get("mark", {})
             at = str(line.said.get("at") or mark.get("at", ""))
-            said.append(Said(at, _WORDS.get(line.event, line.event), line.attempt, _detail(line.said, mark)))
+            said.append(HistoryEntry(at, _WORDS.get(line.event, line.event), line.attempt, _detail(line.said, mark)))
         return said
     for found in sorted(look.markers, key=lambda item: (item.marker.attempt, _ORDER.index(item.marker.kind))):
         if found.ignored is None:
             what = "another attempt permitted" if found.marker.kind == "attempt" else found.marker.kind
-            said.append(Said(found.marker.at, what, found.marker.attempt, _detail({}, found.marker.body)))
+            said.append(HistoryEntry(found.marker.at, what, found.marker.attempt, _detail({}, found.marker.body)))
     return said
 
 
-def verify(viewer: Viewer, look: Look) -> Verification:
+def verify(participant: Participant, look: JobSnapshot) -> Verification:
     """Check seals, submitted files and released files anew."""
-    record, root = look.record, viewer.home.root
+    record, root = look.record, participant.home.root
     holds: list[str] = []
     fails: list[str] = [record.problem] if record.problem else []
-    key = manifest.submitters_key(look.config, record.place, viewer.limits) if look.config else None
+    key = manifest.submitters_key(look.config, record.place, participant.limits) if look.config else None
     if key is not None:
-        holder = identify(viewer, key, record.submitter)
+        holder = identify(participant, key, record.submitter)
         (holds if holder.is_known else fails).append(f"config.yaml is sealed for this place with key {holder}")
     elif not record.older:
         fails.append("config.yaml carries no valid seal")
@@ -471,8 +471,8 @@ def verify(viewer: Viewer, look: Look) -> Verification:
         else:
             fails.append(f"{words} does not count: {found.ignored}")
     fails += [finding for finding in record.findings if MISSING in finding or UNREADABLE in finding]
-    if not viewer.owns(record.place):
-        fails += _doubts_about_owner(viewer, look)
+    if not participant.owns(record.place):
+        fails += _doubts_about_owner(participant, look)
     shared = look.marker("shared")
     if shared is not None and shared.attempt == record.attempt:
         wrong = _released_wrong(look, root, shared.body)
@@ -482,20 +482,20 @@ def verify(viewer: Viewer, look: Look) -> Verification:
     return Verification(tuple(holds), tuple(fails))
 
 
-def _doubts_about_owner(viewer: Viewer, look: Look) -> list[str]:
+def _doubts_about_owner(participant: Participant, look: JobSnapshot) -> list[str]:
     """Why the owner's answers to this submission should not be relied on: because of the key that it was sent to."""
     place, spec = look.record.place, look.spec
-    if doubt := viewer.doubt(place, spec):
+    if doubt := participant.doubt(place, spec):
         return [doubt]
     if spec is None or not spec.owner_key:
         return []
-    holder = identify(viewer, spec.owner_key, place.owner)
+    holder = identify(participant, spec.owner_key, place.owner)
     if holder.relation is not Relation.OTHER:
         return []
     return [f"it was submitted to key {holder}. Ask {place.owner} by other means which key is theirs"]
 
 
-def _released_wrong(look: Look, root: Path, body: Mapping[str, Any]) -> list[str]:
+def _released_wrong(look: JobSnapshot, root: Path, body: Mapping[str, Any]) -> list[str]:
     wrong = []
     for what, prefix in (("outputs", f"{OUTPUTS}/"), ("logs", "")):
         for path, entry in (shared_part(body, what).files or {}).items():

@@ -18,32 +18,32 @@ from syft_job import fs
 from syft_job.errors import NotAllowed, SyftJobError
 from syft_job.home.home import seen_name
 from syft_job.model import names
-from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.policies.retention import Kept, Kind
 
 from . import transitions
-from .job_index import MAX_DIRECTORIES, JobStore
-from .participant import Viewer
+from .job_index import MAX_DIRECTORIES, JobIndex
+from .participant import Participant
 
 _MEASURED_AT_MOST = 10_000_000
 """Entries of one tree whose sizes are added up; more, and what is too deep, or cannot be read, counts for nothing."""
 _OVER = frozenset({"done", "cancelled", "rejected"})
 
 
-class Leftovers:
+class RetentionScan:
     """Everything of one owner that takes up room.
 
     Args:
-        viewer: the owner.
+        participant: the owner.
         store: the jobs of the folder.
     """
 
-    def __init__(self, viewer: Viewer, store: JobStore) -> None:
-        self._viewer = viewer
-        self._home = viewer.home
+    def __init__(self, participant: Participant, store: JobIndex) -> None:
+        self._participant = participant
+        self._home = participant.home
         self._store = store
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, JobRef] = {}
         self._last_said: dict[str, float] = {}
         self._needed_notes: frozenset[str] | None = None
 
@@ -73,7 +73,7 @@ class Leftovers:
             place = self._places.get(one.name)
             if place is None:
                 raise NotAllowed(f"'{one.name}' was not measured; nothing was removed.")
-            transitions.clean(self._viewer, place)
+            transitions.clean(self._participant, place)
             return True
         base, _, name = one.name.rpartition("/")
         folder = (self._home.workspaces if one.kind is Kind.WORKSPACES else self._home.path / base).absolute()
@@ -118,7 +118,7 @@ class Leftovers:
     def _jobs(self) -> Iterator[Kept]:
         pending = {job for job, _ in (*self._home.ledger.unfinished(), *self._home.ledger.owed())}
         for record in self._store.records():
-            if not self._viewer.owns(record.place):
+            if not self._participant.owns(record.place):
                 continue
             why = ""
             if record.problem or not record.state.is_terminal:
@@ -152,7 +152,7 @@ class Leftovers:
 
     def _notes_of_what_exists(self) -> frozenset[str] | None:
         """The notes about jobs that are still there; None where nobody can tell: the folder is away, or too large."""
-        root, owner = self._home.root, self._viewer.email
+        root, owner = self._home.root, self._participant.email
         submitters = fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES)
         if submitters is None or len(submitters) >= MAX_DIRECTORIES:
             return None
@@ -163,7 +163,7 @@ class Leftovers:
             listed = fs.names_below(root, owner, *JOBS, who, limit=MAX_DIRECTORIES) or []
             if len(listed) >= MAX_DIRECTORIES:
                 return None
-            places |= {Place(owner, who, job) for job in listed}
+            places |= {JobRef(owner, who, job) for job in listed}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
         return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
 
@@ -172,7 +172,7 @@ class Leftovers:
         ledger = self._home.ledger
         if ledger.events(job):
             place = list(ledger.place_of(job))
-            ledger.say(job, int(number), "forget", place=place, by=self._viewer.email)
+            ledger.say(job, int(number), "forget", place=place, by=self._participant.email)
 
     def _age(self, job: str, otherwise: float) -> float:
         """Seconds since the owner's hand last spoke of a job; what its submitter claims is not asked."""

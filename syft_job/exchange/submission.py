@@ -33,12 +33,12 @@ from syft_job.format.manifest import CODE, CONFIG, RUN, FileEntry, JobResources,
 from syft_job.format.markers import now
 from syft_job.home.contacts import published
 from syft_job.model import names
-from syft_job.model.job_ref import JOBS, Place, expand_user
+from syft_job.model.job_ref import JOBS, JobRef, expand_user
 from syft_job.model.names import InnerPath
 
 from . import job_contents
 from .exclusions import IGNORE_FILE, Exclusions, LeftOut, judge_file, judge_submitted_folder
-from .participant import Viewer
+from .participant import Participant
 from .submission_files import Gathered, beginning_of, gather, travelling_path
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def python_source(code_path: Path, entrypoint: str | None, *, include: Sequence[
         raise PathMissing(f"There is nothing at {code_path} to submit.", path=str(code_path))
     if code_path.is_dir():
         _refuse_secret_folder(code_path, include)
-        found = gather(code_path, include=include, most=manifest.Limits().files * 4)
+        found = gather(code_path, include=include, most=manifest.SubmissionLimits().files * 4)
         start = _entrypoint(code_path, found, entrypoint)
     else:
         if code_path.suffix != ".py":
@@ -207,7 +207,7 @@ def announced(name: str, source: Source) -> list[str]:
     return lines + [f"Warning for '{name}': {warning}." for warning in source.warnings]
 
 
-def preview(viewer: Viewer, owner: str, source: Source, *, name: str = "") -> SubmissionPreview:
+def preview(participant: Participant, owner: str, source: Source, *, name: str = "") -> SubmissionPreview:
     """What `submit` would do, with the same refusals as far as they can be known; writes nothing.
 
     Raises:
@@ -219,16 +219,16 @@ def preview(viewer: Viewer, owner: str, source: Source, *, name: str = "") -> Su
     address = names.address(owner)
     if name.strip():
         names.job_name(name.strip())
-    _require_datasite(viewer.home.root, address)
+    _require_datasite(participant.home.root, address)
     files = [(path, len(text)) for path, text in source.texts.items()]
     files += [(path, source.sizes[path]) for path in sorted(source.paths)]
-    _check_limits(files, viewer)
+    _check_limits(files, participant)
     warnings = (*source.warnings, *map(str, findings_of(source)))
     return SubmissionPreview(address, tuple(files), source.left_out, warnings)
 
 
 def submit(
-    viewer: Viewer,
+    participant: Participant,
     owner: str,
     source: Source,
     *,
@@ -237,7 +237,7 @@ def submit(
     resources: JobResources | Mapping[str, Any] | None = None,
     datasets: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
-) -> Place:
+) -> JobRef:
     """Lay a job into ``owner``'s datasite; returns where.
 
     Raises:
@@ -247,12 +247,14 @@ def submit(
         InvalidSubmission: it is larger than the limits, or one of the options cannot be written down.
         StoreError: the folder cannot be written; no half job is left.
     """
-    root = viewer.home.root
-    place = Place(names.address(owner), viewer.email, names.job_name(name.strip() or f"Job - {secrets.token_hex(4)}"))
+    root = participant.home.root
+    place = JobRef(
+        names.address(owner), participant.email, names.job_name(name.strip() or f"Job - {secrets.token_hex(4)}")
+    )
     _require_datasite(root, place.owner)
-    _check_limits([*((path, len(text)) for path, text in source.texts.items()), *source.sizes.items()], viewer)
+    _check_limits([*((path, len(text)) for path, text in source.texts.items()), *source.sizes.items()], participant)
     try:
-        key, owners = viewer.home.key(), published(root, place.owner)
+        key, owners = participant.home.key(), published(root, place.owner)
     except FileNotFoundError as error:
         raise PathMissing(f"The folder {root} went away meanwhile: see whether it is still mounted.") from error
     asked = JobSpec(
@@ -277,10 +279,10 @@ def submit(
             _refuse_taken(parent, place)
             temporary = fs.temporary_name()
             try:
-                with _new_folder(viewer, parent, temporary) as job:
-                    asked = replace(asked, files=_write(job, source, viewer))
+                with _new_folder(participant, parent, temporary) as job:
+                    asked = replace(asked, files=_write(job, source, participant))
                     config = asked.sealed(place, key)
-                    manifest.parse(config, viewer.limits)
+                    manifest.parse(config, participant.limits)
                     fs.create(job, CONFIG, config)
                     fs.sync(job)
                 _publish(parent, temporary, place)
@@ -305,9 +307,9 @@ def _require_datasite(root: Path, owner: str) -> None:
         raise PathMissing(f"{owner} has no datasite in {root}. Is the address right, and is the folder synced?")
 
 
-def _check_limits(files: Sequence[tuple[str, int]], viewer: Viewer) -> None:
+def _check_limits(files: Sequence[tuple[str, int]], participant: Participant) -> None:
     """Refuse before the first byte is copied what readers with these limits would not accept."""
-    limits, total = viewer.limits, sum(size for _, size in files)
+    limits, total = participant.limits, sum(size for _, size in files)
     if len(files) > limits.files:
         raise InvalidSubmission(
             f"There are {len(files)} files to submit; at most {limits.files} are accepted. Leave out what the job does"
@@ -322,10 +324,10 @@ def _check_limits(files: Sequence[tuple[str, int]], viewer: Viewer) -> None:
 
 
 @contextmanager
-def _new_folder(viewer: Viewer, parent: int, name: str) -> Iterator[int]:
+def _new_folder(participant: Participant, parent: int, name: str) -> Iterator[int]:
     """Make and open the folder that a job is written in; those that earlier calls were stopped in are removed."""
     with ExitStack() as opened:
-        with viewer.home.locked():  # so that nobody takes a new one for one that was left
+        with participant.home.locked():  # so that nobody takes a new one for one that was left
             fs.remove_temporaries(parent, only_old=True)
             fs.make_new_directory(parent, name)
             job = opened.enter_context(fs.directory(parent, name))
@@ -373,9 +375,9 @@ def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return said  # type: ignore[no-any-return]
 
 
-def _write(job: int, source: Source, viewer: Viewer) -> dict[InnerPath, FileEntry]:
+def _write(job: int, source: Source, participant: Participant) -> dict[InnerPath, FileEntry]:
     files: dict[InnerPath, FileEntry] = {}
-    left = viewer.limits.total_bytes
+    left = participant.limits.total_bytes
     for path, text in source.texts.items():
         fs.create(job, path, text, mode=0o755 if path == RUN else 0o644)
         files[names.listed_path(path)] = FileEntry(len(text), manifest.digest_of(text))
@@ -394,7 +396,7 @@ def _write(job: int, source: Source, viewer: Viewer) -> dict[InnerPath, FileEntr
     return files
 
 
-def _refuse_taken(parent: int, place: Place) -> None:
+def _refuse_taken(parent: int, place: JobRef) -> None:
     folded = place.name.casefold()
     taken = next(
         (name for name in os.listdir(parent) if name.casefold() == folded and not _is_ruin(parent, name)), None
@@ -415,7 +417,7 @@ def _is_ruin(parent: int, name: str) -> bool:
         return False
 
 
-def _publish(parent: int, temporary: str, place: Place) -> None:
+def _publish(parent: int, temporary: str, place: JobRef) -> None:
     try:
         if _is_ruin(parent, place.name):
             fs.remove(parent, place.name)
@@ -478,7 +480,7 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
 
 def _refuse_large(script: Path) -> None:
     """Refuse before it is read into memory what no reader accepts; a sparse file can be larger than the memory."""
-    size, most = script.stat().st_size, manifest.Limits().total_bytes
+    size, most = script.stat().st_size, manifest.SubmissionLimits().total_bytes
     if size > most:
         raise InvalidSubmission(f"{script} is {size} bytes long; at most {most} are accepted.")
 

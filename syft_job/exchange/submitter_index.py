@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from syft_job.format.key_history import Chain
+from syft_job.format.key_history import KeyHistory
 from syft_job.model.job_record import JobRecord, Stamp
 from syft_job.model.lifecycle import JobState
 
@@ -30,7 +30,7 @@ class SubmitterIndex:
         is_new: nothing of it was looked at yet.
         is_ordered: ``beyond`` is in the order of submission, and what is in it is newer than what has records.
         open: the names that each sweep looks at: new ones, and jobs that are not over.
-        turn: of those that are over, which ones come next in a sweep.
+        round_robin: of those that are over, which ones come next in a sweep.
         stale: names whose record must be read again, however it looks.
         resume: the name at which the next look begins, because the last one used up its budget there.
         base: the part of the budget's base that is left, below 0 where the last job cost more than was left.
@@ -52,11 +52,11 @@ class SubmitterIndex:
         "open",
         "records",
         "resume",
+        "round_robin",
         "stale",
         "stamp",
         "swept",
         "traces",
-        "turn",
         "unseen",
         "used_up",
         "waiting",
@@ -64,7 +64,7 @@ class SubmitterIndex:
 
     def __init__(self, digests: FileDigests) -> None:
         self.digests = digests
-        self.keys: Chain | None = None
+        self.keys: KeyHistory | None = None
         self.stamp: Stamp | None = None
         self.names: list[str] = []
         self.is_cut = False
@@ -74,7 +74,7 @@ class SubmitterIndex:
         self.traces: dict[str, tuple[Trace, str | None]] = {}
         self.open: dict[str, None] = {}
         self.beyond: dict[str, None] = {}
-        self.turn: Iterator[str] = iter(())
+        self.round_robin: Iterator[str] = iter(())
         self.stale: set[str] = set()
         self.resume: str | None = None
         self.base = 1.0
@@ -135,7 +135,7 @@ class SubmitterIndex:
 
 def is_waiting(record: JobRecord) -> bool:
     """Whether a job waits for its files or for the owner's decision: as many as its submitter likes do."""
-    state = record.standing.state
+    state = record.position.state
     return state is _SUBMITTED or state is _CREATED
 
 
@@ -144,4 +144,4 @@ def is_decided(record: JobRecord) -> bool:
     if record.said:  # the owner's own ledger
         return True
     # Markers of the older layout carry no signature.
-    return not is_waiting(record) and not record.standing.withdrawn and not record.older
+    return not is_waiting(record) and not record.position.withdrawn and not record.older

@@ -16,7 +16,7 @@ from syft_job.errors import BlockedCategory, ConfigError, NotStarted, StoreError
 from syft_job.format.manifest import JobSpec
 from syft_job.home.home import Home
 from syft_job.model import resources
-from syft_job.model.resources import Limits
+from syft_job.model.resources import ResourceLimits
 
 from . import sandboxes
 from .sandboxes import Bare, Bubblewrap, ProtectedPlace, Sandbox
@@ -35,7 +35,7 @@ class Terms:
 
     sandbox: Sandbox
     interpreter: Path | None
-    ceiling: Limits
+    ceiling: ResourceLimits
     conditions: tuple[str, ...]
     sandbox_warnings: tuple[str, ...]
     interpreter_problem: str | None = None
@@ -187,7 +187,7 @@ class CurrentTerms:
         return None
 
 
-def limits_for(config: SyftJobConfig, asked: JobSpec | None) -> Limits:
+def limits_for(config: SyftJobConfig, asked: JobSpec | None) -> ResourceLimits:
     """What a job may use: what it asks for, under the owner's ceiling."""
     if asked is None:
         return _ceiling(config)
@@ -197,8 +197,8 @@ def limits_for(config: SyftJobConfig, asked: JobSpec | None) -> Limits:
     )
 
 
-def _ceiling(config: SyftJobConfig) -> Limits:
-    return Limits(
+def _ceiling(config: SyftJobConfig) -> ResourceLimits:
+    return ResourceLimits(
         wall_seconds=config.time_limit,
         memory_bytes=config.memory,
         processes=config.processes,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syft_job.errors import UnreadableJob
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 from . import signing
 from .codec import dump, load_json
@@ -24,7 +24,7 @@ LIMIT = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class KeyRotation:
     """One key that was left for the next; ``compromised`` says that it may be known to others."""
 
     key: str
@@ -34,11 +34,11 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class KeyHistory:
     """The present key of a person, and the passages that led to it, oldest first."""
 
     present: str
-    before: tuple[Passage, ...] = ()
+    before: tuple[KeyRotation, ...] = ()
 
     @property
     def given_up(self) -> frozenset[str]:
@@ -65,7 +65,7 @@ class Chain:
         return not any(passage.compromised for passage in self.before[at:])
 
 
-def parse(data: bytes, person: str, *, checked: bool = True) -> Chain:
+def parse(data: bytes, person: str, *, checked: bool = True) -> KeyHistory:
     """Read a `key.json` of ``person``; ``checked=False`` is for the home's own copy, which nobody else can write.
 
     Raises:
@@ -89,7 +89,7 @@ def parse(data: bytes, person: str, *, checked: bool = True) -> Chain:
         for entry in entries:
             if not signing.is_sealed("passage", place, entry, entry["key"]):
                 raise UnreadableJob(f"the key {signing.fingerprint(entry['key'])} did not say that another follows it")
-    return Chain(present, before)
+    return KeyHistory(present, before)
 
 
 def document(person: str, key: Key, before: list[dict[str, Any]]) -> bytes:
@@ -101,15 +101,15 @@ def document(person: str, key: Key, before: list[dict[str, Any]]) -> bytes:
     return dump(said)
 
 
-def key_place(person: str) -> Place:
+def key_place(person: str) -> JobRef:
     """Where statements about a person's keys are said to lie."""
-    return Place(person, person, "key")
+    return JobRef(person, person, "key")
 
 
-def _passage(entry: object) -> Passage:
+def _passage(entry: object) -> KeyRotation:
     if not isinstance(entry, Mapping) or not signing.is_key(entry.get("key")) or not signing.is_key(entry.get("next")):
         raise UnreadableJob("one of the keys before it is no key")
     at, compromised = entry.get("at"), entry.get("compromised", False)
     if not isinstance(at, str) or not isinstance(compromised, bool):
         raise UnreadableJob("one of the passages in it cannot be understood")
-    return Passage(entry["key"], entry["next"], at, compromised)
+    return KeyRotation(entry["key"], entry["next"], at, compromised)

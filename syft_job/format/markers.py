@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from syft_job.errors import ConfigError, InvalidName, UnreadableJob
 from syft_job.model import names
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import OUTCOMES, Fact
 from syft_job.model.names import InnerPath
 
 from .codec import canonical, dump, load_json
-from .manifest import FileEntry, Limits, file_entry
+from .manifest import FileEntry, SubmissionLimits, file_entry
 from .signing import Key, is_sealed, sealed_by
 
 OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
@@ -62,7 +62,7 @@ class Marker:
         kind = "permit" if self.kind == "attempt" else self.kind
         return Fact(kind, self.attempt, str(self.body.get("outcome", "")) if kind == "done" else "")
 
-    def counts(self, place: Place, digest: str, keys: Collection[str]) -> str | None:
+    def counts(self, place: JobRef, digest: str, keys: Collection[str]) -> str | None:
         """None when this marker counts for the submission ``digest`` under one of ``keys``; else why it does not."""
         sealer = sealed_by(self.body)
         if sealer is None:
@@ -78,7 +78,7 @@ class Marker:
         return None
 
 
-def make(kind: str, place: Place, key: Key, *, digest: str, attempt: int, **said: Any) -> Marker:
+def make(kind: str, place: JobRef, key: Key, *, digest: str, attempt: int, **said: Any) -> Marker:
     """Build a sealed marker; fields that are None are left out."""
     body: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     body |= {"digest": digest, "attempt": attempt}
@@ -100,7 +100,7 @@ def require_publishable(said: Mapping[str, Any]) -> None:
             "reason: it holds bytes that are no UTF-8, or half a character, which nobody else could read."
             " Write it anew, under a UTF-8 locale"
         ) from error
-    size, most = len(dump(dict(said))), Limits().marker_bytes - _SIGNATURE_BYTES
+    size, most = len(dump(dict(said))), SubmissionLimits().marker_bytes - _SIGNATURE_BYTES
     if size > most:
         raise ConfigError(
             f"reason or people: they are {size} bytes together, and others read at most {most}. Write a shorter reason,"

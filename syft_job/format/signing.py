@@ -20,7 +20,7 @@ from .codec import canonical
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-    from syft_job.model.job_ref import Place
+    from syft_job.model.job_ref import JobRef
 
 PREFIX = b"syft-job/1\n"
 _FIELD = (1 << 255) - 19
@@ -68,14 +68,14 @@ class Key:
         return base64.b64encode(self._private.public_key().public_bytes_raw()).decode("ascii")
 
     def seal(
-        self, kind: str, place: Place, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0
+        self, kind: str, place: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0
     ) -> dict[str, str]:
         """Seal ``body`` as a statement of ``kind`` about the job at ``place``; returns ``{"key", "sig"}``."""
         signature = self._private.sign(statement(kind, place, body, digest=digest, attempt=attempt))
         return {"key": self.public, "sig": base64.b64encode(signature).decode("ascii")}
 
 
-def statement(kind: str, place: Place, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0) -> bytes:
+def statement(kind: str, place: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0) -> bytes:
     """The bytes that are signed; ``body`` is taken without its ``seal``."""
     said = {
         "kind": kind,
@@ -98,7 +98,7 @@ def sealed_by(body: Mapping[str, Any]) -> str | None:
 
 
 def is_sealed(
-    kind: str, place: Place, body: Mapping[str, Any], key: str, *, digest: str = "", attempt: int = 0
+    kind: str, place: JobRef, body: Mapping[str, Any], key: str, *, digest: str = "", attempt: int = 0
 ) -> bool:
     """Whether ``body`` carries a seal that ``key`` made over exactly this statement."""
     if sealed_by(body) != key:

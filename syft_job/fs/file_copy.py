@@ -143,11 +143,13 @@ def _copied_by_kernel(reading: int, writing: int) -> int:
         raise
 
 
-def _read_back(file: int, begin: int, end: int, hear: Callable[[memoryview], object], buffer: memoryview) -> None:
+def _read_back(
+    file: int, begin: int, end: int, check_markers: Callable[[memoryview], object], buffer: memoryview
+) -> None:
     """Tell the bytes from ``begin`` to ``end`` of a file, piece by piece."""
     while begin < end:
         got = os.preadv(file, [buffer[: end - begin]], begin)
         if not got:
             raise OSError(errno.EIO, "what was copied cannot be read back")
-        hear(buffer[:got])
+        check_markers(buffer[:got])
         begin += got

@@ -18,7 +18,7 @@ from syft_job import fs
 _T = TypeVar("_T")
 
 
-def knock(path: Path) -> None:
+def probe(path: Path) -> None:
     """Ask the file system at ``path`` for what no cache can know, and wait for the answer, which may take for ever.
 
     Raises:
@@ -28,7 +28,7 @@ def knock(path: Path) -> None:
         os.lstat(path / f".{secrets.token_hex(8)}.tmp")
 
 
-class Errand(Generic[_T]):
+class BackgroundCall(Generic[_T]):
     """Something done by a thread of its own, because a silent folder may keep it for ever; ``ended`` is set at its end.
 
     The end of the process does not wait for it.
@@ -61,8 +61,8 @@ class Errand(Generic[_T]):
             self.ended.set()
 
 
-class Knock(Errand[None]):
+class FolderProbe(BackgroundCall[None]):
     """One question to the file system at ``path``; it has ended when there is an answer, be it an error."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(lambda: knock(path), "syft-job-knock")
+        super().__init__(lambda: probe(path), "syft-job-knock")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.errors import ConfigError, UnreadableJob
-from syft_job.format.key_history import KEY_FILE, LIMIT, Chain, parse
+from syft_job.format.key_history import KEY_FILE, LIMIT, KeyHistory, parse
 from syft_job.model.job_ref import PUBLIC
 
 
-def published(root: Path, person: str) -> Chain | None:
+def published(root: Path, person: str) -> KeyHistory | None:
     """What ``person``'s datasite publishes of their keys, or None when it publishes nothing.
 
     Raises:

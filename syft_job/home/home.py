@@ -21,11 +21,11 @@ from typing import Any
 from syft_job import fs
 from syft_job.errors import BlockedCategory, ConfigError, RunnerBusy, StoreError, UnreadableJob
 from syft_job.format.codec import dump, load_json
-from syft_job.format.key_history import Chain
+from syft_job.format.key_history import KeyHistory
 from syft_job.format.signing import Key
 from syft_job.model import names
 from syft_job.model.blocked_reason import Blocked
-from syft_job.model.job_ref import JOBS, Place, expand_user
+from syft_job.model.job_ref import JOBS, JobRef, expand_user
 
 from .keyring import EARLIER, Keyring
 from .ledger import Ledger
@@ -109,7 +109,7 @@ class Home:
 
         A home that others could write to once may still hold what they put there; closing it does not end that.
         """
-        for folder in (self.path, self.path / EARLIER, witnesses()):
+        for folder in (self.path, self.path / EARLIER, checkpoint_folder()):
             if unsafe := fs.find_unsafe_entry(folder):
                 return unsafe
         return None
@@ -133,7 +133,7 @@ class Home:
     def _home_folders(self) -> list[tuple[str, Path, str]]:
         return [
             ("the home", self.path, "SYFT_JOB_HOME"),
-            ("the folder of the ledgers' checkpoints", witnesses(), "SYFT_JOB_HOME"),
+            ("the folder of the ledgers' checkpoints", checkpoint_folder(), "SYFT_JOB_HOME"),
         ]
 
     @cached_property
@@ -142,7 +142,7 @@ class Home:
         return self._given_real_root or self.root.resolve()
 
     def _refuse_overlap(self) -> None:
-        home, root, checkpoints = self.path.resolve(), self._real_root, witnesses().resolve()
+        home, root, checkpoints = self.path.resolve(), self._real_root, checkpoint_folder().resolve()
         if home.is_relative_to(root):
             raise StoreError(
                 f"The home {self.path} would be inside the shared folder. Set SYFT_JOB_HOME to a private folder."
@@ -154,7 +154,7 @@ class Home:
             )
         if checkpoints.is_relative_to(root) or root.is_relative_to(checkpoints):
             raise StoreError(
-                f"The checkpoints of ledgers would be in {witnesses()}, which overlaps with the shared folder"
+                f"The checkpoints of ledgers would be in {checkpoint_folder()}, which overlaps with the shared folder"
                 f" {self.root}. Set SYFT_JOB_HOME to a private folder."
             )
 
@@ -173,7 +173,7 @@ class Home:
             with self._guard:
                 if self._ledger is None:
                     tag = hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:32]
-                    self._ledger = Ledger(self.path / "ledger.jsonl", witnesses() / tag)
+                    self._ledger = Ledger(self.path / "ledger.jsonl", checkpoint_folder() / tag)
         return self._ledger
 
     def make(self) -> None:
@@ -215,7 +215,7 @@ class Home:
         """The home's present epoch: permits of another one start nothing."""
         return str(self.identity()["epoch"])
 
-    def why_not_ours(self) -> str | None:
+    def foreign_reason(self) -> str | None:
         """None where this home is the one that was made or adopted here; else what shows that it was copied."""
         said = self.identity()
         if said.get("machine") != _machine():
@@ -230,7 +230,7 @@ class Home:
         """Make this home the one that counts here and start a new epoch; earlier permits start nothing any more."""
         with self.locked():
             self._write_identity()
-            self.ledger.bear_witness()
+            self.ledger.write_checkpoint()
         return self.epoch
 
     @cached_property
@@ -258,7 +258,7 @@ class Home:
         with self.locked():
             return self.keyring.private(public)
 
-    def rotate_key(self, *, compromised: bool = False) -> Chain:
+    def rotate_key(self, *, compromised: bool = False) -> KeyHistory:
         """Make a new key the present one and publish it; the earlier ones stay, to answer what was submitted to them.
 
         Args:
@@ -271,7 +271,7 @@ class Home:
         with self.locked():
             return self.keyring.rotate(compromised=compromised)
 
-    def tend_key(self) -> str | None:
+    def republish_key_if_missing(self) -> str | None:
         """Publish the present key again where it is gone or an earlier one was brought back; says what is wrong else.
 
         Only beside a place for jobs: a datasite without one is away.
@@ -458,7 +458,7 @@ class Home:
         for name, place in (
             ("the shared folder", self._real_root),
             ("the home", self.path.resolve()),
-            ("the folder of the ledgers' checkpoints", witnesses().resolve()),
+            ("the folder of the ledgers' checkpoints", checkpoint_folder().resolve()),
         ):
             if work.is_relative_to(place) or place.is_relative_to(work):
                 raise ConfigError(
@@ -466,7 +466,7 @@ class Home:
                     " a folder of its own."
                 )
 
-    def aside(self, job: str) -> str | None:
+    def blocked_reason(self, job: str) -> str | None:
         """Why the runner does not start an approved submission, in its words; None where nothing is in the way."""
         found = self.blocked(job)
         return None if found is None else found.reason
@@ -478,7 +478,9 @@ class Home:
         except FileNotFoundError:
             return None
 
-    def say_aside(self, job: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER) -> None:
+    def record_blocked_reason(
+        self, job: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER
+    ) -> None:
         """Remember, or with None forget, why a submission is not started."""
         fs.make_directory(self.path / "aside", mode=0o700)
         with fs.directory(self.path / "aside") as opened:
@@ -551,7 +553,7 @@ def homes() -> Path:
     return Path(platformdirs.user_data_dir("syft_job", appauthor=False)) / "homes"
 
 
-def witnesses() -> Path:
+def checkpoint_folder() -> Path:
     """Where it is noted how far each ledger goes: apart from the homes, so that a restored home does not bring it."""
     if os.environ.get("SYFT_JOB_HOME"):
         return homes() / ".witness"
@@ -586,7 +588,7 @@ def paused_words(paused: frozenset[str]) -> str:
     return f"paused: approved jobs of {who} are not started until syft-job resume"
 
 
-def seen_name(place: Place) -> str:
+def seen_name(place: JobRef) -> str:
     """The name of the file below `reviewed` (and of earlier releases below `seen`) about the job at ``place``."""
     return hashlib.sha256(os.fsencode("\n".join(place))).hexdigest()[:32]
 

@@ -14,7 +14,7 @@ from syft_job import fs
 from syft_job.errors import ConfigError, UnreadableJob
 from syft_job.format import signing
 from syft_job.format.codec import load_json
-from syft_job.format.key_history import KEY_FILE, LIMIT, Chain, Passage, document, key_place, parse
+from syft_job.format.key_history import KEY_FILE, LIMIT, KeyHistory, KeyRotation, document, key_place, parse
 from syft_job.format.markers import now
 from syft_job.format.signing import Key
 from syft_job.model.job_ref import PUBLIC
@@ -36,12 +36,12 @@ class Keyring:
         self._home = home
         self._root = root
         self._email = email
-        self._read: tuple[object, Chain | None, frozenset[str]] = (None, None, frozenset())
-        self._settled: Chain | None = None
+        self._read: tuple[object, KeyHistory | None, frozenset[str]] = (None, None, frozenset())
+        self._settled: KeyHistory | None = None
         self._private: dict[str, Key] = {}
 
     @property
-    def chain(self) -> Chain | None:
+    def chain(self) -> KeyHistory | None:
         """The keys of this home, or None while there is none; looking makes and publishes nothing."""
         return self._look()[1]
 
@@ -126,7 +126,7 @@ class Keyring:
                 raise
             return  # the datasite is away, with the folder perhaps: none is made in its stead
 
-    def _publish_in(self, datasite: int, chain: Chain | None, key: Key | None) -> None:
+    def _publish_in(self, datasite: int, chain: KeyHistory | None, key: Key | None) -> None:
         with fs.directory(datasite, *PUBLIC, create=True) as opened:
             try:
                 lying = fs.read(opened, KEY_FILE, limit=LIMIT)
@@ -144,7 +144,7 @@ class Keyring:
                 key = Key.generate()
                 with fs.directory(self._home) as home:
                     fs.put(home, "key", key.to_bytes(), mode=0o600)
-            ours = chain or Chain(key.public)
+            ours = chain or KeyHistory(key.public)
             if lying is None or theirs is None or ours.knows(theirs.present):
                 self._replace(opened, key, lying, theirs)
             elif theirs.knows(ours.present):
@@ -171,7 +171,7 @@ class Keyring:
             " published again: syft-job init"
         )
 
-    def rotate(self, *, compromised: bool = False) -> Chain:
+    def rotate(self, *, compromised: bool = False) -> KeyHistory:
         """Make a new key the present one. One that was cut short is only brought to its end by the next call.
 
         The earlier keys stay, to answer what was submitted to them. With ``compromised`` all of them are given up, in
@@ -192,7 +192,7 @@ class Keyring:
         if is_cut_short and chain.before[-1].compromised == compromised:
             return chain
         new = Key.generate()
-        passages = [*chain.before, Passage(old.public, new.public, now())]
+        passages = [*chain.before, KeyRotation(old.public, new.public, now())]
         before = [self._sealed(one, gives_up=compromised) for one in passages]
         data = document(self._email, new, before)
         parse(data, self._email)  # nothing is begun that others could not read
@@ -210,7 +210,7 @@ class Keyring:
     def _where(self) -> str:
         return "/".join((self._email, *PUBLIC, KEY_FILE))
 
-    def _look(self) -> tuple[object, Chain | None, frozenset[str]]:
+    def _look(self) -> tuple[object, KeyHistory | None, frozenset[str]]:
         for name in (KEY_FILE, "key.pub", "key"):
             try:
                 found = (self._home / name).stat()
@@ -218,7 +218,7 @@ class Keyring:
                 continue
             stamp = (name, found.st_mtime_ns, found.st_ino, found.st_size)
             if self._read[0] != stamp:
-                chain = self._own_copy() or Chain(self._public())
+                chain = self._own_copy() or KeyHistory(self._public())
                 folder = self._home / EARLIER
                 held = {one.key for one in chain.before if (folder / _name(one.key)).exists()}
                 self._read = (stamp, chain, frozenset({chain.present, *held}))
@@ -234,14 +234,14 @@ class Keyring:
                 return public
         return Key.from_bytes((self._home / "key").read_bytes()).public
 
-    def _own_copy(self) -> Chain | None:
+    def _own_copy(self) -> KeyHistory | None:
         data = self._bytes(KEY_FILE)
         try:
             return None if data is None else parse(data, self._email, checked=False)
         except UnreadableJob as error:
             raise ConfigError(f"{self._home / KEY_FILE} is damaged: {error}. Restore it from a backup.") from error
 
-    def _present(self, chain: Chain) -> Key:
+    def _present(self, chain: KeyHistory) -> Key:
         key = self.private(chain.present)
         if key is None:
             raise ConfigError(
@@ -250,7 +250,7 @@ class Keyring:
             )
         return key
 
-    def _replace(self, opened: int, key: Key, lying: bytes | None, theirs: Chain | None) -> None:
+    def _replace(self, opened: int, key: Key, lying: bytes | None, theirs: KeyHistory | None) -> None:
         """Lay what this home publishes into the open folder, or learn from it what a restored key alone did not say."""
         copy = self._bytes(KEY_FILE)
         if copy is None and theirs is not None:
@@ -267,7 +267,7 @@ class Keyring:
                 with fs.directory(folder) as opened:
                     fs.remove_temporaries(opened)
 
-    def _sealed(self, passage: Passage, *, gives_up: bool) -> dict[str, Any]:
+    def _sealed(self, passage: KeyRotation, *, gives_up: bool) -> dict[str, Any]:
         """The entry of a passage, sealed by the key that is left; one whose private half is gone stays as it was."""
         key = self.private(passage.key)
         if key is None:
@@ -278,7 +278,7 @@ class Keyring:
             said["compromised"] = True
         return said | {"seal": key.seal("passage", key_place(self._email), said)}
 
-    def _older_words(self, ours: Chain, theirs: Chain) -> str:
+    def _older_words(self, ours: KeyHistory, theirs: KeyHistory) -> str:
         return (
             f"The key published for {self._email} ({signing.fingerprint(theirs.present)}) took the place of this home's"
             f" ({signing.fingerprint(ours.present)}): this home is from before that. Restore the newer one, or move it"

@@ -24,7 +24,7 @@ from typing import Any
 from syft_job import fs
 from syft_job.errors import JobNotFoundError, StoreError
 from syft_job.format.markers import now
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import Fact, JobState, state_of
 
 _LINE = re.compile(
@@ -92,9 +92,9 @@ class Ledger:
     process: `_guard` is held wherever what was taken over is read or changed, and never while something is written.
     """
 
-    def __init__(self, path: Path, witness: Path) -> None:
+    def __init__(self, path: Path, checkpoint: Path) -> None:
         self._path = path
-        self._witness = witness
+        self._checkpoint = checkpoint
         self._guard = threading.RLock()
         # Where the newest line was cut off again, where it had ended, and of what it had spoken.
         self._cut = self._cut_end = -1
@@ -179,7 +179,7 @@ class Ledger:
         """
         line, size = self._end - len(self._newest), os.fstat(descriptor).st_size
         is_cut = size >= line and (not line or os.pread(descriptor, 1, line - 1) == b"\n")
-        end, fingerprint = self._witnessed()
+        end, fingerprint = self._checkpointed()
         if not is_cut or size < end or self._last_line(end) != fingerprint:
             raise StoreError(f"The ledger {self._path} became shorter. Restore it before anything else.")
         self._cut, self._cut_end = line, self._end
@@ -224,7 +224,7 @@ class Ledger:
                 line = self._before[line]
         return lines[::-1]
 
-    def place_of(self, job: str) -> Place:
+    def place_of(self, job: str) -> JobRef:
         """Where submission ``job`` lies, as the first line says that tells it.
 
         Raises:
@@ -232,7 +232,7 @@ class Ledger:
         """
         for line in self.lines(job):
             if "place" in line.said:
-                return Place(*line.said["place"])
+                return JobRef(*line.said["place"])
         raise JobNotFoundError(f"The ledger does not say where job {job} lies.")
 
     def names_of(self, owner: str, submitter: str, *, since: int = 0) -> frozenset[str]:
@@ -368,40 +368,40 @@ class Ledger:
         begin = fs.append(self._path, line)
         self.refresh()
         with suppress(StoreError, OSError):  # it is said; a note that lags behind does no harm
-            self.bear_witness()
+            self.write_checkpoint()
         with self._guard:
             self._said_by[bisect_left(self._begins, begin)] = threading.get_ident()
         return LedgerLine(job, attempt, event, ({"outcome": outcome} if outcome else {}) | rest)
 
-    def bear_witness(self) -> None:
+    def write_checkpoint(self) -> None:
         """Note outside the home how far the ledger goes, so that an older one laid in its place is noticed.
 
         The note may lag behind after a power cut, which does no harm: it only says what was there at least.
         """
-        fs.make_directory(self._witness.parent, mode=0o700)
-        with fs.directory(self._witness.parent) as opened:
+        fs.make_directory(self._checkpoint.parent, mode=0o700)
+        with fs.directory(self._checkpoint.parent) as opened:
             said = f"{self._end} {self._last_line(self._end)}\n".encode()
-            name = self._witness.name
+            name = self._checkpoint.name
             fs.put(opened, name, said, mode=0o600, durable=False, temporary=_half(name))
 
     def tidy(self) -> None:
         """Remove the half of a note that somebody was stopped at; call it under the home's lock."""
-        if self._witness.parent.is_dir():
-            with fs.directory(self._witness.parent) as opened:
-                fs.remove(opened, _half(self._witness.name))
+        if self._checkpoint.parent.is_dir():
+            with fs.directory(self._checkpoint.parent) as opened:
+                fs.remove(opened, _half(self._checkpoint.name))
 
     def why_older(self) -> str | None:
         """None where the ledger has all that was ever said here; else what shows that it is an older one."""
         self.refresh()
-        end, line = self._witnessed()
+        end, line = self._checkpointed()
         if self._end < end:
             return "its ledger lacks what was said last: it was restored from a backup"
         return None if self._last_line(end) == line else "its ledger is another one than was written here"
 
-    def _witnessed(self) -> tuple[int, str]:
+    def _checkpointed(self) -> tuple[int, str]:
         """How far the ledger went when its end was noted last, and the fingerprint of the line before that."""
         try:
-            end, _, line = self._witness.read_text("ascii").strip().partition(" ")
+            end, _, line = self._checkpoint.read_text("ascii").strip().partition(" ")
         except FileNotFoundError:
             return 0, _NO_LINE
         return int(end), line

@@ -15,7 +15,7 @@ from syft_job.errors import StoreError, UnreadableJob
 from syft_job.format.codec import dump, load_json
 from syft_job.format.markers import now
 from syft_job.model.containment import ContainmentLevel, parse_allow
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 from .home import Home, seen_name
 
@@ -38,7 +38,7 @@ class ReviewNote:
     level: ContainmentLevel
 
 
-def read_note(home: Home, place: Place) -> ReviewNote | None:
+def read_note(home: Home, place: JobRef) -> ReviewNote | None:
     """Read the note about the job at ``place``; None where it was never reviewed.
 
     Raises:
@@ -60,7 +60,7 @@ def read_note(home: Home, place: Place) -> ReviewNote | None:
         raise _damaged(home, place, error) from error
 
 
-def write_note(home: Home, place: Place, note: ReviewNote) -> None:
+def write_note(home: Home, place: JobRef, note: ReviewNote) -> None:
     """Record a review. One that is not complete never replaces a complete one of the same digest.
 
     Raises:
@@ -74,7 +74,7 @@ def write_note(home: Home, place: Place, note: ReviewNote) -> None:
         fs.put(opened, seen_name(place), dump(content), mode=0o600)
 
 
-def remove_note(home: Home, place: Place) -> None:
+def remove_note(home: Home, place: JobRef) -> None:
     """Forget what was reviewed at ``place``; call it under the home's lock, when the job is removed for good."""
     try:
         with fs.directory(home.path / FOLDER) as opened:
@@ -83,7 +83,7 @@ def remove_note(home: Home, place: Place) -> None:
         return
 
 
-def _is_complete_already(home: Home, place: Place, digest: str) -> bool:
+def _is_complete_already(home: Home, place: JobRef, digest: str) -> bool:
     try:
         earlier = read_note(home, place)
     except StoreError:
@@ -100,6 +100,6 @@ def _parse(content: Any) -> ReviewNote:
     return ReviewNote(digest, is_complete, parse_allow(content.get("allow")))
 
 
-def _damaged(home: Home, place: Place, error: UnreadableJob) -> StoreError:
+def _damaged(home: Home, place: JobRef, error: UnreadableJob) -> StoreError:
     path = home.path / FOLDER / seen_name(place)
     return StoreError(f"The note {path} about the review of '{place.name}' cannot be used ({error}). Review it again.")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from syft_job.errors import BlockedCategory
 
-from .job_ref import Place
-from .lifecycle import UNREADABLE, WORDS, Fact, JobState, Standing
+from .job_ref import JobRef
+from .lifecycle import UNREADABLE, WORDS, Fact, JobState, Position
 
 
 class Stamp(NamedTuple):
@@ -46,10 +46,10 @@ class JobRecord(NamedTuple):
         stamp: the directory's, when everything that decides was read; None when it must be looked at again.
     """
 
-    place: Place
+    place: JobRef
     id: str
     digest: str
-    standing: Standing
+    position: Position
     submitted_at: str | None = None
     when: float = float("-inf")
     problem: str = ""
@@ -67,12 +67,12 @@ class JobRecord(NamedTuple):
     @property
     def state(self) -> JobState:
         """The job's state."""
-        return self.standing.state
+        return self.position.state
 
     @property
     def attempt(self) -> int:
         """Which attempt the state belongs to, counted from 1."""
-        return self.standing.attempt
+        return self.position.attempt
 
     @property
     def status(self) -> str:
@@ -121,4 +121,4 @@ class StatusTransition:
     new_state: JobState
     timestamp: float
     reason: str
-    place: Place
+    place: JobRef

@@ -20,7 +20,7 @@ MAX_OWNERS = 10_000
 """How many datasites below the root are looked at, beside one's own."""
 
 
-class Place(NamedTuple):
+class JobRef(NamedTuple):
     """The three names that make a job's place below the root."""
 
     owner: str
@@ -52,7 +52,7 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(f"{os.fspath(path)!r}: this machine knows no home directory for it") from error
 
 
-def place_of(root: Path, location: Path) -> Place:
+def place_of(root: Path, location: Path) -> JobRef:
     """Read owner, submitter and name off a job directory's path.
 
     Raises:
@@ -64,10 +64,10 @@ def place_of(root: Path, location: Path) -> Place:
         raise UnreadableJob(f"{location} does not lie below {root}") from error
     if len(parts) != 5 or parts[1:3] != JOBS:
         raise UnreadableJob(f"{location} is no job's place: that is {root}/OWNER/app_data/job/SUBMITTER/NAME")
-    return checked(Place(parts[0], parts[3], parts[4]))
+    return checked(JobRef(parts[0], parts[3], parts[4]))
 
 
-def checked(place: Place) -> Place:
+def checked(place: JobRef) -> JobRef:
     """Return ``place`` if its three names are such as syft_job writes.
 
     Raises:

@@ -44,7 +44,7 @@ FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, J
 _TERMINAL = FINISHED | {JobState.CANCELLED, JobState.REJECTED}
 
 
-class Words(NamedTuple):
+class StateLabels(NamedTuple):
     """What one state is called in each vocabulary."""
 
     status: str
@@ -53,17 +53,17 @@ class Words(NamedTuple):
     note: str
 
 
-WORDS: dict[JobState, Words] = {
-    JobState.CREATED: Words("arriving", "pending", "Created", "files are still missing"),
-    JobState.SUBMITTED: Words("inbox", "pending", "Quoted", "complete; waits for the owner's yes"),
-    JobState.QUEUED: Words("approved", "pending", "Queued", "approved; the runner will start it"),
-    JobState.RUNNING: Words("running", "running", "Running", "an attempt has begun"),
-    JobState.SUCCEEDED: Words("done", "successful", "Succeeded", "the attempt ended with return code 0"),
-    JobState.FAILED: Words("done", "failed", "Failed", "the attempt ended with another return code"),
-    JobState.TIMED_OUT: Words("done", "failed", "Failed", "the attempt was stopped at its time limit"),
-    JobState.LOST: Words("done", "finished_unknown", "Failed", "the attempt began and left no evidence"),
-    JobState.CANCELLED: Words("cancelled", "failed", "Cancelled", "withdrawn, or stopped by the owner"),
-    JobState.REJECTED: Words("rejected", "failed", "Failed", "the owner said no"),
+WORDS: dict[JobState, StateLabels] = {
+    JobState.CREATED: StateLabels("arriving", "pending", "Created", "files are still missing"),
+    JobState.SUBMITTED: StateLabels("inbox", "pending", "Quoted", "complete; waits for the owner's yes"),
+    JobState.QUEUED: StateLabels("approved", "pending", "Queued", "approved; the runner will start it"),
+    JobState.RUNNING: StateLabels("running", "running", "Running", "an attempt has begun"),
+    JobState.SUCCEEDED: StateLabels("done", "successful", "Succeeded", "the attempt ended with return code 0"),
+    JobState.FAILED: StateLabels("done", "failed", "Failed", "the attempt ended with another return code"),
+    JobState.TIMED_OUT: StateLabels("done", "failed", "Failed", "the attempt was stopped at its time limit"),
+    JobState.LOST: StateLabels("done", "finished_unknown", "Failed", "the attempt began and left no evidence"),
+    JobState.CANCELLED: StateLabels("cancelled", "failed", "Cancelled", "withdrawn, or stopped by the owner"),
+    JobState.REJECTED: StateLabels("rejected", "failed", "Failed", "the owner said no"),
 }
 
 Kind = Literal["arriving", "submitted", "approved", "permit", "withdrawn", "running", "done", "cancelled", "rejected"]
@@ -107,7 +107,7 @@ class Fact(NamedTuple):
     outcome: str = ""
 
 
-class Standing(NamedTuple):
+class Position(NamedTuple):
     """What a job is: its state, in which attempt, and whether its submitter took it back."""
 
     state: JobState
@@ -115,7 +115,7 @@ class Standing(NamedTuple):
     withdrawn: bool = False
 
 
-def state_of(facts: Iterable[Fact]) -> Standing:
+def state_of(facts: Iterable[Fact]) -> Position:
     """Derive the state: the greatest (attempt, rank) among the facts of permitted attempts.
 
     The order of the facts does not matter, and one fact more never moves a job backwards. Attempt 1 needs no permit
@@ -142,7 +142,7 @@ def state_of(facts: Iterable[Fact]) -> Standing:
             state = OUTCOMES[fact.outcome] if fact.kind == "done" else _STATES[fact.kind]
     if withdrawn and best[1] < RANKS["withdrawn"]:
         state = JobState.CANCELLED
-    return Standing(state, best[0], withdrawn)
+    return Position(state, best[0], withdrawn)
 
 
 class Event(StrEnum):
@@ -162,7 +162,7 @@ class Event(StrEnum):
     CLEAN = "clean"
 
 
-class Who(StrEnum):
+class Role(StrEnum):
     """The hands that act on a job."""
 
     SUBMITTER = "submitter"
@@ -180,7 +180,7 @@ class Transition:
 
     event: Event
     sources: tuple[From, ...]
-    who: tuple[Who, ...]
+    who: tuple[Role, ...]
     writes: tuple[str, ...]
     target: str
     condition: str = ""
@@ -190,11 +190,11 @@ _S = JobState
 _DONE: tuple[From, ...] = (_S.SUCCEEDED, _S.FAILED, _S.TIMED_OUT, _S.LOST)
 
 TABLE: tuple[Transition, ...] = (
-    Transition(Event.SUBMIT, (_S.CREATED,), (Who.SUBMITTER,), ("config.yaml",), "SUBMITTED"),
+    Transition(Event.SUBMIT, (_S.CREATED,), (Role.SUBMITTER,), ("config.yaml",), "SUBMITTED"),
     Transition(
         Event.APPROVE,
         (_S.SUBMITTED,),
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("ledger", "approved"),
         "QUEUED",
         "the digest is the one last shown or reviewed; all listed files are as the manifest says",
@@ -202,7 +202,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Event.APPROVE,
         (_S.REJECTED,),
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("ledger", "approved"),
         "QUEUED, next attempt",
         "the owner changed their mind; not withdrawn, not cleaned",
@@ -210,7 +210,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Event.REJECT,
         (_S.CREATED, _S.SUBMITTED, _S.QUEUED, UNREADABLE),
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("ledger", "rejected"),
         "REJECTED",
         "the ledger does not say that it starts",
@@ -218,7 +218,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Event.WITHDRAW,
         (_S.CREATED, _S.SUBMITTED, _S.QUEUED, _S.RUNNING, UNREADABLE),
-        (Who.SUBMITTER,),
+        (Role.SUBMITTER,),
         ("withdrawn",),
         "CANCELLED",
         "a running attempt is stopped by the runner, which then says `cancelled`",
@@ -226,7 +226,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Event.DEPOSIT,
         (_S.SUBMITTED, _S.QUEUED),
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("ledger", "outputs/", "approved if absent", "done"),
         "SUCCEEDED",
         "the ledger does not say that it starts",
@@ -234,25 +234,25 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Event.START,
         (_S.QUEUED,),
-        (Who.RUNNER,),
+        (Role.RUNNER,),
         ("workspace", "ledger", "begun", "running"),
         "RUNNING",
         "the permit is this home's; no earlier attempt is unfinished; the copy has the digest",
     ),
-    Transition(Event.FINISH, (_S.RUNNING,), (Who.RUNNER,), ("held results", "ledger", "done"), "as it ended"),
+    Transition(Event.FINISH, (_S.RUNNING,), (Role.RUNNER,), ("held results", "ledger", "done"), "as it ended"),
     Transition(
         Event.RELEASE,
         _DONE,
-        (Who.RUNNER,),
+        (Role.RUNNER,),
         ("released files", "shared", "syft.pub.yaml", "ledger"),
         "unchanged",
         "as the yes said",
     ),
-    Transition(Event.CANCEL, (_S.QUEUED, _S.RUNNING), (Who.OWNER, Who.RUNNER), ("ledger", "cancelled"), "CANCELLED"),
+    Transition(Event.CANCEL, (_S.QUEUED, _S.RUNNING), (Role.OWNER, Role.RUNNER), ("ledger", "cancelled"), "CANCELLED"),
     Transition(
         Event.RERUN,
         (*_DONE, _S.CANCELLED),
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("syft.pub.yaml and shared removed", "ledger", "attempts/n.json", "released files and markers removed"),
         "QUEUED, next attempt",
         "not withdrawn, not cleaned, not after a deposit",
@@ -260,14 +260,14 @@ TABLE: tuple[Transition, ...] = (
     Transition(
         Event.SHARE,
         _DONE,
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("released files", "shared", "syft.pub.yaml", "ledger"),
         "unchanged",
     ),
     Transition(
         Event.CLEAN,
         (*_DONE, _S.CANCELLED, _S.REJECTED, UNREADABLE),
-        (Who.OWNER,),
+        (Role.OWNER,),
         ("ledger", "code and results removed", "the directory removed"),
         "unchanged",
     ),
@@ -300,9 +300,9 @@ _NEEDED: dict[Event, str] = {
 
 
 def allowed(
-    standing: Standing,
+    position: Position,
     event: Event,
-    roles: Iterable[Who],
+    roles: Iterable[Role],
     *,
     name: str,
     unreadable: bool = False,
@@ -318,8 +318,8 @@ def allowed(
         InvalidTransition: the job is not in a state from which it may.
         NotAllowed: it may, but not by this person.
     """
-    source: From = UNREADABLE if unreadable else standing.state
-    status = UNREADABLE if unreadable else WORDS[standing.state].status
+    source: From = UNREADABLE if unreadable else position.state
+    status = UNREADABLE if unreadable else WORDS[position.state].status
     rows = [row for row in TABLE if row.event is event and source in row.sources]
     if not rows:
         needed = f", not {_NEEDED[event]}" if event in _NEEDED else f"; it cannot be changed by {event.value!r} now"
@@ -329,7 +329,7 @@ def allowed(
         )
     if starting and event in (Event.REJECT, Event.DEPOSIT):
         raise InvalidTransition(f"'{name}' is {status} and starts just now. To stop it: job.cancel().", name=name)
-    if event in (Event.RERUN, Event.APPROVE) and standing.withdrawn:
+    if event in (Event.RERUN, Event.APPROVE) and position.withdrawn:
         raise InvalidTransition(
             f"'{name}' is {status} and was withdrawn by its submitter. They can submit it anew.", name=name
         )
@@ -342,5 +342,5 @@ def allowed(
         )
     roles = set(roles)
     if not any(roles.intersection(row.who) for row in rows):
-        hands = " or ".join(sorted({"the submitter" if who is Who.SUBMITTER else "the owner" for who in rows[0].who}))
+        hands = " or ".join(sorted({"the submitter" if who is Role.SUBMITTER else "the owner" for who in rows[0].who}))
         raise NotAllowed(f"Only {hands} of '{name}' may {event.value} it.", name=name, event=event.value)

@@ -21,7 +21,7 @@ EVERY: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ResourceLimits:
     """What one attempt may use at most; None is no limit. Seconds, bytes and counts.
 
     ``wall_seconds`` is time on the clock, after which the job is asked to end (SIGTERM) and ``grace_seconds`` later
@@ -52,25 +52,25 @@ class Limits:
         """The names of the limits that are set."""
         return frozenset(name for name in EVERY if getattr(self, name) is not None)
 
-    def without_kernel(self) -> Limits:
+    def without_kernel(self) -> ResourceLimits:
         """Return the limits that are left when `kernel_argv` holds the others."""
         return dataclasses.replace(self, memory_bytes=None, processes=None, file_bytes=None, open_files=None)
 
 
-def tighter(asked: Limits, ceiling: Limits) -> Limits:
+def tighter(asked: ResourceLimits, ceiling: ResourceLimits) -> ResourceLimits:
     """Return for each limit the smaller of what is asked for and what the owner allows; None gives way to a number."""
     smaller: dict[str, Any] = {}
-    for field in dataclasses.fields(Limits):
+    for field in dataclasses.fields(ResourceLimits):
         amounts = [amount for limits in (asked, ceiling) if (amount := getattr(limits, field.name)) is not None]
         smaller[field.name] = min(amounts, default=None)
-    return Limits(**smaller)
+    return ResourceLimits(**smaller)
 
 
 def limits_of(
-    *, time: Duration | None = None, memory: Memory | None = None, cpu_count: int | None = None, ceiling: Limits
-) -> Limits:
+    *, time: Duration | None = None, memory: Memory | None = None, cpu_count: int | None = None, ceiling: ResourceLimits
+) -> ResourceLimits:
     """Return the limits of a job that asks for these resources, under the owner's ceiling."""
-    asked = Limits(
+    asked = ResourceLimits(
         wall_seconds=None if time is None else time.seconds,
         grace_seconds=ceiling.grace_seconds,
         memory_bytes=None if memory is None else memory.bytes,
@@ -80,7 +80,7 @@ def limits_of(
     return tighter(asked, ceiling)
 
 
-def kernel_argv(limits: Limits) -> tuple[str, ...]:
+def kernel_argv(limits: ResourceLimits) -> tuple[str, ...]:
     """Return what to put before a command so that the kernel holds memory, processes, file size and open files."""
     amounts = {
         "--as": limits.memory_bytes,
@@ -92,7 +92,7 @@ def kernel_argv(limits: Limits) -> tuple[str, ...]:
     return (PRLIMIT, *flags, "--") if flags else ()
 
 
-def words(limits: Limits, enforced: Collection[str] = EVERY) -> list[str]:
+def words(limits: ResourceLimits, enforced: Collection[str] = EVERY) -> list[str]:
     """Return one sentence for each limit, for a review; what is not ``enforced`` is said to be so."""
     said = []
     for name, sentence in _sentences(limits):
@@ -100,7 +100,7 @@ def words(limits: Limits, enforced: Collection[str] = EVERY) -> list[str]:
     return said
 
 
-def _sentences(limits: Limits) -> list[tuple[str, str]]:
+def _sentences(limits: ResourceLimits) -> list[tuple[str, str]]:
     found = []
     if limits.wall_seconds is None:
         found.append(("wall_seconds", "It may run for any length of time."))

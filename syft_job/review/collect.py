@@ -15,12 +15,12 @@ from syft_job import fs
 from syft_job.errors import UnreadableJob
 from syft_job.exchange import job_contents, job_reader, submission
 from syft_job.exchange.key_holder import KeyHolder, identify
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.format import manifest
 from syft_job.format.manifest import CONFIG, FileEntry, JobSpec
 from syft_job.model.containment import ContainmentLevel
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 if TYPE_CHECKING:
     from syft_job.format.source_checks import Finding
@@ -93,14 +93,14 @@ class Review:
         )
 
 
-def collect(viewer: Viewer, place: Place) -> Review:
+def collect(participant: Participant, place: JobRef) -> Review:
     """Gather what the job at ``place`` would run, without the conditions of this machine.
 
     Raises:
         FileNotFoundError: the directory is gone.
     """
-    root = viewer.home.root
-    look = job_reader.look(root, place, viewer)
+    root = participant.home.root
+    look = job_reader.look(root, place, participant)
     asked = look.spec
     if asked is None:
         return Review(look.record, None, "")
@@ -111,9 +111,9 @@ def collect(viewer: Viewer, place: Place) -> Review:
     beside: tuple[str, ...] = ()
     if not look.record.older:
         with fs.directory(root, *place.parts) as job:
-            beside = _beside(job, asked, viewer)
-    key = manifest.submitters_key(look.config, place, viewer.limits)
-    signer = identify(viewer, key, place.submitter) if key is not None else None
+            beside = _beside(job, asked, participant)
+    key = manifest.submitters_key(look.config, place, participant.limits)
+    signer = identify(participant, key, place.submitter) if key is not None else None
     return Review(look.record, asked, _command(asked), files, beside, key, signer=signer)
 
 
@@ -134,7 +134,7 @@ def _reading_order(item: tuple[str, FileEntry]) -> tuple[bool, str]:
     return (item[0] != manifest.RUN, item[0])
 
 
-def _file(root: Path, place: Place, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
+def _file(root: Path, place: JobRef, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
     *inside, name = path.split("/")
     try:
         with fs.directory(root, *place.parts, *inside) as opened:
@@ -160,8 +160,8 @@ def _file(root: Path, place: Place, path: str, entry: FileEntry, entrypoint: str
     return ReviewedFile(path, entry, reviewable_text(path, data, entrypoint), difference, findings)
 
 
-def _beside(job: int, asked: JobSpec, viewer: Viewer) -> tuple[str, ...]:
+def _beside(job: int, asked: JobSpec, participant: Participant) -> tuple[str, ...]:
     try:
-        return tuple(path for path in job_contents.unlisted(job, asked, viewer.limits) if path != CONFIG)
+        return tuple(path for path in job_contents.unlisted(job, asked, participant.limits) if path != CONFIG)
     except UnreadableJob as error:
         return (f"(more than can be listed: {error})",)

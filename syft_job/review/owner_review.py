@@ -5,30 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 from syft_job.config import SyftJobConfig
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.execution.offered_containment import level_of
 from syft_job.execution.plan import terms_of
 from syft_job.home import review_notes
 from syft_job.home.review_notes import ReviewNote
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 from .collect import Review, collect
 
 
-def review(viewer: Viewer, place: Place, config: SyftJobConfig) -> Review:
+def review(participant: Participant, place: JobRef, config: SyftJobConfig) -> Review:
     """Gather what the job at ``place`` would run; for its owner with the conditions of this machine.
 
     Raises:
         FileNotFoundError: the directory is gone.
     """
-    collected = collect(viewer, place)
-    if not viewer.owns(place):
+    collected = collect(participant, place)
+    if not participant.owns(place):
         return collected
     terms = terms_of(config, collected.spec)  # of the very manifest that is shown
     return replace(collected, conditions=terms.conditions, warnings=terms.warnings, level=level_of(terms.sandbox))
 
 
-def record_review(viewer: Viewer, delivered: Review) -> None:
+def record_review(participant: Participant, delivered: Review) -> None:
     """Record that a review was delivered in full; call it only then.
 
     One of files that differ from the manifest is recorded as not complete. Only the owner's reviews are recorded.
@@ -38,8 +38,8 @@ def record_review(viewer: Viewer, delivered: Review) -> None:
     """
     if delivered.level is None:
         return
-    viewer.home.make()
+    participant.home.make()
     is_complete = delivered.why_not_reviewable is None
     review_notes.write_note(
-        viewer.home, delivered.record.place, ReviewNote(delivered.digest, is_complete, delivered.level)
+        participant.home, delivered.record.place, ReviewNote(delivered.digest, is_complete, delivered.level)
     )

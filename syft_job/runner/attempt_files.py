@@ -13,21 +13,21 @@ from typing import Any
 
 from syft_job import fs
 from syft_job.errors import NotStarted
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.execution.backends.base import JobHandle
 from syft_job.execution.backends.shell import (
+    ExitRecord,
     ShellJob,
-    Verdict,
     is_alive,
     read_claim,
-    read_verdict,
+    read_exit_record,
     supervisor_of,
     this_host,
 )
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 JOB = "job"
-VERDICT = "verdict"
+EXIT_RECORD = "verdict"
 HANDLE = "handle.json"
 STREAMS = ("stdout", "stderr")
 _NOBODY = b"never begun\n"
@@ -39,57 +39,57 @@ _CLAIMING_SECONDS = 10.0
 class Attempt:
     """One run of one submission, and the paths that belong to it in the owner's home."""
 
-    viewer: Viewer
-    place: Place
+    participant: Participant
+    place: JobRef
     job: str
     number: int
 
     @property
     def workspace(self) -> Path:
         """Its directory: the job's own below `job`, and what is written about it."""
-        return self.viewer.home.work(self.job, self.number)
+        return self.participant.home.work(self.job, self.number)
 
     @property
     def claim(self) -> Path:
         """The file that exists once it has begun."""
-        return self.viewer.home.begun(self.job, self.number)
+        return self.participant.home.begun(self.job, self.number)
 
     @property
     def held(self) -> Path:
         """Where its results go."""
-        return self.viewer.home.held(self.job, self.number)
+        return self.participant.home.held(self.job, self.number)
 
     def log(self, stream: str) -> Path:
         """The live log."""
         return self.workspace / stream
 
 
-def outcome_of(verdict: Verdict | None) -> str:
+def outcome_of(exit_record: ExitRecord | None) -> str:
     """The word for the ledger and for `done`: how an attempt ended, "lost" where nobody can say."""
-    if verdict is None:
+    if exit_record is None:
         return "lost"
-    if verdict.cancelled:
+    if exit_record.cancelled:
         return "cancelled"
-    if verdict.timed_out:
+    if exit_record.timed_out:
         return "timed_out"
-    return "succeeded" if verdict.succeeded else "failed"
+    return "succeeded" if exit_record.succeeded else "failed"
 
 
-def told_by(verdict: Verdict | None) -> dict[str, Any]:
+def told_by(exit_record: ExitRecord | None) -> dict[str, Any]:
     """What of a verdict is worth a word in the ledger."""
-    if verdict is None:
+    if exit_record is None:
         return {}
     return {
-        "started_at": verdict.started_at.isoformat(),
-        "ended_at": verdict.ended_at.isoformat(),
-        "log_cut": verdict.log_cut or None,
-        "too_big": verdict.too_big or None,
-        "sandbox_failed": verdict.sandbox_failed or None,
-        "left_behind": verdict.left_behind or None,
+        "started_at": exit_record.started_at.isoformat(),
+        "ended_at": exit_record.ended_at.isoformat(),
+        "log_cut": exit_record.log_cut or None,
+        "too_big": exit_record.too_big or None,
+        "sandbox_failed": exit_record.sandbox_failed or None,
+        "left_behind": exit_record.left_behind or None,
     }
 
 
-def verdict_of(attempt: Attempt, *, is_nobody_there: bool = False) -> Verdict | None:
+def exit_record_of(attempt: Attempt, *, is_nobody_there: bool = False) -> ExitRecord | None:
     """How the attempt ended, or None while nobody said so.
 
     Where its supervisor is gone, a verdict counts that is whole and did not get its name before the power went.
@@ -97,7 +97,7 @@ def verdict_of(attempt: Attempt, *, is_nobody_there: bool = False) -> Verdict | 
     Raises:
         StoreError: what was said cannot be read.
     """
-    return read_verdict(attempt.workspace / VERDICT, or_part=is_nobody_there)
+    return read_exit_record(attempt.workspace / EXIT_RECORD, or_part=is_nobody_there)
 
 
 def has_begun(attempt: Attempt) -> bool:
@@ -105,7 +105,7 @@ def has_begun(attempt: Attempt) -> bool:
     return attempt.claim.exists()
 
 
-def supervisor_lives(attempt: Attempt) -> bool:
+def supervisor_is_alive(attempt: Attempt) -> bool:
     """Whether the process that made the claim, or that was last spawned to make it, is still there."""
     claim = read_claim(attempt.claim)
     if claim is not None:
@@ -121,7 +121,7 @@ def supervisor_lives(attempt: Attempt) -> bool:
     return has_begun(attempt) and supervisor_of(attempt.claim) is not None
 
 
-def claim_for_nobody(attempt: Attempt) -> bool:
+def forfeit(attempt: Attempt) -> bool:
     """Make the claim ourselves, so that no late supervisor can begin the attempt; False when it has begun already."""
     try:
         with fs.directory(attempt.claim.parent) as opened:
@@ -131,8 +131,8 @@ def claim_for_nobody(attempt: Attempt) -> bool:
     return True
 
 
-def is_claimed_for_nobody(attempt: Attempt) -> bool:
-    """Whether the claim is one that `claim_for_nobody` made: the attempt never began."""
+def is_forfeited(attempt: Attempt) -> bool:
+    """Whether the claim is one that `forfeit` made: the attempt never began."""
     return attempt.claim.read_bytes() == _NOBODY
 
 
@@ -142,7 +142,7 @@ def refuse_other_host(attempt: Attempt) -> None:
     Raises:
         NotStarted: another host began it.
     """
-    for line in attempt.viewer.home.ledger.lines(attempt.job):
+    for line in attempt.participant.home.ledger.lines(attempt.job):
         if (
             line.event == "start"
             and line.attempt == attempt.number

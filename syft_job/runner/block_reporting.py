@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from syft_job.errors import BlockedCategory, JobNotFoundError, SyftJobError
 from syft_job.exchange import transitions
-from syft_job.exchange.job_reader import Look
+from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.model.blocked_reason import Blocked, category_of
 
 from .attempt_files import Attempt
@@ -28,7 +28,7 @@ class BlockedReports:
         self._announce = announce
         self._refusals: set[object] = set()
 
-    def report(self, attempt: Attempt, look: Look, error: Exception) -> None:
+    def report(self, attempt: Attempt, look: JobSnapshot, error: Exception) -> None:
         """Report why ``attempt`` could not be started; ``look`` is the job as it was read before."""
         found = Blocked(category_of(error), str(error))
         self._report_at_home(attempt, found)
@@ -36,7 +36,7 @@ class BlockedReports:
         if marker is not None and (marker.attempt, marker.body.get("category")) == (attempt.number, found.category):
             return
         try:
-            transitions.publish_blocked(attempt.viewer, attempt.place, attempt.job, attempt.number, found.category)
+            transitions.publish_blocked(attempt.participant, attempt.place, attempt.job, attempt.number, found.category)
         except JobNotFoundError:
             return  # the directory went away; the sweep finds it when it is back
         except (SyftJobError, OSError) as refusal:
@@ -49,8 +49,8 @@ class BlockedReports:
             self._refusals.clear()
 
     def _report_at_home(self, attempt: Attempt, found: Blocked) -> None:
-        known = attempt.viewer.home.blocked(attempt.job)
+        known = attempt.participant.home.blocked(attempt.job)
         # A failing disk words the same failure differently from try to try.
         is_known = known == found or (known is not None and known.category is found.category is BlockedCategory.STORAGE)
         if not is_known:
-            attempt.viewer.home.say_aside(attempt.job, found.reason, found.category)
+            attempt.participant.home.record_blocked_reason(attempt.job, found.reason, found.category)

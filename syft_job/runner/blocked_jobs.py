@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from syft_job import fs
 from syft_job.errors import InvalidTransition, JobNotFoundError, SyftJobError
-from syft_job.exchange.job_index import JobStore
+from syft_job.exchange.job_index import JobIndex
 from syft_job.model.blocked_reason import category_of
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.quoting import shortened
 
 from .conditions import errno_of
@@ -20,7 +20,7 @@ from .conditions import errno_of
 _log = logging.getLogger(__name__)
 
 
-class Aside:
+class BlockedJobs:
     """The jobs that are set aside, and why.
 
     Args:
@@ -31,22 +31,22 @@ class Aside:
     """
 
     def __init__(
-        self, store: JobStore, say: Callable[[str], None], patience: float, gone: Callable[[Place], None]
+        self, store: JobIndex, say: Callable[[str], None], patience: float, gone: Callable[[JobRef], None]
     ) -> None:
-        self.reasons: dict[Place, str] = {}
+        self.reasons: dict[JobRef, str] = {}
         self._store = store
         self._say = say
         self._patience = patience
         self._gone = gone
-        self._not_before: dict[tuple[Place, str], float] = {}
-        self._said_of: dict[tuple[Place, str], str] = {}
+        self._not_before: dict[tuple[JobRef, str], float] = {}
+        self._said_of: dict[tuple[JobRef, str], str] = {}
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: JobRef) -> None:
         """Nothing is in the way of this job any more."""
         self.reasons.pop(place, None)
 
     @contextmanager
-    def in_the_way(self, place: Place, trouble: str) -> Iterator[None]:
+    def retry_or_block(self, place: JobRef, trouble: str) -> Iterator[None]:
         """Set a job aside when something is in its way inside the block; nothing of it is raised.
 
         Args:
@@ -73,18 +73,18 @@ class Aside:
                 del self.reasons[place]
 
     @contextmanager
-    def now_and_then(self, place: Place, trouble: str) -> Iterator[bool]:
-        """As `in_the_way`; yields False where it did not go well less than the patience ago."""
+    def now_and_then(self, place: JobRef, trouble: str) -> Iterator[bool]:
+        """As `retry_or_block`; yields False where it did not go well less than the patience ago."""
         key = (place, trouble)
         if time.monotonic() < self._not_before.get(key, 0.0):
             yield False
             return
         self._not_before[key] = time.monotonic() + self._patience
-        with self.in_the_way(place, trouble):
+        with self.retry_or_block(place, trouble):
             yield True
             del self._not_before[key]
 
-    def _set_aside(self, place: Place, trouble: str, error: Exception) -> None:
+    def _set_aside(self, place: JobRef, trouble: str, error: Exception) -> None:
         reason = f"{trouble}: {error}"
         # A disk refuses now this and now that for one reason, and what it says of one job it says of many.
         number = errno_of(error)
@@ -98,9 +98,11 @@ class Aside:
             self._say(f"⚠ '{place.name}' from {place.submitter}: {reason}")
         self._note(place, error)
 
-    def _note(self, place: Place, error: Exception) -> None:
+    def _note(self, place: JobRef, error: Exception) -> None:
         """Keep the reason and its category in the home for listings of the owner."""
         try:
-            self._store.viewer.home.say_aside(self._store.get(place).id, str(error), category_of(error))
+            self._store.participant.home.record_blocked_reason(
+                self._store.get(place).id, str(error), category_of(error)
+            )
         except (SyftJobError, OSError):
             return  # it cannot even be read, and its row says so; or the home is what is in the way

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from syft_job.errors import StoreError
 
 
-class Troubles:
+class Conditions:
     """The troubles of the moment, each under a key of its own.
 
     Args:

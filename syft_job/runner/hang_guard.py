@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from syft_job.fs.probe import Errand, Knock
+from syft_job.fs.probe import BackgroundCall, FolderProbe
 
-from .conditions import Troubles
+from .conditions import Conditions
 
 PATIENCE = 5.0
 """Seconds that one piece of work may take before it is asked whether the folder answers at all."""
@@ -26,7 +26,7 @@ _LONG_FAREWELL = 30.0
 """The same where the folder answers, and yet something in it holds the loop up."""
 
 
-class Standby:
+class HangGuard:
     """Stands by while a loop works.
 
     Args:
@@ -34,11 +34,11 @@ class Standby:
         troubles: where it is told that the folder does not answer.
     """
 
-    def __init__(self, root: Path, troubles: Troubles) -> None:
+    def __init__(self, root: Path, troubles: Conditions) -> None:
         self._root = root
-        self._troubles = troubles
+        self._conditions = troubles
         self._busy_since: float | None = None
-        self._knock: Knock | None = None
+        self._knock: FolderProbe | None = None
 
     def busy(self) -> None:
         """Told by the loop: a piece of work begins."""
@@ -64,7 +64,7 @@ class Standby:
             meanwhile: done again and again while the loop is held up; it must not touch the folder.
             farewell: done once, where the loop is left behind; it must not touch the folder.
         """
-        errand = Errand(loop, "syft-job-loop")
+        errand = BackgroundCall(loop, "syft-job-loop")
         try:
             if not self._stand_by(errand.ended, stop, meanwhile):
                 farewell()
@@ -88,22 +88,22 @@ class Standby:
                     return False
             elif silent > PATIENCE:
                 if self._answers():
-                    self._troubles.end(_Silence)
+                    self._conditions.end(_Silence)
                 else:
-                    self._troubles.begin(
+                    self._conditions.begin(
                         _Silence,
                         f"The folder {str(self._root)!r} does not answer. What runs goes on and is brought home;"
                         " everything else waits until it answers. See whether its server can be reached.",
                     )
                 meanwhile()
             else:
-                self._troubles.end(_Silence)
+                self._conditions.end(_Silence)
         return True
 
     def _answers(self) -> bool:
         """Whether the folder answers within a moment; one that does not is not asked a second time."""
         if self._knock is None:
-            self._knock = Knock(self._root)
+            self._knock = FolderProbe(self._root)
         if not self._knock.ended.wait(_TICK):
             return False
         self._knock = None

@@ -18,12 +18,12 @@ from syft_job.format.markers import OWNERS_NAMES
 from syft_job.fs.watch import Watch
 from syft_job.home.home import Home
 from syft_job.model import names
-from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.job_ref import JOBS, JobRef
 
 _HOMES_OWN_NEWS = frozenset({"ledger.jsonl", "paused"})
 
 
-class Lookout:
+class JobWatch:
     """Keeps a `Watch` on the directories of a datasite and its home that matter.
 
     Args:
@@ -39,23 +39,23 @@ class Lookout:
         watch.add(home.path, _HOMES_OWN_NEWS.__contains__)
         watch.add(home.path / "begun")
 
-    def sweep(self, submitters: Iterable[str]) -> list[Place]:
+    def sweep(self, submitters: Iterable[str]) -> list[JobRef]:
         """Watch the submitters' folders, which may have come or come back; returns what lies in those that are new."""
         self._watch.add(self._jobs, names.is_address)
         return [place for submitter in submitters for place in self._watch_folder(submitter)]
 
-    def watch_job(self, place: Place) -> bool:
+    def watch_job(self, place: JobRef) -> bool:
         """Watch a job from now on; returns whether it was not watched before: then it must be looked at once more."""
         self._watch.add(self._jobs / place.submitter, _is_no_litter)
         is_new = [self._watch.add(directory, _is_theirs) for directory in self._directories(place)]
         return any(is_new)
 
-    def leave_job(self, place: Place) -> None:
+    def leave_job(self, place: JobRef) -> None:
         """Watch a job no more: it is over, or went away."""
         for directory in self._directories(place):
             self._watch.drop(directory)
 
-    def places(self) -> set[Place]:
+    def places(self) -> set[JobRef]:
         """Which jobs moved since the last call, as far as events tell. The home's own news name no job."""
         found = set()
         for path in self._watch.moved():
@@ -63,16 +63,16 @@ class Lookout:
             if len(parts) == 1:
                 found |= set(self._watch_folder(parts[0], is_new=True))
             elif parts:
-                found.add(Place(self._owner, parts[0], parts[1]))
+                found.add(JobRef(self._owner, parts[0], parts[1]))
         return found
 
-    def _watch_folder(self, submitter: str, *, is_new: bool = False) -> list[Place]:
+    def _watch_folder(self, submitter: str, *, is_new: bool = False) -> list[JobRef]:
         """Watch a submitter's folder; returns what lies in it, if it was not watched before or is said to be new."""
         path = self._jobs / submitter
         is_new = self._watch.add(path, _is_no_litter) or is_new
         if not is_new:
             return []
-        return [Place(self._owner, submitter, name) for name in self._listed(submitter) if _is_no_litter(name)]
+        return [JobRef(self._owner, submitter, name) for name in self._listed(submitter) if _is_no_litter(name)]
 
     def _listed(self, submitter: str) -> list[str]:
         try:
@@ -80,7 +80,7 @@ class Lookout:
         except StoreError:
             return []  # the sweep says what is the matter
 
-    def _directories(self, place: Place) -> tuple[Path, Path]:
+    def _directories(self, place: JobRef) -> tuple[Path, Path]:
         location = place.under(self._root)
         return location, location / CODE.rstrip("/")
 

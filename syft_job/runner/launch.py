@@ -8,7 +8,7 @@ from syft_job import fs
 from syft_job.config import SyftJobConfig
 from syft_job.errors import BlockedCategory, ConfigError, NotStarted
 from syft_job.exchange import transitions
-from syft_job.exchange.job_reader import Look
+from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.execution.backends.base import Command, JobHandle
 from syft_job.execution.backends.shell import ShellJob, this_host
 from syft_job.execution.offered_containment import level_of
@@ -18,10 +18,10 @@ from syft_job.format import manifest, permissions
 from syft_job.format.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
 
 from . import workspace as workspaces
-from .attempt_files import HANDLE, JOB, VERDICT, Attempt
+from .attempt_files import EXIT_RECORD, HANDLE, JOB, Attempt
 
 
-def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> None:
+def start(attempt: Attempt, look: JobSnapshot, config: SyftJobConfig, terms: Terms) -> None:
     """Take an approved job to the point where its supervisor is running.
 
     What is in the way of it is found before the start is recorded and before anything can claim the attempt.
@@ -31,7 +31,7 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
     """
     asked = look.spec
     offered = level_of(terms.sandbox)
-    transitions.permit(attempt.viewer, look, offered=offered)
+    transitions.permit(attempt.participant, look, offered=offered)
     if asked is not None and asked.dependencies:
         raise NotStarted(
             f"it needs {', '.join(asked.dependencies)}, and this version builds no environments;"
@@ -47,14 +47,14 @@ def start(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> 
         raise NotStarted(terms.workspace_problem, category=BlockedCategory.SANDBOX)
     _refuse_without_interpreter(look, terms)
     _refuse_open_folder(attempt, config)
-    workspaces.copy_in(attempt, look)
+    workspaces.create_workspace(attempt, look)
     digest = look.record.digest
     try:
         command, workspace = command_for(attempt, look, config, terms)
-        transitions.start(attempt.viewer, attempt.place, attempt.job, digest, offered=offered, host=this_host())
+        transitions.start(attempt.participant, attempt.place, attempt.job, digest, offered=offered, host=this_host())
     except BaseException:
-        if not attempt.viewer.home.ledger.is_under_way(attempt.job, attempt.number):
-            workspaces.sweep_out(attempt)  # prepared for nothing: it may never be allowed to start
+        if not attempt.participant.home.ledger.is_under_way(attempt.job, attempt.number):
+            workspaces.remove_workspace(attempt)  # prepared for nothing: it may never be allowed to start
         raise
     launch(attempt, terms, command, workspace)
 
@@ -68,7 +68,7 @@ def launch(attempt: Attempt, terms: Terms, command: Command, workspace: Workspac
         fs.put(opened, HANDLE, handle.model_dump_json().encode() + b"\n", mode=0o600, durable=False)
 
 
-def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Terms) -> tuple[Command, Workspace]:
+def command_for(attempt: Attempt, look: JobSnapshot, config: SyftJobConfig, terms: Terms) -> tuple[Command, Workspace]:
     """What starts the attempt: its command in its sandbox, with its environment and limits.
 
     Raises:
@@ -95,7 +95,7 @@ def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Term
         stderr=attempt.log("stderr"),
         limits=limits_for(config, look.spec),
         claim=attempt.claim,
-        verdict=attempt.workspace / VERDICT,
+        exit_record=attempt.workspace / EXIT_RECORD,
         results=workspace.root / OUTPUTS,
         label=f"{attempt.job}.{attempt.number}",
     )
@@ -105,7 +105,7 @@ def command_for(attempt: Attempt, look: Look, config: SyftJobConfig, terms: Term
         raise NotStarted(f"its sandbox cannot be made. {error}", category=BlockedCategory.SANDBOX) from error
 
 
-def _refuse_without_interpreter(look: Look, terms: Terms) -> None:
+def _refuse_without_interpreter(look: JobSnapshot, terms: Terms) -> None:
     """Refuse to start a Python job where the configured Python, or any, cannot be used."""
     if look.spec is not None and look.spec.type == "python" and terms.interpreter is None:
         reason = terms.interpreter_problem or "no Python was looked for"

@@ -12,7 +12,7 @@ from .attempt_files import STREAMS, Attempt
 _LONGEST_LINE = 65536
 
 
-class Printed:
+class LogTail:
     """Tells whole lines of both streams, each once, as they come; and at the end what is left without a line end.
 
     Args:

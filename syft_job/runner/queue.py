@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 
-class Line:
+class JobQueue:
     """Approved jobs that wait until there is room for them."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, dict[Place, None]] = {}
+        self._waiting: dict[str, dict[JobRef, None]] = {}
 
-    def __contains__(self, place: Place) -> bool:
+    def __contains__(self, place: JobRef) -> bool:
         return place in self._waiting.get(place.submitter, ())
 
-    def join(self, place: Place) -> None:
+    def join(self, place: JobRef) -> None:
         """Wait behind the others of the same submitter; one that waits already keeps its place."""
         self._waiting.setdefault(place.submitter, {}).setdefault(place)
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: JobRef) -> None:
         """Wait no more."""
         waiting = self._waiting.get(place.submitter)
         if waiting is not None:
@@ -32,7 +32,7 @@ class Line:
             if not waiting:
                 del self._waiting[place.submitter]
 
-    def next(self, running: Counter[str], paused: Collection[str] = ()) -> Place | None:
+    def next(self, running: Counter[str], paused: Collection[str] = ()) -> JobRef | None:
         """Take the first job of the submitter who has the fewest running now; None when nobody may go.
 
         Args:

@@ -20,10 +20,10 @@ from syft_job import fs
 from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
 from syft_job.events import outbox
-from syft_job.events.outbox import Teller, Told, ToldAll
+from syft_job.events.outbox import Outbox, Told, ToldAll
 from syft_job.exchange import transitions
-from syft_job.exchange.job_index import MAX_DIRECTORIES, JobStore
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.job_index import MAX_DIRECTORIES, JobIndex
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.execution.plan import CurrentTerms, Terms
 from syft_job.fs.mounts import is_remote, kind_of
@@ -31,18 +31,18 @@ from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
 from syft_job.home.home import Home, paused_words
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
-from syft_job.model.job_ref import JOBS, Place
-from syft_job.model.lifecycle import Who
+from syft_job.model.job_ref import JOBS, JobRef
+from syft_job.model.lifecycle import Role
 from syft_job.model.text import visible_message
 
 from . import workspace
-from .attempt import Squares
+from .attempt import AttemptDriver
 from .attempt_files import Attempt
-from .conditions import Troubles, errno_of
-from .hang_guard import Standby
-from .job_watch import Lookout
-from .log_tail import Printed
-from .scheduler import Round, may_move
+from .conditions import Conditions, errno_of
+from .hang_guard import HangGuard
+from .job_watch import JobWatch
+from .log_tail import LogTail
+from .scheduler import Scheduler, may_move
 from .transfers import Inline, Pool
 
 POLL_SECONDS = 5.0
@@ -86,28 +86,28 @@ class JobRunner:
         self.told_all: ToldAll = told_all or (lambda _: True)
         self.max_parallel = max_parallel or os.cpu_count() or 1
         self.home = Home.of(config.syftbox_folder, config.email)
-        self.viewer = Viewer(config.email, self.home, config.limits)
-        self.store = JobStore(config.syftbox_folder, self.viewer)
-        self._troubles = Troubles(self._say)
-        self._standby = Standby(config.syftbox_folder, self._troubles)
-        self._teller: Teller | None = None
+        self.participant = Participant(config.email, self.home, config.limits)
+        self.store = JobIndex(config.syftbox_folder, self.participant)
+        self._conditions = Conditions(self._say)
+        self._hang_guard = HangGuard(config.syftbox_folder, self._conditions)
+        self._teller: Outbox | None = None
         self._telling = threading.Lock()
         self._making = threading.Lock()
-        self._made: Round | None = None
+        self._made: Scheduler | None = None
         self._watch: Watch | None = None
         self._serves = False
 
     @property
     def terms(self) -> Terms:
         """Under what jobs run here: sandbox, interpreter, limits."""
-        return self._round.squares.terms
+        return self._scheduler.driver.terms
 
     @property
-    def set_aside(self) -> dict[Place, str]:
+    def blocked_jobs(self) -> dict[JobRef, str]:
         """The jobs that something is in the way of, and what."""
-        return dict(self._round.aside.reasons)
+        return dict(self._scheduler.blocked_reason.reasons)
 
-    def step(self, hints: Iterable[Place] | None = None) -> list[StatusTransition]:
+    def step(self, hints: Iterable[JobRef] | None = None) -> list[StatusTransition]:
         """Move each hinted job, or every unfinished one, at most one square; returns the moves.
 
         Raises:
@@ -141,24 +141,24 @@ class JobRunner:
             RunnerBusy, StoreError: see `step`.
         """
         asked = stop or threading.Event()
-        self._standby.while_running(
+        self._hang_guard.while_running(
             lambda: self._serve(asked, once=once, drain=drain, stop_jobs=stop_jobs),
             asked,
-            meanwhile=self._bring_home,
+            meanwhile=self._collect,
             farewell=lambda: self._leave(stop_jobs=stop_jobs),
         )
 
     def _serve(self, stop: threading.Event, *, once: bool, drain: bool, stop_jobs: bool) -> None:
-        self._standby.busy()
+        self._hang_guard.busy()
         try:
             with self._transferring() as pool, self._serving(stop):
                 # What takes long in here ends soon after `stop` is set: it may be killed anywhere, so it may be left.
                 with suppress(fs.Interrupted), fs.interruptible(stop), self._watching() as (watch, lookout):
-                    self._round.squares.transfers = pool
+                    self._scheduler.driver.transfers = pool
                     pool.background("", lambda: workspace.tidy_folder(self.home), in_folder=True)
                     self._serve_watching(stop, watch, lookout, once=once, drain=drain)
-                self._standby.busy()
-                self._round.squares.transfers = Inline()
+                self._hang_guard.busy()
+                self._scheduler.driver.transfers = Inline()
                 pool.close()
                 if stop.is_set() and stop_jobs:
                     self._end_what_runs("the runner was stopped")
@@ -184,33 +184,33 @@ class JobRunner:
             watch.wake()
 
     def _serve_watching(
-        self, stop: threading.Event, watch: Watch, lookout: Lookout, *, once: bool, drain: bool
+        self, stop: threading.Event, watch: Watch, lookout: JobWatch, *, once: bool, drain: bool
     ) -> None:
-        first: set[Place] | None = None
-        news: set[Place] = set()
+        first: set[JobRef] | None = None
+        news: set[JobRef] = set()
         while not stop.is_set():
-            self._standby.busy()
+            self._hang_guard.busy()
             moves, is_done = [], False
             is_sweep = watch.is_sweep_due()
             with self._waiting_out():
-                moves = self._step(None if is_sweep else news | self._round.hints(lookout))
+                moves = self._step(None if is_sweep else news | self._scheduler.hints(lookout))
                 is_done = True
             self._report_refused_watches(watch)
             if is_sweep and is_done:
-                self._troubles.end("disk")
-            if (once or drain) and "disk" not in self._troubles:
-                waiting = self._round.waiting()
+                self._conditions.end("disk")
+            if (once or drain) and "disk" not in self._conditions:
+                waiting = self._scheduler.waiting()
                 first = waiting if first is None else first
-                if self._round.is_settled(waiting & first if once else waiting):
+                if self._scheduler.is_settled(waiting & first if once else waiting):
                     return
             news = set()
-            self._standby.idle()
+            self._hang_guard.idle()
             if moves or watch.wait(stop, at_most=_BRIEFLY):
                 continue
-            self._standby.busy()
+            self._hang_guard.busy()
             with self._waiting_out():
-                news = self._round.keep_watch(lookout)
-            self._standby.idle()
+                news = self._scheduler.keep_watch(lookout)
+            self._hang_guard.idle()
             if not news:
                 watch.wait(stop)
 
@@ -246,14 +246,14 @@ class JobRunner:
                 if not may_move(record.state) or skip & {record.name, str(record.place)}:
                     continue
                 who = self.home.paused()
-                if ("*" in who or record.submitter in who) and not self._round.is_under_way(record.place):
+                if ("*" in who or record.submitter in who) and not self._scheduler.is_under_way(record.place):
                     paused.append(record.name)
                     continue
                 person = (record.submitter,)
                 grants = Grants(person * share_outputs_with_submitter, person * share_logs_with_submitter)
-                with self._round.aside.in_the_way(record.place, "it is not run"):
+                with self._scheduler.blocked_reason.retry_or_block(record.place, "it is not run"):
                     if grants:
-                        transitions.promise(self.viewer, record.place, grants)
+                        transitions.promise(self.participant, record.place, grants)
                     finished = self._run_one(record.place, stream_output)
                     if finished is not None:
                         records.append(finished)
@@ -271,8 +271,8 @@ class JobRunner:
         with self._serving():
             for record in self.store.unfinished(self.config.email):
                 if may_move(record.state):
-                    transitions.cancel(self.viewer, record.place, "all jobs were reset", Who.RUNNER)
-            while self._step((), starts=False) or self._round.running.total():
+                    transitions.cancel(self.participant, record.place, "all jobs were reset", Role.RUNNER)
+            while self._step((), starts=False) or self._scheduler.running.total():
                 time.sleep(_LONGEST_PAUSE)
             root, owner = self.config.syftbox_folder, self.config.email
             for submitter in sorted(fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES) or ()):
@@ -296,22 +296,22 @@ class JobRunner:
             place = self.home.ledger.place_of(job)
             try:
                 if self.store.get(place).id == job:
-                    transitions.cancel(self.viewer, place, reason, Who.RUNNER)
+                    transitions.cancel(self.participant, place, reason, Role.RUNNER)
             except (SyftJobError, OSError) as error:
                 # Its folder is away, or it was cancelled before: its supervisor is asked all the same.
                 self._say(f"⚠ '{place.name}' from {place.submitter} is stopped, which is not said there: {error}")
-            transitions.ask_to_stop(self.viewer, job, number)
-        while self._step((), starts=False) or self._round.running.total():
-            self._standby.busy()
+            transitions.ask_to_stop(self.participant, job, number)
+        while self._step((), starts=False) or self._scheduler.running.total():
+            self._hang_guard.busy()
             time.sleep(_LONGEST_PAUSE)
 
     # While the folder holds the loop up; none of this touches it
 
-    def _bring_home(self) -> bool:
+    def _collect(self) -> bool:
         """Bring home what is over; returns whether something still runs."""
         moves: list[StatusTransition] = []
         try:
-            return self._round.bring_home(moves)
+            return self._scheduler.collect(moves)
         finally:
             self._tell(moves)
 
@@ -320,34 +320,34 @@ class JobRunner:
         self._say("⚠ It ends while something in the folder is still being done; the next run goes on from there.")
         if stop_jobs:
             for job, number in self.home.ledger.unfinished():
-                transitions.ask_to_stop(self.viewer, job, number)
-        while self._bring_home() and stop_jobs:
+                transitions.ask_to_stop(self.participant, job, number)
+        while self._collect() and stop_jobs:
             time.sleep(_LONGEST_PAUSE)
-        self._round.squares.transfers.close()
+        self._scheduler.driver.transfers.close()
 
     # Beneath
 
     @property
-    def _round(self) -> Round:
+    def _scheduler(self) -> Scheduler:
         """Made when it is needed first: it looks for a sandbox. The loop and the thread that stands by share it."""
         with self._making:
             if self._made is None:
                 terms = CurrentTerms(self.config, retry_after=self.poll_interval)
-                self._made = Round(
+                self._made = Scheduler(
                     self.config.email,
                     self.store,
-                    Squares(self.viewer, self.config, terms, self._say, self.poll_interval),
+                    AttemptDriver(self.participant, self.config, terms, self._say, self.poll_interval),
                     say=self._say,
-                    troubles=self._troubles,
-                    standby=self._standby,
+                    troubles=self._conditions,
+                    hang_guard=self._hang_guard,
                     patience=self.poll_interval,
                 )
             return self._made
 
-    def _step(self, hints: Iterable[Place] | None, *, starts: bool = True) -> list[StatusTransition]:
+    def _step(self, hints: Iterable[JobRef] | None, *, starts: bool = True) -> list[StatusTransition]:
         moves: list[StatusTransition] = []
         try:
-            self._round.go(hints, moves, at_most=self.max_parallel if starts else 0)
+            self._scheduler.go(hints, moves, at_most=self.max_parallel if starts else 0)
         finally:  # whatever is in the way of the rest
             self._tell(moves)
         return moves
@@ -361,37 +361,37 @@ class JobRunner:
             if errno_of(error) is None:
                 raise  # not the disk's word of the moment, but a finding about what lies there
             said = error if isinstance(error, SyftJobError) else fs.trouble(f"use {error.filename!r}", error)
-            self._troubles.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
+            self._conditions.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
 
     def _tell(self, moves: Iterable[StatusTransition]) -> None:
         if self._teller is not None:
             with self._telling:  # while the folder holds the loop up, another thread tells
                 self._teller.tell(moves)
 
-    def _run_one(self, place: Place, stream_output: bool) -> JobRecord | None:
+    def _run_one(self, place: JobRef, stream_output: bool) -> JobRecord | None:
         """Take one job through all its squares; None when it does not start."""
-        printed = Printed(self._say)
+        printed = LogTail(self._say)
         pause = _AT_ONCE
         is_started = False
         while True:
             moves = self._step((place,), starts=False)
-            if place in self._round.line and not is_started:
-                self._round.start(place)
+            if place in self._scheduler.line and not is_started:
+                self._scheduler.start(place)
             try:
                 record = self.store.get(place)
             except JobNotFoundError:
-                if not self._round.is_under_way(place):
+                if not self._scheduler.is_under_way(place):
                     return None
                 time.sleep(_LONGEST_PAUSE)  # it runs on while its folder is away
                 continue
-            is_under_way = self._round.is_under_way(place)
+            is_under_way = self._scheduler.is_under_way(place)
             is_started = is_started or is_under_way
             is_over = record.state.is_terminal and not is_under_way
             if stream_output:
-                printed.tell(Attempt(self.viewer, place, record.id, record.attempt), is_over=is_over)
+                printed.tell(Attempt(self.participant, place, record.id, record.attempt), is_over=is_over)
             if is_over:
                 return record
-            if not is_under_way and (place in self.set_aside or not may_move(record.state)):
+            if not is_under_way and (place in self.blocked_jobs or not may_move(record.state)):
                 return None
             pause = _AT_ONCE if moves else min(pause * 1.3, _LONGEST_PAUSE)
             time.sleep(pause)
@@ -410,7 +410,7 @@ class JobRunner:
             with fs.interruptible(stop):
                 self.home.make()
                 self.home.key()
-                transitions.require_home(self.viewer)
+                transitions.require_home(self.participant)
                 served.enter_context(self.home.serving())
                 workspace.tidy(self.home)
                 with self._waiting_out():
@@ -419,7 +419,7 @@ class JobRunner:
             if self.told is None:
                 outbox.forget(self.home)
             else:
-                self._teller = Teller(self.home, self.told, self.told_all)
+                self._teller = Outbox(self.home, self.told, self.told_all)
             try:
                 yield
                 if self._teller is not None:
@@ -428,7 +428,7 @@ class JobRunner:
                 self._serves, self._teller = False, None
 
     @contextmanager
-    def _watching(self) -> Iterator[tuple[Watch, Lookout]]:
+    def _watching(self) -> Iterator[tuple[Watch, JobWatch]]:
         """Be woken by file events, and by a sweep each poll interval."""
         root = self.config.syftbox_folder
         is_far = is_remote(root)
@@ -438,18 +438,18 @@ class JobRunner:
                 f" write. {self._poll_words()}"
             )
         with Watch(self.poll_interval, root=root, remote=is_far) as watch:
-            self._round.lookout = lookout = Lookout(watch, self.home)
+            self._scheduler.lookout = lookout = JobWatch(watch, self.home)
             self._watch = watch
             try:
                 yield watch, lookout
             finally:
-                self._round.lookout = self._watch = None
+                self._scheduler.lookout = self._watch = None
 
     def _report_refused_watches(self, watch: Watch) -> None:
         """Say once that the system refuses to report file events; the sweeps go on without them."""
         if watch.refusal is not None:
             reason = watch.refusal.strerror or str(watch.refusal)
-            self._troubles.begin(
+            self._conditions.begin(
                 "file events",
                 f"File events cannot be had here: {reason}. {self._poll_words()} More watches are allowed by the"
                 " administrator's settings fs.inotify.max_user_instances and fs.inotify.max_user_watches.",
@@ -465,11 +465,11 @@ class JobRunner:
         before = self.config
         if seconds is not None:
             shorter = seconds if before.time_limit is None else min(seconds, before.time_limit)
-            self._round.squares.config = replace(before, time_limit=shorter)
+            self._scheduler.driver.config = replace(before, time_limit=shorter)
         try:
             yield
         finally:
-            self._round.squares.config = before
+            self._scheduler.driver.config = before
 
     def _say(self, line: str) -> None:
         if self.announce is not None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from syft_job import fs
 from syft_job.errors import BlockedCategory, NotStarted, UnreadableJob
 from syft_job.exchange import job_contents
-from syft_job.exchange.job_reader import Look
+from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.result_staging import StagedDirectory
 from syft_job.exchange.result_tree import copy_tree
-from syft_job.execution.backends.shell import Verdict
+from syft_job.execution.backends.shell import ExitRecord
 from syft_job.format import manifest
 from syft_job.format.manifest import JobSpec
 from syft_job.format.markers import LOGS, OUTPUTS
-from syft_job.fs.probe import knock
+from syft_job.fs.probe import probe
 from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS
@@ -34,7 +34,7 @@ SMALL_BYTES = 4 << 20
 """Up to this, results are copied by the runner's own thread: an fsync a file, so some milliseconds."""
 
 
-def copy_in(attempt: Attempt, look: Look) -> None:
+def create_workspace(attempt: Attempt, look: JobSnapshot) -> None:
     """Make the workspace: exactly the listed files, hashed while they are copied; in place once it is whole.
 
     It need not survive a power cut, so one that was made before is hashed again and made anew where it is not whole.
@@ -46,9 +46,10 @@ def copy_in(attempt: Attempt, look: Look) -> None:
     if asked is None:
         raise _differs(look.record.problem or "it cannot be read")
     base = attempt.workspace.parent
-    mode = attempt.viewer.home.workspace_mode
+    mode = attempt.participant.home.workspace_mode
     fs.make_directory(base, mode=mode)
-    attempt.viewer.home.require_safe_workspaces()  # a cleaner of /tmp may have removed it, and another user replaced it
+    # A cleaner of /tmp may have removed it, and another user replaced it.
+    attempt.participant.home.require_safe_workspaces()
     temporary = fs.temporary_name()
     with fs.directory(base) as opened:
         if fs.look(opened, attempt.workspace.name) is not None:
@@ -98,25 +99,25 @@ class Collected:
         max_bytes: how much its outputs may hold; None for no other limit than the owner's for results.
     """
 
-    def __init__(self, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
+    def __init__(self, attempt: Attempt, exit_record: ExitRecord | None, max_bytes: int | None) -> None:
         self.left_out = LeftOutResults()
         """What could not be kept, and why."""
         self._name = attempt.held.name
         self._staged: StagedDirectory | None = None
         if not attempt.workspace.is_dir() and attempt.held.exists():
             return  # brought home before, by a runner that was stopped before it could say so
-        self._staged = StagedDirectory(attempt.viewer.home, attempt.held.parent, locked=False)
+        self._staged = StagedDirectory(attempt.participant.home, attempt.held.parent, locked=False)
         try:
-            self._copy(self._staged.descriptor, attempt, verdict, max_bytes)
+            self._copy(self._staged.descriptor, attempt, exit_record, max_bytes)
         except BaseException:
             self._staged.close()
             raise
 
-    def _copy(self, held: int, attempt: Attempt, verdict: Verdict | None, max_bytes: int | None) -> None:
+    def _copy(self, held: int, attempt: Attempt, exit_record: ExitRecord | None, max_bytes: int | None) -> None:
         with fs.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
             _copy_logs(attempt, logs, self.left_out)
-            if verdict is not None:
-                fs.create(logs, LOGS["returncode"], f"{verdict.returncode}\n".encode(), mode=0o600)
+            if exit_record is not None:
+                fs.create(logs, LOGS["returncode"], f"{exit_record.returncode}\n".encode(), mode=0o600)
             fs.sync(logs)
         with fs.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
             _copy_outputs(attempt, outputs, self.left_out, max_bytes)
@@ -159,7 +160,7 @@ def is_small(path: Path) -> bool:
     return True
 
 
-def sweep_out(attempt: Attempt) -> None:
+def remove_workspace(attempt: Attempt) -> None:
     """Remove the workspace; the results are home and the end is in the ledger."""
     try:
         with fs.directory(attempt.workspace.parent) as opened:
@@ -190,7 +191,7 @@ def tidy(home: Home) -> None:
 
 def remove_copies(home: Home) -> None:
     """Remove the copies of results that killed processes left on their way into jobs of this datasite (`staging`)."""
-    knock(home.root)  # a folder that hangs must not be met with the lock in hand
+    probe(home.root)  # a folder that hangs must not be met with the lock in hand
     with (
         suppress(FileNotFoundError, UnreadableJob),
         fs.directory(home.root, home.email, *JOBS) as jobs,
@@ -227,13 +228,14 @@ def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
     return True
 
 
-def _copy_listed(attempt: Attempt, look: Look, job: int) -> None:
+def _copy_listed(attempt: Attempt, look: JobSnapshot, job: int) -> None:
     assert look.spec is not None  # noqa: S101 - the caller looked
-    root = attempt.viewer.home.root
+    root = attempt.participant.home.root
     with fs.directory(root, *attempt.place.parts) as source:
         if (
             look.record.older
-            and manifest.older_digest(job_contents.older_files(source, attempt.viewer.limits)) != look.record.digest
+            and manifest.older_digest(job_contents.older_files(source, attempt.participant.limits))
+            != look.record.digest
         ):
             raise _differs("its files changed since the yes; it waits until the bytes are back")
         for path, entry in look.spec.files.items():
@@ -280,7 +282,7 @@ def _copy_logs(attempt: Attempt, logs: int, left_out: LeftOutResults) -> None:
 def _copy_outputs(attempt: Attempt, outputs: int, left_out: LeftOutResults, max_bytes: int | None) -> None:
     try:
         with fs.directory(attempt.workspace, JOB, OUTPUTS) as source:
-            copy_tree(source, outputs, attempt.viewer.limits, left_out=left_out, max_bytes=max_bytes, private=True)
+            copy_tree(source, outputs, attempt.participant.limits, left_out=left_out, max_bytes=max_bytes, private=True)
     except FileNotFoundError:
         return  # the job removed its folder, or never had one
     except UnreadableJob as error:

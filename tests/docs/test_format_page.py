@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import JobRunner
-from syft_job.exchange.retention import Leftovers
+from syft_job.exchange.retention import RetentionScan
 from syft_job.policies.retention import Kind
 from syft_job.testing import TwoPeople
 from tests.docs.pages import DOCS
@@ -61,7 +61,7 @@ def a_life(tmp_path: Path) -> Iterator[TwoPeople]:
         people.submit("true", name="Quiet")
         people.owner_job("Quiet").approve()
         JobRunner(quiet, announce=None).run(once=True)
-        leftovers = Leftovers(people.owner.viewer, people.owner.store)
+        leftovers = RetentionScan(people.owner.participant, people.owner.store)
         for one in leftovers.measure({Kind.RESULTS}):
             if one.name.endswith(f"{job.id}.1"):
                 leftovers.remove(one)

@@ -10,7 +10,7 @@ import pytest
 
 import syft_job
 from syft_job import SyftJobConfig, errors
-from syft_job.format.manifest import FIELDS, Limits
+from syft_job.format.manifest import FIELDS, SubmissionLimits
 from syft_job.format.markers import ATTEMPTS, LOGS, OWNERS, WITHDRAWN
 from syft_job.home.ledger import Ledger
 from syft_job.model.lifecycle import TABLE, Fact, JobState
@@ -58,7 +58,7 @@ def test_what_an_error_also_is_is_right():
 def test_every_setting_is_explained_and_no_other():
     environment = {name for name in first_cells("configuration.md") if name.isupper()}
     fields = first_cells("configuration.md") - environment
-    assert fields == {*SyftJobConfig.__dataclass_fields__, *Limits.__dataclass_fields__}
+    assert fields == {*SyftJobConfig.__dataclass_fields__, *SubmissionLimits.__dataclass_fields__}
     assert {"SYFTBOX_FOLDER", "SYFTBOX_EMAIL", "SYFT_JOB_CONFIG", "SYFT_JOB_HOME", "SYFT_JOB_WORK"} <= environment
 
 
@@ -84,7 +84,7 @@ def test_every_file_of_a_job_is_in_the_tree():
 
 def test_the_limits_in_the_format_are_those_of_the_code():
     page = text_of("format.md")
-    limits = Limits()
+    limits = SubmissionLimits()
     for shown, value in (
         ("4 MiB | `config_bytes`", limits.config_bytes == 4 << 20),
         ("64 KiB | `marker_bytes`", limits.marker_bytes == 64 << 10),

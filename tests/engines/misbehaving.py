@@ -256,7 +256,7 @@ class Told(list[str]):
 def serving(people: TwoPeople, said: Told, **options: Any) -> Iterator[JobRunner]:
     """A runner that serves all the time, whose lines are heard."""
     runner = JobRunner(people.owner.config, announce=said.append, poll_interval=0.1, **options)
-    with in_thread(runner, lambda: runner._round.was_there):
+    with in_thread(runner, lambda: runner._scheduler.was_there):
         yield runner
 
 
@@ -265,11 +265,11 @@ class Story:
 
     MOMENTS = ("submit", "approve", "start", "finish", "share", "deposit", "reject", "cancel", "rerun")
 
-    def __init__(self, people: TwoPeople, aside: Path, name: str, told: Told) -> None:
+    def __init__(self, people: TwoPeople, blocked_reason: Path, name: str, told: Told) -> None:
         self.people, self.name, self.told = people, name, told
-        self.canary, self.gate = aside / f"{name}.ran", aside / f"{name}.gate"
+        self.canary, self.gate = blocked_reason / f"{name}.ran", blocked_reason / f"{name}.gate"
         self.paused = people.owner.home.path / "paused"
-        self.result = aside / f"{name}.result.csv"
+        self.result = blocked_reason / f"{name}.result.csv"
         self.result.write_text("1\n")
 
     # What is done
@@ -452,7 +452,7 @@ class Story:
 
 
 def go_through(
-    people: TwoPeople, aside: Path, told: Told, cases: Sequence[tuple[Trouble, str]]
+    people: TwoPeople, blocked_reason: Path, told: Told, cases: Sequence[tuple[Trouble, str]]
 ) -> tuple[int, int, int, float]:
     """Take a job through each case; returns how many, what was lost, what began twice, and the longest wait."""
     lost = twice = 0
@@ -460,8 +460,8 @@ def go_through(
     with serving(people, told) as runner:
         for number, (trouble, moment) in enumerate(cases):
             # One that begins before the last one is over is not said again.
-            until(lambda: not {"room", "disk"} & runner._troubles._now.keys(), "what was before is over")
-            story = Story(people, aside, f"job-{number}", told)
+            until(lambda: not {"room", "disk"} & runner._conditions._now.keys(), "what was before is over")
+            story = Story(people, blocked_reason, f"job-{number}", told)
             try:
                 longest = max(longest, story.through(trouble, moment))
             except BaseException as error:

@@ -17,9 +17,9 @@ import pytest
 
 from syft_job.errors import ConfigError
 from syft_job.execution.backends.base import Command, JobHandle, JobStatus
-from syft_job.execution.backends.shell import ShellJob, Verdict, read_verdict
+from syft_job.execution.backends.shell import ExitRecord, ShellJob, read_exit_record
 from syft_job.execution.sandboxes import Sandbox, Workspace, best_available, clean_env, usable_interpreter, why_not
-from syft_job.model.resources import Limits
+from syft_job.model.resources import ResourceLimits
 from tests.reliability import Faults
 from tests.serving import until
 
@@ -44,7 +44,7 @@ class Boxed:
         return self.place / "job"
 
     def start(
-        self, script: str, *argv: str, limits: Limits | None = None, workspace: Workspace | None = None
+        self, script: str, *argv: str, limits: ResourceLimits | None = None, workspace: Workspace | None = None
     ) -> JobHandle:
         workspace = workspace or Workspace(self.root)
         self.sandbox.prepare(workspace)
@@ -53,23 +53,25 @@ class Boxed:
             env=clean_env({"SYFT_IS_IN_JOB": "true"}, home=self.root),
             stdout=self.place / "out",
             stderr=self.place / "err",
-            limits=limits or Limits(grace_seconds=0.5),
+            limits=limits or ResourceLimits(grace_seconds=0.5),
             claim=self.place / "begun",
-            verdict=self.place / "verdict",
+            exit_record=self.place / "verdict",
         )
         handle = ShellJob().submit(self.sandbox(plain, workspace))
         assert isinstance(handle, JobHandle)
         self.handles.append(handle)
         return handle
 
-    def run(self, script: str, *argv: str, limits: Limits | None = None, workspace: Workspace | None = None) -> Verdict:
+    def run(
+        self, script: str, *argv: str, limits: ResourceLimits | None = None, workspace: Workspace | None = None
+    ) -> ExitRecord:
         self.start(script, *argv, limits=limits, workspace=workspace)
-        return self.verdict
+        return self.exit_record
 
     @property
-    def verdict(self) -> Verdict:
-        until(lambda: read_verdict(self.place / "verdict") is not None)
-        said = read_verdict(self.place / "verdict")
+    def exit_record(self) -> ExitRecord:
+        until(lambda: read_exit_record(self.place / "verdict") is not None)
+        said = read_exit_record(self.place / "verdict")
         assert said is not None
         return said
 
@@ -126,9 +128,9 @@ def marked(name: str) -> list[int]:
 
 @pytest.mark.conformance(77, 78)
 def test_a_job_works_in_its_copy_and_writes_outputs(boxed: Boxed):
-    verdict = boxed.run('pwd; echo "$HOME $SYFT_IS_IN_JOB"; echo 42 > outputs/answer; echo oops >&2; exit 3')
+    exit_record = boxed.run('pwd; echo "$HOME $SYFT_IS_IN_JOB"; echo 42 > outputs/answer; echo oops >&2; exit 3')
 
-    assert verdict.returncode == 3
+    assert exit_record.returncode == 3
     assert boxed.out == "/job\n/job true\n"
     assert boxed.err == "oops\n"
     assert (boxed.root / "outputs" / "answer").read_text() == "42\n"
@@ -144,10 +146,10 @@ def test_python_runs_in_it_with_a_temporary_folder_and_threads(boxed: Boxed):
         "    with multiprocessing.Pool(2) as pool: print(sum(pool.map(abs, [-1, -2])))\n"
     )
 
-    verdict = boxed.run('exec "$0" main.py', str(python), workspace=Workspace(boxed.root, interpreter=python))
+    exit_record = boxed.run('exec "$0" main.py', str(python), workspace=Workspace(boxed.root, interpreter=python))
 
     assert boxed.err == ""
-    assert verdict.succeeded
+    assert exit_record.succeeded
     assert "thread\n3\n" in boxed.out
 
 
@@ -156,13 +158,13 @@ def test_an_interpreter_of_the_owners_outside_usr_is_bound(boxed: Boxed, work_di
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", venv], check=True)
 
     python = usable_interpreter(venv / "bin" / "python")
-    verdict = boxed.run(
+    exit_record = boxed.run(
         '"$0" -c "import sys, json; print(sys.prefix)"; touch "$0" "$1/x" 2>/dev/null || echo read-only',
         str(python), str(venv), workspace=Workspace(boxed.root, interpreter=python),
     )  # fmt: skip
 
     assert python == venv / "bin" / "python"
-    assert verdict.succeeded, boxed.err
+    assert exit_record.succeeded, boxed.err
     assert boxed.out == f"{venv}\nread-only\n"
 
 
@@ -211,11 +213,11 @@ def test_the_return_code_comes_out(boxed: Boxed, text: str):
     ids=["ignores", "daemon and partial line", "daemons", "stopped"],
 )
 def test_a_time_limit_holds_against_everything(boxed: Boxed, mark: str, program: str):
-    boxed.start(program.replace("MARK", mark), limits=Limits(wall_seconds=0.5, grace_seconds=0.3))
+    boxed.start(program.replace("MARK", mark), limits=ResourceLimits(wall_seconds=0.5, grace_seconds=0.3))
 
-    assert boxed.verdict.timed_out
-    assert boxed.verdict.returncode >= 128
-    assert not boxed.verdict.left_behind
+    assert boxed.exit_record.timed_out
+    assert boxed.exit_record.returncode >= 128
+    assert not boxed.exit_record.left_behind
     until(lambda: not boxed.living())
     assert marked(mark) == []
 
@@ -225,25 +227,25 @@ def test_daemons_end_with_the_job_before_anybody_hears_of_it(boxed: Boxed):
         "for n in 1 2 3; do setsid bash -c 'while :; do echo x >>outputs/beat; done' </dev/null >/dev/null 2>&1 & done"
     )
 
-    verdict = boxed.run(script + "; while [ ! -s outputs/beat ]; do sleep 0.01; done; exit 0")
+    exit_record = boxed.run(script + "; while [ ! -s outputs/beat ]; do sleep 0.01; done; exit 0")
     size = (boxed.root / "outputs" / "beat").stat().st_size
     time.sleep(0.2)
 
-    assert verdict.succeeded
-    assert not verdict.left_behind
+    assert exit_record.succeeded
+    assert not exit_record.left_behind
     assert (boxed.root / "outputs" / "beat").stat().st_size == size
 
 
 def test_a_cancelled_job_may_tidy_up(boxed: Boxed, mark: str):
     handle = boxed.start(
         f"sleep {mark} & trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 0.02; done",
-        limits=Limits(grace_seconds=30),
+        limits=ResourceLimits(grace_seconds=30),
     )
     boxed.wait_for_a_line()
 
     ShellJob().cancel(handle)
 
-    assert (boxed.verdict.returncode, boxed.verdict.cancelled) == (5, True)
+    assert (boxed.exit_record.returncode, boxed.exit_record.cancelled) == (5, True)
     assert boxed.out.startswith("ready\ntidy\n")
     assert marked(mark) == []
 
@@ -297,7 +299,7 @@ def test_a_sandbox_does_not_outlive_its_supervisor_however_early_that_is_killed(
 
 
 def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed, mark: str):
-    limits = Limits(
+    limits = ResourceLimits(
         wall_seconds=30, memory_bytes=600_000_000, processes=20, file_bytes=50_000, open_files=32, grace_seconds=1
     )
     (boxed.root / "main.py").write_text(
@@ -321,7 +323,7 @@ def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed, mark: s
         "    except (OSError, ValueError): print('stays')\n"
     )
 
-    verdict = boxed.run("exec /usr/bin/python3 -S main.py", limits=limits)
+    exit_record = boxed.run("exec /usr/bin/python3 -S main.py", limits=limits)
 
     assert boxed.out.splitlines() == [
         "memory",
@@ -331,16 +333,16 @@ def test_memory_processes_files_and_open_files_have_limits(boxed: Boxed, mark: s
         "stays",
         "stays",
     ], boxed.err
-    assert verdict.succeeded
+    assert exit_record.succeeded
     assert marked(mark) == []
 
 
 def test_many_small_files_have_a_limit_together(boxed: Boxed, mark: str):
     script = f"sleep {mark} & trap '' TERM; n=0; while n=$((n + 1)); do head -c 9000 /dev/zero >outputs/$n; done"
 
-    verdict = boxed.run(script, limits=Limits(disk_bytes=2 << 20, grace_seconds=1000))
+    exit_record = boxed.run(script, limits=ResourceLimits(disk_bytes=2 << 20, grace_seconds=1000))
 
-    assert (verdict.too_big, verdict.timed_out, verdict.cancelled) == (True, False, False)
+    assert (exit_record.too_big, exit_record.timed_out, exit_record.cancelled) == (True, False, False)
     assert "It was ended: its folder held more than 2097152 bytes" in boxed.err
     assert marked(mark) == []
 
@@ -348,18 +350,20 @@ def test_many_small_files_have_a_limit_together(boxed: Boxed, mark: str):
 def test_a_fork_bomb_is_held_and_others_are_not_disturbed(boxed: Boxed, work_dir: Path):
     boxed.start(
         "b() { b | b & }; echo go; b 2>/dev/null; while :; do sleep 1; done",
-        limits=Limits(processes=30, grace_seconds=0.3),
+        limits=ResourceLimits(processes=30, grace_seconds=0.3),
     )
     boxed.wait_for_a_line()
     other = Boxed(work_dir / "other")
     (other.root / "outputs").mkdir(parents=True)
     other.place.chmod(0o711)
 
-    assert other.run("for n in $(seq 25); do sleep 0.3 & done; wait; echo fine", limits=Limits(processes=30)).succeeded
+    assert other.run(
+        "for n in $(seq 25); do sleep 0.3 & done; wait; echo fine", limits=ResourceLimits(processes=30)
+    ).succeeded
     assert other.out == "fine\n"
 
     ShellJob().cancel(boxed.handles[0])
-    assert boxed.verdict.cancelled
+    assert boxed.exit_record.cancelled
     until(lambda: not boxed.living())
 
 
@@ -373,9 +377,9 @@ def test_temporary_folders_are_private_and_have_a_limit(boxed: Boxed):
 
 
 def test_logs_have_a_limit_in_it_too(boxed: Boxed):
-    verdict = boxed.run("yes | head -c 5000000; echo end >outputs/end", limits=Limits(log_bytes=4096))
+    exit_record = boxed.run("yes | head -c 5000000; echo end >outputs/end", limits=ResourceLimits(log_bytes=4096))
 
-    assert verdict.log_cut
+    assert exit_record.log_cut
     assert (boxed.root / "outputs" / "end").exists()
     assert len(boxed.out) < 4400
 
@@ -383,8 +387,8 @@ def test_logs_have_a_limit_in_it_too(boxed: Boxed):
 def test_what_the_sandbox_says_of_the_system_python_is_so(boxed: Boxed):
     chosen = usable_interpreter(None)
 
-    verdict = boxed.run('exec "$0" -c "print(1)"', str(chosen), workspace=Workspace(boxed.root, interpreter=chosen))
-    assert verdict.succeeded, boxed.err
+    exit_record = boxed.run('exec "$0" -c "print(1)"', str(chosen), workspace=Workspace(boxed.root, interpreter=chosen))
+    assert exit_record.succeeded, boxed.err
 
 
 def test_two_commands_from_one_do_not_share_anything(boxed: Boxed):

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from syft_job.exchange import transitions
-from syft_job.exchange.job_index import JobStore
-from syft_job.exchange.retention import Leftovers
+from syft_job.exchange.job_index import JobIndex
+from syft_job.exchange.retention import RetentionScan
 from syft_job.format.manifest import JobResources
 from syft_job.model.lifecycle import JobState
 from syft_job.model.units import Duration
@@ -199,13 +199,13 @@ def test_stamps_in_the_future_hide_nothing_from_a_listing(people):
     people.owner_job("Done").cancel()
     people.submit(name="Waiting")
     folder = people.location("Done").parent
-    stores = [JobStore(people.root, client.viewer) for client in (people.owner, people.submitter)]
+    stores = [JobIndex(people.root, client.participant) for client in (people.owner, people.submitter)]
 
     def look() -> None:
         for store, client in zip(stores, (people.owner, people.submitter), strict=True):
             for _ in range(2):
                 remembered = {(record.name, record.state, record.findings) for record in store.records()}
-                fresh = JobStore(people.root, client.viewer).records()
+                fresh = JobIndex(people.root, client.participant).records()
                 assert remembered == {(record.name, record.state, record.findings) for record in fresh}
 
     into_the_future(folder)
@@ -240,13 +240,13 @@ def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monke
     job.approve()
     home = people.owner.home
 
-    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
     long_ago = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
     with monkeypatch.context() as patched:
         patched.setattr("syft_job.home.ledger.now", lambda: "1970-01-01T00:05:00.000000Z")
-        transitions.finish(people.owner.viewer, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
+        transitions.finish(people.owner.participant, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
     assert home.ledger.lines(job.id)[-1].said["at"].startswith("1970")
     os.utime(home.held(job.id, 1), (long_ago.timestamp(), long_ago.timestamp()))
-    ages = {one.job: one.age for one in Leftovers(people.owner.viewer, people.owner.store).measure([kind])}
+    ages = {one.job: one.age for one in RetentionScan(people.owner.participant, people.owner.store).measure([kind])}
     assert ages[job.id] < timedelta(days=1).total_seconds()

@@ -66,8 +66,8 @@ def approved(people: TwoPeople, name: str) -> None:
 def done(people: TwoPeople, name: str) -> None:
     approved(people, name)
     job = people.owner_job(name)
-    transitions.start(people.owner.viewer, people.place(name), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    transitions.finish(people.owner.viewer, people.place(name), job.id, 1, "succeeded")
+    transitions.start(people.owner.participant, people.place(name), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(people.owner.participant, people.place(name), job.id, 1, "succeeded")
 
 
 VERBS = {
@@ -127,7 +127,7 @@ def test_a_verb_whose_call_fails(people: TwoPeople, tmp_path: Path, faults: Faul
         try:
             job = people.owner_job(name)
             people.owner.home.ledger.refresh()
-            transitions.restore(people.owner.viewer, people.place(name))
+            transitions.restore(people.owner.participant, people.place(name))
         except JobNotFoundError:
             lost += 1
             pytest.fail(f"{told}, {second}")

@@ -134,7 +134,7 @@ def test_a_folder_whose_server_hangs_while_jobs_run(apart, folder, tmp_path, fau
         until(lambda: ends.status == endless.status == "running", "they run")
         jobs = (ends.id, endless.id)
         until(lambda: sum("is running" in line for line in told) == 2, "both are said to run")
-        until(lambda: serves._standby._busy_since is None, "the runner has nothing in hand")
+        until(lambda: serves._hang_guard._busy_since is None, "the runner has nothing in hand")
         folder.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
         gate.touch()
@@ -165,7 +165,7 @@ def test_a_runner_that_the_folder_holds_ends_all_the_same(apart, folder):
     told = Told()
     with serving(apart, told) as runner:
         until(lambda: apart.owner.home.served_by() is not None, "it serves")
-        until(lambda: runner._standby._busy_since is None, "the runner has nothing in hand")
+        until(lambda: runner._hang_guard._busy_since is None, "the runner has nothing in hand")
         folder.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
     assert any("It ends while" in line for line in told)
@@ -205,7 +205,7 @@ def test_stop_jobs_ends_what_runs_though_the_folder_holds_the_runner(apart, fold
         until(lambda: job.status == "running", "it runs")
         number = job.id
         until(lambda: any("is running" in line for line in told), "it is said to run")
-        until(lambda: runner._standby._busy_since is None, "the runner has nothing in hand")
+        until(lambda: runner._hang_guard._busy_since is None, "the runner has nothing in hand")
         folder.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
         runner._leave(stop_jobs=True)

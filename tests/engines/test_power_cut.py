@@ -197,11 +197,11 @@ def test_the_power_goes_before_a_claim_is_durable_and_after_running_was_told(fol
         job = people.owner_job(life.name)
         job.approve(share_outputs=True)
         transitions.start(
-            people.owner.viewer, people.place(life.name), job.id, job.digest, offered=transitions.BUBBLEWRAP
+            people.owner.participant, people.place(life.name), job.id, job.digest, offered=transitions.BUBBLEWRAP
         )
         claim = people.owner.home.begun(job.id, 1)
         claim.touch()
-        transitions.restore(people.owner.viewer, people.place(life.name))
+        transitions.restore(people.owner.participant, people.place(life.name))
         assert (people.location(life.name) / "running").exists()
         claim.unlink()
     with booted(folder) as people:
@@ -218,8 +218,10 @@ def test_the_power_goes_when_a_job_has_ended_and_no_runner_was_there(folder, tmp
         people.owner_job(life.name).approve(share_outputs=True, share_logs=True)
         JobRunner(people.owner.config, announce=None).step()
         home = people.owner.home
-        verdict = home.work(people.owner_job(life.name).id, 1) / "verdict"
-        until(lambda: verdict.exists() and not any(is_supervisor(one, folder) for one in psutil.Process().children()))
+        exit_record = home.work(people.owner_job(life.name).id, 1) / "verdict"
+        until(
+            lambda: exit_record.exists() and not any(is_supervisor(one, folder) for one in psutil.Process().children())
+        )
         folder.cut_after(1)
         with suppress(OSError):
             (folder.mount / "one more change").touch()

@@ -131,7 +131,7 @@ def test_after_a_reboot_everything_is_as_far_as_it_was_and_only_what_nobody_saw_
             machine.kill(second)
 
         jobs["said to start"] = yes_to(people, canary, "said to start")
-        fatal = f"rename {home.ledger._witness.name}"  # what follows a line in the ledger
+        fatal = f"rename {home.ledger._checkpoint.name}"  # what follows a line in the ledger
         with run(people, machine, fatal, supervisor="/bin/true") as third:
             third.wait(60)
         assert events(people, jobs["said to start"]) == {"approve": 1, "start": 1}
@@ -142,8 +142,8 @@ def test_after_a_reboot_everything_is_as_far_as_it_was_and_only_what_nobody_saw_
         jobs["approved"] = yes_to(people, canary, "approved")
 
     # Between the sync and the rename of a verdict the power may fail, too.
-    verdict = home.work(jobs["unnamed"].id, 1) / "verdict"
-    verdict.rename(verdict.with_name("verdict.part"))
+    exit_record = home.work(jobs["unnamed"].id, 1) / "verdict"
+    exit_record.rename(exit_record.with_name("verdict.part"))
     with Machine(tmp_path) as machine:
         # Whatever number the supervisor had, another process has it now.
         busy = [machine.start("sleep", "1000") for _ in range(60)]

@@ -14,13 +14,13 @@ from types import SimpleNamespace
 import pytest
 
 from syft_job.exchange import job_reader
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.job import JobInfo
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
-from syft_job.runner.attempt import Squares
-from syft_job.runner.job_watch import Lookout
+from syft_job.runner.attempt import AttemptDriver
+from syft_job.runner.job_watch import JobWatch
 from syft_job.runner.scheduler import CHECKED_A_SWEEP
 from syft_job.testing import TwoPeople
 from tests.reliability import Faults
@@ -101,14 +101,14 @@ def test_a_withdrawal_reaches_what_runs(people):
 def test_a_withdrawal_just_before_the_watch_is_not_missed(people, monkeypatch):
     job = submit(people, "sleep 1000\n")
     job.approve()
-    watch_job = Lookout.watch_job
+    watch_job = JobWatch.watch_job
 
-    def watch_late(lookout: Lookout, place: Place) -> bool:
+    def watch_late(lookout: JobWatch, place: JobRef) -> bool:
         if not job.location.joinpath("withdrawn").exists():
             people.submitters_job(NAME).withdraw()
         return watch_job(lookout, place)
 
-    monkeypatch.setattr(Lookout, "watch_job", watch_late)
+    monkeypatch.setattr(JobWatch, "watch_job", watch_late)
     with running(people):
         until((job.location / "cancelled").exists)
         until(lambda: people.owner.home.ledger.unfinished() == [])
@@ -117,16 +117,16 @@ def test_a_withdrawal_just_before_the_watch_is_not_missed(people, monkeypatch):
 def test_a_disk_that_fails_while_watches_are_set_is_waited_out(people, monkeypatch):
     job = submit(people, "sleep 1000\n")
     job.approve()
-    watch_job = Lookout.watch_job
-    failed: list[Place] = []
+    watch_job = JobWatch.watch_job
+    failed: list[JobRef] = []
 
-    def watch_badly(lookout: Lookout, place: Place) -> bool:
+    def watch_badly(lookout: JobWatch, place: JobRef) -> bool:
         if not failed:
             failed.append(place)
             raise OSError(errno.EIO, "it failed", str(job.location))
         return watch_job(lookout, place)
 
-    monkeypatch.setattr(Lookout, "watch_job", watch_badly)
+    monkeypatch.setattr(JobWatch, "watch_job", watch_badly)
     told: list[str] = []
     with running(people, poll_interval=0.2) as serving:
         serving.announce = told.append
@@ -154,11 +154,11 @@ def test_a_job_costs_no_look_at_the_others(people, monkeypatch):
         other.approve()
     with running(people):
         until(lambda: all(other.status == "done" for other in others))
-    seen: list[Place] = []
+    seen: list[JobRef] = []
 
-    def look(root: Path, place: Place, viewer: Viewer) -> job_reader.Look:
+    def look(root: Path, place: JobRef, participant: Participant) -> job_reader.JobSnapshot:
         seen.append(place)
-        return job_reader.look(root, place, viewer)
+        return job_reader.look(root, place, participant)
 
     with running(people) as serving:
         until(lambda: serving.store.submitters(people.owner.email))
@@ -189,7 +189,7 @@ def test_bytes_that_come_back_wake_it(people, path, approved_before):
     with running(people) as serving:
         if not approved_before:
             approve_and_change()
-        until(lambda: people.place(NAME) in serving.set_aside)
+        until(lambda: people.place(NAME) in serving.blocked_jobs)
         (job.location / path).write_bytes(good)
         until(lambda: job.status == "done")
 
@@ -199,16 +199,16 @@ def test_a_job_with_a_hindrance_does_not_keep_the_runner_busy(people, monkeypatc
     script = job.location / "run.sh"
     job.approve()
     script.write_bytes(script.read_bytes()[::-1])
-    looked: list[Place] = []
-    put_right = Squares.put_right
+    looked: list[JobRef] = []
+    reconcile = AttemptDriver.reconcile
 
-    def count(squares: Squares, place: Place) -> job_reader.Look:
+    def count(driver: AttemptDriver, place: JobRef) -> job_reader.JobSnapshot:
         looked.append(place)
-        return put_right(squares, place)
+        return reconcile(driver, place)
 
-    monkeypatch.setattr(Squares, "put_right", count)
+    monkeypatch.setattr(AttemptDriver, "reconcile", count)
     with running(people) as serving:
-        until(lambda: people.place(NAME) in serving.set_aside)
+        until(lambda: people.place(NAME) in serving.blocked_jobs)
         time.sleep(1)
     assert len(looked) <= 4
 
@@ -233,7 +233,7 @@ def test_an_approved_job_that_comes_back_piece_by_piece_starts_with_the_last_one
     kept = tmp_path / "kept"
     job.location.rename(kept)
     with running(people) as serving:
-        until(lambda: serving.store.submitters(people.owner.email) and serving._standby._busy_since is None)
+        until(lambda: serving.store.submitters(people.owner.email) and serving._hang_guard._busy_since is None)
         for piece in ("", "code", "code/main.py", "config.yaml", "run.sh"):
             there, here = job.location / piece, kept / piece
             if here.is_dir():

@@ -98,7 +98,7 @@ def test_a_server_that_hangs_while_a_job_runs(people, mounts, tmp_path, monkeypa
         until(lambda: job.status == "running", "it runs")
         number, home = job.id, people.owner.home
         until(lambda: any("is running" in line for line in told), "the folder was told")
-        until(lambda: runner._standby._busy_since is None, "the runner has nothing in hand")
+        until(lambda: runner._hang_guard._busy_since is None, "the runner has nothing in hand")
         mounts.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
         gate.touch()

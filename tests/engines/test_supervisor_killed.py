@@ -56,7 +56,7 @@ def kill_at(people: TwoPeople, monkeypatch: pytest.MonkeyPatch, calls: str, numb
     )
     wrapper.chmod(0o755)
     home = people.owner.home
-    verdict = home.work(job.id, 1) / "verdict"
+    exit_record = home.work(job.id, 1) / "verdict"
     with monkeypatch.context() as patched:
         patched.setattr(shell, "_SHELL", str(wrapper))
         serving = JobRunner(people.owner.config, announce=None)
@@ -65,7 +65,7 @@ def kill_at(people: TwoPeople, monkeypatch: pytest.MonkeyPatch, calls: str, numb
         until(lambda: not is_alive(pid))
         left = "nothing"
         if home.begun(job.id, 1).exists():
-            left = "a claim" if shell.read_verdict(verdict, or_part=True) is None else "a verdict"
+            left = "a claim" if shell.read_exit_record(exit_record, or_part=True) is None else "a verdict"
         began = time.monotonic()
         settle(people, job)
     expected = JobState.LOST if left == "a claim" else JobState.SUCCEEDED

@@ -67,7 +67,7 @@ def test_it_is_said_once_and_its_end_is(people, tmp_path):
         until(lambda: people.owner_job("Tides").status == "done", "it runs")
         away.begin()
         until(lambda: told.troubles, "it is said that the folder is away")
-        runner.store.viewer.home.pause("nobody@example.org")  # something moves at home meanwhile
+        runner.store.participant.home.pause("nobody@example.org")  # something moves at home meanwhile
         time.sleep(0.5)  # some sweeps
         away.end()
         until(lambda: told[-1].startswith("✓"), "its end is said")

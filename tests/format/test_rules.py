@@ -21,9 +21,9 @@ from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
 from syft_job.model.lifecycle import JobState
 from syft_job.format.markers import OWNERS
 from syft_job.model.names import is_litter
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.format.signing import Key
-from syft_job.format.manifest import Limits
+from syft_job.format.manifest import SubmissionLimits
 from syft_job.testing import TwoPeople
 
 HERE = Path(__file__).parent
@@ -162,11 +162,11 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         "x.part",
     ):
         (location / name).write_bytes(b"junk")
-    look = job_reader.look(people.root, place, people.owner.viewer)
+    look = job_reader.look(people.root, place, people.owner.participant)
     assert look.record.state is JobState.QUEUED
     with fs.directory(location) as opened:
         assert look.spec is not None
-        assert job_contents.unlisted(opened, look.spec, Limits()) == []
+        assert job_contents.unlisted(opened, look.spec, SubmissionLimits()) == []
 
 
 def test_rule_03_commit_last(people: TwoPeople):
@@ -176,11 +176,11 @@ def test_rule_03_commit_last(people: TwoPeople):
     assert order.index("create config.yaml") > max(order.index("create run.sh"), order.index("create main.py"))
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1) / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
-    transitions.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
     order.clear()
     with fs.count_writes(order.append):
         job.share_outputs([ADA])
@@ -195,7 +195,7 @@ def test_rule_03_commit_last(people: TwoPeople):
 
 def test_rule_04_the_state_is_the_highest_marker_that_counts(tmp_path: Path):
     client = golden(tmp_path, "v1", EVE)
-    source = {name: Place(OMAR, ADA, name).under(client.root) for name in V1}
+    source = {name: JobRef(OMAR, ADA, name).under(client.root) for name in V1}
     job = client.jobs["succeeded"]
     for marker, state in (("done", JobState.RUNNING), ("running", JobState.QUEUED), ("approved", JobState.SUBMITTED)):
         (source["succeeded"] / marker).unlink()
@@ -206,16 +206,16 @@ def test_rule_04_the_state_is_the_highest_marker_that_counts(tmp_path: Path):
 
 def test_rule_05_the_place_is_the_claim_not_the_proof(tmp_path: Path):
     client = golden(tmp_path, "v1", EVE)
-    moved = Place(OMAR, ADA, "moved").under(client.root)
-    shutil.copytree(Place(OMAR, ADA, "approved").under(client.root), moved)
+    moved = JobRef(OMAR, ADA, "moved").under(client.root)
+    shutil.copytree(JobRef(OMAR, ADA, "approved").under(client.root), moved)
     job = client.jobs["moved"]
     assert (job.name, job.submitted_by, job.datasite_owner_email) == ("moved", ADA, OMAR)
     assert job.state is JobState.SUBMITTED
     assert job.id != client.jobs["approved"].id
     assert not job.verify().ok
-    config = (Place(OMAR, ADA, "approved").under(client.root) / "config.yaml").read_bytes()
-    assert manifest.submitters_key(config, Place(OMAR, ADA, "approved"), Limits()) == golden_key("ada").public
-    assert manifest.submitters_key(config, Place(OMAR, ADA, "moved"), Limits()) is None
+    config = (JobRef(OMAR, ADA, "approved").under(client.root) / "config.yaml").read_bytes()
+    assert manifest.submitters_key(config, JobRef(OMAR, ADA, "approved"), SubmissionLimits()) == golden_key("ada").public
+    assert manifest.submitters_key(config, JobRef(OMAR, ADA, "moved"), SubmissionLimits()) is None
 
 
 def test_rule_06_a_yes_is_to_a_digest_and_to_what_was_shown(people: TwoPeople):
@@ -264,9 +264,9 @@ def test_rule_09_what_a_file_reveals_is_decided_by_its_kind(people: TwoPeople):
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     transitions.finish(
-        people.owner.viewer, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3, detail="table.csv"
+        people.owner.participant, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3, detail="table.csv"
     )
     said = json.loads((job.location / "done").read_bytes())
     assert set(said) == {"at", "attempt", "digest", "outcome", "seal"}
@@ -280,11 +280,11 @@ def test_rule_10_held_until_released(people: TwoPeople):
     people.submit(name="N")
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1) / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
-    transitions.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
     assert not (job.location / "outputs").exists()
     assert [path.name for path in job.output_paths] == ["r.csv"]
     assert people.submitters_job("N").output_paths == []
@@ -313,10 +313,10 @@ def test_rule_11_plain_files_only_in_both_directions(people: TwoPeople, tmp_path
 
 def test_rule_12_keep_what_you_dont_know(tmp_path: Path):
     client = golden(tmp_path, "v1", OMAR)
-    location = Place(OMAR, ADA, "inbox").under(client.root)
+    location = JobRef(OMAR, ADA, "inbox").under(client.root)
     asked = manifest.parse((location / "config.yaml").read_bytes())
     assert asked.extra == {"later_field": {"kept": True}}
-    assert asked.sealed(Place(OMAR, ADA, "inbox"), golden_key("ada")) == (location / "config.yaml").read_bytes()
+    assert asked.sealed(JobRef(OMAR, ADA, "inbox"), golden_key("ada")) == (location / "config.yaml").read_bytes()
     (location / "from-the-future").write_text("x")
     job = client.jobs["inbox"]
     job.approve()

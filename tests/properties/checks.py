@@ -13,7 +13,7 @@ from hypothesis.stateful import invariant
 from syft_job.exchange import job_reader
 from syft_job.format.markers import LOGS, OUTPUTS, OWNERS_NAMES, WITHDRAWN
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from tests.properties.hands import A_MOMENT, LOST, OWNER, SUBMITTER, Hands
 from tests.properties.oracle import TAKEN_BACK
@@ -62,7 +62,7 @@ class Checks(Hands):
         # Permits lie a folder deeper, and a list does not look there again for what their owner has in the ledger.
         is_deeper = "'attempts/" if side == OWNER else "-"
         fresh = tuple(words for words in record.findings if not words.startswith(is_deeper) or words in listed.findings)
-        in_list, now = (listed.id, listed.standing, listed.findings), (record.id, record.standing, fresh)
+        in_list, now = (listed.id, listed.position, listed.findings), (record.id, record.position, fresh)
         is_moving = not self.plays_supervisors and side == OWNER  # a process may begin between the two looks
         assert in_list == now or is_moving, f"the list is stale: {in_list}, and now it is {now}"
 
@@ -76,9 +76,9 @@ class Checks(Hands):
             return
         assert not record.problem, f"what is only incomplete is called unreadable: {record.problem}"
         if self.plays_supervisors or side == SUBMITTER:
-            standing = record.standing
-            seen = (standing.attempt, standing.state, standing.withdrawn)
-            self.holds(seen == must, LOST, f"side {side} sees {standing}, and must see {must}")
+            position = record.position
+            seen = (position.attempt, position.state, position.withdrawn)
+            self.holds(seen == must, LOST, f"side {side} sees {position}, and must see {must}")
 
     def check_height(self, side: int, record: JobRecord, files: dict[str, bytes]) -> None:
         """That nothing falls while the submission stays what it is."""
@@ -86,7 +86,7 @@ class Checks(Hands):
         low, high = height_of(record)
         before, reached = self.reached.get((side, record.id), (submitted, (1, 0)))
         if before == submitted and (record.attempt, high) < reached:
-            why = f"side {side} sees it fall from {reached} to {record.standing}"
+            why = f"side {side} sees it fall from {reached} to {record.position}"
             self.holds(self.is_history(side, record, reached), LOST, why)
         self.reached[side, record.id] = submitted, (record.attempt, low)
 
@@ -146,12 +146,12 @@ class Checks(Hands):
         if self.plays_supervisors or ours.state.is_finished:
             self.check_released(place, ours)
 
-    def check_released(self, place: Place, ours: JobRecord) -> None:
+    def check_released(self, place: JobRef, ours: JobRecord) -> None:
         """What was let out of the present attempt is there, whole, and nothing else is."""
         promised = self.oracle.promised[ours.id, ours.attempt] if ours.state.is_finished else set()
         if ours.id in self.oracle.deposited and not promised:
             return  # its files lie in the folder from the beginning
-        shared = job_reader.look(self.people.submitters_root, place, self.people.submitter.viewer).marker("shared")
+        shared = job_reader.look(self.people.submitters_root, place, self.people.submitter.participant).marker("shared")
         is_shared = shared is not None and shared.attempt == ours.attempt
         if place.name not in self.mixed and not promised:
             for known in self.transport.known:
@@ -240,12 +240,12 @@ def of_job(known: dict[str, bytes], name: str) -> dict[str, bytes]:
 def height_of(record: JobRecord) -> tuple[int, int]:
     """How high a state is: the least and the most that it may mean; CANCELLED is taken back, or stopped."""
     if record.state is JobState.CANCELLED:
-        return (3 if record.standing.withdrawn else 5, 6)
+        return (3 if record.position.withdrawn else 5, 6)
     height = HEIGHTS.get(record.state, 5)
     return (height, height)
 
 
 def told(record: JobRecord) -> str:
     return (
-        f"{record.id} {record.state.value} {record.attempt}{' withdrawn' * record.standing.withdrawn} {record.findings}"
+        f"{record.id} {record.state.value} {record.attempt}{' withdrawn' * record.position.withdrawn} {record.findings}"
     )

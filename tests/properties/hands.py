@@ -27,7 +27,7 @@ from syft_job.format.markers import OUTPUTS, WITHDRAWN
 from syft_job.home import home as homes
 from syft_job.job import JobInfo
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JOBS, Place
+from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.runner import attempt_files as attempts
@@ -63,7 +63,7 @@ class Hands(RuleBasedStateMachine):
         self.people = TwoPeople(Path(self.box.name), apart=True, sandbox="bare").__enter__()
         self.clients = (self.people.owner, self.people.submitter)
         for client in self.clients:
-            client.viewer._settles = A_MOMENT
+            client.participant._settles = A_MOMENT
         self.home = self.people.owner.home
         jobs = Path(self.people.owner_email, *JOBS, self.people.submitter_email)
         self.replicas = (self.people.owners_root / jobs, self.people.submitters_root / jobs)
@@ -100,7 +100,7 @@ class Hands(RuleBasedStateMachine):
 
     # People
 
-    def submit(self, place: Place, kind: str) -> None:
+    def submit(self, place: JobRef, kind: str) -> None:
         try:
             if kind == "bash":
                 location = self.people.submit("echo 1 > outputs/one.csv\n", place.name)
@@ -111,7 +111,7 @@ class Hands(RuleBasedStateMachine):
         self.made["submit"] += 1
         self.oracle.submissions.add((location / "config.yaml").read_bytes())
 
-    def submit_another_in_its_place(self, place: Place, kind: str) -> None:
+    def submit_another_in_its_place(self, place: JobRef, kind: str) -> None:
         """The submitter removes what they submitted, with everything in it, and submits other things by that name."""
         if before := self.find(self.clients[SUBMITTER].store.get, place):
             self.replaced.add(before.id)
@@ -120,37 +120,39 @@ class Hands(RuleBasedStateMachine):
         self.made["submit in its place"] += 1
         self.submit(place, kind)
 
-    def withdraw(self, place: Place) -> None:
+    def withdraw(self, place: JobRef) -> None:
         if job := self.try_(SUBMITTER, place, "withdraw", lambda job: job.withdraw("never mind")):
             said = place.under(self.people.submitters_root) / WITHDRAWN
             self.oracle.taken_back[job.id].add(said.read_bytes())
 
-    def approve(self, place: Place, grants: frozenset[str]) -> None:
+    def approve(self, place: JobRef, grants: frozenset[str]) -> None:
         outputs, logs = "outputs" in grants, "logs" in grants
         if job := self.try_(OWNER, place, "approve", lambda job: job.approve(share_outputs=outputs, share_logs=logs)):
             assert job.id not in self.oracle.cleaned, "what was cleaned is approved again"
             self.oracle.said(job.id, job.attempt, YES)
             self.oracle.promised[job.id, job.attempt] = set(grants)
 
-    def rerun(self, place: Place) -> None:
+    def rerun(self, place: JobRef) -> None:
         if job := self.try_(OWNER, place, "rerun", lambda job: job.rerun()):
             assert job.id not in self.oracle.cleaned, "what was cleaned is permitted again"
             self.oracle.said(job.id, job.attempt, YES)
 
-    def reject(self, place: Place) -> None:
+    def reject(self, place: JobRef) -> None:
         if job := self.try_(OWNER, place, "reject", lambda job: job.reject("no")):
             self.oracle.said(job.id, job.attempt, NO)
 
-    def cancel(self, place: Place) -> None:
-        if job := self.try_(OWNER, place, "cancel", lambda job: transitions.cancel(self.clients[OWNER].viewer, place)):
+    def cancel(self, place: JobRef) -> None:
+        if job := self.try_(
+            OWNER, place, "cancel", lambda job: transitions.cancel(self.clients[OWNER].participant, place)
+        ):
             self.oracle.said(job.id, job.attempt, STOPPED)
 
-    def deposit(self, place: Place) -> None:
+    def deposit(self, place: JobRef) -> None:
         if job := self.try_(OWNER, place, "deposit", lambda job: job.accept_by_depositing_result(self.result)):
             self.oracle.deposited.add(job.id)
             self.oracle.said(job.id, job.attempt, OVER, JobState.SUCCEEDED)
 
-    def share(self, place: Place, what: str) -> None:
+    def share(self, place: JobRef, what: str) -> None:
         them = [self.people.submitter_email]
         outputs = what == "outputs"
         if job := self.try_(
@@ -158,7 +160,7 @@ class Hands(RuleBasedStateMachine):
         ):
             self.oracle.promised[job.id, job.attempt].add(what)
 
-    def clean(self, place: Place) -> None:
+    def clean(self, place: JobRef) -> None:
         self.try_(OWNER, place, "clean", self.clean_it)
 
     def clean_it(self, job: JobInfo) -> None:
@@ -173,25 +175,27 @@ class Hands(RuleBasedStateMachine):
         """It serves until another one comes, as runners do, so that what it remembers counts, too."""
         self.serving.close()
         self.runner = JobRunner(self.people.owner.config, poll_interval=0, announce=None)
-        self.runner.viewer._settles = A_MOMENT
+        self.runner.participant._settles = A_MOMENT
         self.serving.enter_context(self.runner._serving())
 
     def step(self) -> None:
         self.runner.step()
         self.hear_the_ledger()
 
-    def begin(self, place: Place) -> bool:
+    def begin(self, place: JobRef) -> bool:
         """What the runner and a supervisor do until an attempt has begun, without a process."""
-        viewer = self.people.owner.viewer
+        participant = self.people.owner.participant
         try:
-            look = job_reader.look(self.people.owners_root, place, viewer)
+            look = job_reader.look(self.people.owners_root, place, participant)
             record = look.record
             if record.state is not JobState.QUEUED:
                 return False
-            attempt = Attempt(viewer, place, record.id, record.attempt)
-            transitions.permit(viewer, look, offered=transitions.BARE)
-            workspaces.copy_in(attempt, look)
-            transitions.start(viewer, place, record.id, record.digest, host=shell.this_host(), offered=transitions.BARE)
+            attempt = Attempt(participant, place, record.id, record.attempt)
+            transitions.permit(participant, look, offered=transitions.BARE)
+            workspaces.create_workspace(attempt, look)
+            transitions.start(
+                participant, place, record.id, record.digest, host=shell.this_host(), offered=transitions.BARE
+            )
         except (SyftJobError, FileNotFoundError):
             return False
         said = {word.rank for word in self.oracle.words[record.id] if word.attempt == record.attempt}
@@ -221,7 +225,7 @@ class Hands(RuleBasedStateMachine):
                 (workspace / stream).write_text("" if stream == "stderr" else f"{job} {number}\n")
             said = {"returncode": returncode, "seconds": 1, "timed_out": False, "log_cut": False, "left_behind": False}
             said["cancelled"] = (workspace / transitions.CANCEL_REQUEST).exists()
-            (workspace / attempts.VERDICT).write_text(json.dumps(said) + "\n")
+            (workspace / attempts.EXIT_RECORD).write_text(json.dumps(said) + "\n")
             as_it_ended = JobState.FAILED if returncode else JobState.SUCCEEDED
             self.ends[job, number] = JobState.CANCELLED if said["cancelled"] else as_it_ended
 
@@ -259,7 +263,7 @@ class Hands(RuleBasedStateMachine):
             self.made[otherwise] += 1
             raise AssertionError(why)
 
-    def try_(self, side: int, place: Place, verb: str, act: Callable[[JobInfo], object]) -> JobRecord | None:
+    def try_(self, side: int, place: JobRef, verb: str, act: Callable[[JobInfo], object]) -> JobRecord | None:
         """Let a person do something; the job as it is then, or None where they may not."""
         job = self.find(self.clients[side].job_at, place)
         if job is None:
@@ -272,7 +276,7 @@ class Hands(RuleBasedStateMachine):
         return job.record if verb != "clean" else None
 
     @staticmethod
-    def find(get: Callable[[Place], Found], place: Place) -> Found | None:
+    def find(get: Callable[[JobRef], Found], place: JobRef) -> Found | None:
         try:
             return get(place)
         except SyftJobError:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from syft_job.format.manifest import CONFIG, job_id
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 
 YES, TAKEN_BACK, BEGUN, OVER, STOPPED, NO = 2, 3, 4, 5, 6, 7
@@ -54,7 +54,7 @@ class Oracle:
         self.words[job].add(Word(attempt, rank, state or _STATES[rank]))
 
     def view(
-        self, place: Place, files: Mapping[str, bytes], laid: Mapping[str, list[bytes]], *, is_owner: bool
+        self, place: JobRef, files: Mapping[str, bytes], laid: Mapping[str, list[bytes]], *, is_owner: bool
     ) -> View | None:
         """What a person must see of a job of which these files lie before them; None where that is not a job's.
 

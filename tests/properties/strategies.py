@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from syft_job.format.codec import MAX_INTEGER
-from syft_job.model.lifecycle import OUTCOMES, Fact, JobState, Standing, Who
+from syft_job.model.lifecycle import OUTCOMES, Fact, JobState, Position, Role
 
 MARKER_KINDS = ("arriving", "submitted", "approved", "permit", "withdrawn", "running", "done", "cancelled", "rejected")
 
@@ -36,9 +36,9 @@ def one_outcome_an_attempt(found: list[Fact]) -> bool:
 
 fact_lists = st.lists(facts(), max_size=8).filter(one_outcome_an_attempt)
 standings = st.builds(
-    Standing, state=st.sampled_from(list(JobState)), attempt=st.integers(1, 3), withdrawn=st.booleans()
+    Position, state=st.sampled_from(list(JobState)), attempt=st.integers(1, 3), withdrawn=st.booleans()
 )
-role_sets = st.sets(st.sampled_from(list(Who)))
+role_sets = st.sets(st.sampled_from(list(Role)))
 
 file_names = st.from_regex(r"[a-z][a-z0-9_]{0,8}\.py", fullmatch=True)
 file_contents = st.binary(min_size=0, max_size=60)

@@ -69,11 +69,11 @@ def test_a_list_says_to_others_what_a_full_look_says(people: TwoPeople, lying, p
     if not permits:
         (location / "attempts").rmdir()
     try:
-        viewer = people.submitter.viewer
-        full = job_reader.look(people.root, place, viewer).record
+        participant = people.submitter.participant
+        full = job_reader.look(people.root, place, participant).record
         with fs.directory(people.root, *place.parts[:-1]) as parent:
-            listed = job_reader.glance(parent, place, viewer)
-        assert (listed.standing, listed.status) == (full.standing, full.status)
+            listed = job_reader.read_summary(parent, place, participant)
+        assert (listed.position, listed.status) == (full.position, full.status)
         assert set(listed.findings) <= set(full.findings)
     finally:
         for path in [*location.glob("attempts/*"), *(location / kind for kind in KINDS)]:

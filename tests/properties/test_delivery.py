@@ -139,8 +139,11 @@ def test_a_list_and_a_full_look_tell_the_same_of_a_withdrawal_that_came_too_late
     job.approve()
     JobRunner(people.owner.config, announce=None).process_approved_jobs(stream_output=False)
     people.deliver()
-    place, viewer = people.place("Tides"), people.owner.viewer
-    assert people.owner.store.get(place).standing == job_reader.look(people.owners_root, place, viewer).record.standing
+    place, participant = people.place("Tides"), people.owner.participant
+    assert (
+        people.owner.store.get(place).position
+        == job_reader.look(people.owners_root, place, participant).record.position
+    )
 
 
 def test_a_job_that_is_cancelled_and_cleaned_at_once_is_stopped(people: TwoPeople, tmp_path: Path):
@@ -257,8 +260,8 @@ def test_a_permit_that_arrives_alone_is_in_the_list_at_once(people: TwoPeople):
     job.rerun()
     people.deliver([letter for letter in people.undelivered() if letter.path.endswith("attempts/2.json")])
     os.utime(theirs.location, (long_ago, long_ago))
-    listed = [record.standing for record in people.submitter.store.records()]
-    assert listed == [people.submitter.store.get(theirs.record.place).standing]
+    listed = [record.position for record in people.submitter.store.records()]
+    assert listed == [people.submitter.store.get(theirs.record.place).position]
     assert (theirs.attempt, theirs.status) == (3, "approved")
 
 

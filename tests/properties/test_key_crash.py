@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import SyftJobError
-from syft_job.format.key_history import Chain
+from syft_job.format.key_history import KeyHistory
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
 from syft_job.model.lifecycle import JobState
@@ -33,7 +33,7 @@ def fresh(people: TwoPeople) -> Home:
     return Home(known.path, known.root, known.email)
 
 
-def theirs(people: TwoPeople) -> Chain:
+def theirs(people: TwoPeople) -> KeyHistory:
     found = published(people.root, people.owner_email)
     assert found is not None
     return found

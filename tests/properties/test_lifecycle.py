@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from syft_job.errors import InvalidTransition, NotAllowed
-from syft_job.model.lifecycle import RANKS, TABLE, UNREADABLE, Event, Fact, JobState, Standing, Who, allowed, state_of
+from syft_job.model.lifecycle import RANKS, TABLE, UNREADABLE, Event, Fact, JobState, Position, Role, allowed, state_of
 from tests.properties.strategies import fact_lists, facts, one_outcome_an_attempt
 
 RANK_OF_STATE = {
@@ -57,13 +57,13 @@ def test_one_more_never_moves_it_backwards(found, more):
 @given(fact_lists)
 def test_the_state_is_that_of_the_rule(found):
     attempt, rank = height(found)
-    standing = state_of(found)
-    assert standing.attempt == attempt
-    assert standing.withdrawn == (Fact("withdrawn") in found)
-    if standing.state is JobState.CANCELLED:
+    position = state_of(found)
+    assert position.attempt == attempt
+    assert position.withdrawn == (Fact("withdrawn") in found)
+    if position.state is JobState.CANCELLED:
         assert rank in (3, 5, 6)
     else:
-        assert RANK_OF_STATE[standing.state] == rank
+        assert RANK_OF_STATE[position.state] == rank
 
 
 @given(fact_lists, st.integers(1, 5))
@@ -84,9 +84,9 @@ def test_a_no_of_the_newest_attempt_is_final_until_the_next_is_opened(found):
         assert state_of([*refused, more]).state is JobState.REJECTED
 
 
-def verdict(standing: Standing, event: Event, roles: set[Who], **more: bool) -> str:
+def exit_record(position: Position, event: Event, roles: set[Role], **more: bool) -> str:
     try:
-        allowed(standing, event, roles, name="N", **more)
+        allowed(position, event, roles, name="N", **more)
     except InvalidTransition:
         return "state"
     except NotAllowed:
@@ -96,7 +96,7 @@ def verdict(standing: Standing, event: Event, roles: set[Who], **more: bool) -> 
 
 @pytest.mark.parametrize("event", list(Event))
 def test_allowed_agrees_with_the_table_for_all(event):
-    hands = [set(some) for n in range(4) for some in itertools.combinations(Who, n)]
+    hands = [set(some) for n in range(4) for some in itertools.combinations(Role, n)]
     for state, withdrawn, unreadable, roles in itertools.product(JobState, (False, True), (False, True), hands):
         source = UNREADABLE if unreadable else state
         rows = [row for row in TABLE if row.event is event and source in row.sources]
@@ -104,7 +104,7 @@ def test_allowed_agrees_with_the_table_for_all(event):
             expected = "state"
         else:
             expected = "yes" if any(roles & set(row.who) for row in rows) else "person"
-        assert verdict(Standing(state, 1, withdrawn), event, roles, unreadable=unreadable) == expected
+        assert exit_record(Position(state, 1, withdrawn), event, roles, unreadable=unreadable) == expected
 
 
 OWNERS_EVENTS = {Event.APPROVE, Event.REJECT, Event.DEPOSIT, Event.RERUN, Event.SHARE, Event.CLEAN, Event.CANCEL}
@@ -113,10 +113,10 @@ OWNERS_EVENTS = {Event.APPROVE, Event.REJECT, Event.DEPOSIT, Event.RERUN, Event.
 @pytest.mark.parametrize("state", list(JobState))
 def test_nobody_elses_hand_does_what_is_the_owners(state):
     for event in OWNERS_EVENTS:
-        assert verdict(Standing(state), event, {Who.SUBMITTER}) != "yes"
-        assert verdict(Standing(state), event, set()) != "yes"
-    assert verdict(Standing(state), Event.WITHDRAW, {Who.OWNER, Who.RUNNER}) != "yes"
-    assert verdict(Standing(state), Event.START, {Who.OWNER, Who.SUBMITTER}) != "yes"
+        assert exit_record(Position(state), event, {Role.SUBMITTER}) != "yes"
+        assert exit_record(Position(state), event, set()) != "yes"
+    assert exit_record(Position(state), Event.WITHDRAW, {Role.OWNER, Role.RUNNER}) != "yes"
+    assert exit_record(Position(state), Event.START, {Role.OWNER, Role.SUBMITTER}) != "yes"
 
 
 def test_a_bounded_model_of_a_submitter_who_moves_markers_freely():
@@ -139,7 +139,7 @@ def test_a_bounded_model_of_a_submitter_who_moves_markers_freely():
             (Event.RERUN, Fact("permit", here.attempt)),
             (Event.START, Fact("running", here.attempt)),
         ):
-            if verdict(here, event, {Who.OWNER, Who.RUNNER}) == "yes":
+            if exit_record(here, event, {Role.OWNER, Role.RUNNER}) == "yes":
                 said = ledger | {fact}
                 after.append((said, markers | {fact}))
                 assert height(list(said | markers)) > height(list(ledger | markers))

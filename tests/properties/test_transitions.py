@@ -20,7 +20,7 @@ from syft_job import fs
 from syft_job.errors import SyftJobError
 from syft_job.exchange import transitions
 from syft_job.model import names
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, litter
@@ -33,13 +33,13 @@ def finished(people: TwoPeople) -> None:
     people.submit(name="N")
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
-    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1)
     (held / "outputs" / "sub").mkdir(parents=True)
     (held / "outputs" / "sub" / "r.csv").write_text("1\n")
     (held / "logs").mkdir()
     (held / "logs" / "stdout.txt").write_text("printed\n")
-    transitions.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
 
 
 def shared(people: TwoPeople) -> None:
@@ -147,7 +147,7 @@ def test_killed_at_any_write_and_repeated_it_ends_the_same(tmp_path: Path, name:
                 with suppress(SyftJobError):
                     verb(people)
                 with suppress(SyftJobError):
-                    transitions.restore(people.owner.viewer, people.place("N"))
+                    transitions.restore(people.owner.participant, people.place("N"))
                 toll.add(lost=picture(people) != expected)
             assert picture(people) == expected, f"killed at write {k}"
             if not died:
@@ -164,7 +164,7 @@ def test_killed_at_any_write_the_sweep_alone_brings_both_to_the_same_view(tmp_pa
             prepare(people)
             if not killed_at(people, verb, k):
                 return
-            transitions.restore(people.owner.viewer, people.place("N"))
+            transitions.restore(people.owner.participant, people.place("N"))
             owner, submitter = people.owner_job("N"), people.submitters_job("N")
             assert (owner.state, owner.attempt) == (submitter.state, submitter.attempt), f"killed at write {k}"
 
@@ -306,14 +306,14 @@ class HostileSubmitter(RuleBasedStateMachine):
 
     @rule()
     def restore_by_the_runner(self) -> None:
-        transitions.restore(self.people.owner.viewer, self.people.place("N"))
+        transitions.restore(self.people.owner.participant, self.people.place("N"))
 
     @invariant()
     def a_startable_job_was_permitted_by_the_owner(self) -> None:
         job = self.job
         if job.state is JobState.QUEUED:
             assert (job.id, job.attempt) in self.yes_to
-        other = self.people.owner.store.get(Place(*self.people.place("M")))
+        other = self.people.owner.store.get(JobRef(*self.people.place("M")))
         assert other.state is JobState.SUBMITTED
 
     @invariant()

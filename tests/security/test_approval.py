@@ -79,7 +79,7 @@ def test_threat_31_what_was_approved_for_bubblewrap_never_runs_bare(contained: T
     job.approve()
     runner = bare_runner(contained)
     assert runner.process_approved_jobs() == []
-    reason = runner.set_aside[contained.place(NAME)]
+    reason = runner.blocked_jobs[contained.place(NAME)]
     assert "bubblewrap without network" in reason
     assert REMEDY in reason
     assert any("bubblewrap" in finding for finding in job.findings)
@@ -96,7 +96,9 @@ def test_threat_31_the_category_says_that_it_is_the_sandbox(contained: TwoPeople
     job = contained.owner_job(NAME)
     job.approve()
     with pytest.raises(NotStarted) as refused:
-        transitions.start(contained.owner.viewer, contained.place(NAME), job.id, job.digest, offered=transitions.BARE)
+        transitions.start(
+            contained.owner.participant, contained.place(NAME), job.id, job.digest, offered=transitions.BARE
+        )
     assert refused.value.category is BlockedCategory.SANDBOX
     assert events(contained, job) == ["approve"]
 
@@ -118,10 +120,12 @@ def test_threat_31_an_attempt_that_was_recorded_is_not_begun_again_under_less(co
     contained.submit(name=NAME)
     job = contained.owner_job(NAME)
     job.approve()
-    transitions.start(contained.owner.viewer, contained.place(NAME), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(
+        contained.owner.participant, contained.place(NAME), job.id, job.digest, offered=transitions.BUBBLEWRAP
+    )
     runner = bare_runner(contained)
     runner.step()
-    assert "bubblewrap" in runner.set_aside[contained.place(NAME)]
+    assert "bubblewrap" in runner.blocked_jobs[contained.place(NAME)]
     assert is_unclaimed(contained, job)
     JobRunner(contained.owner.config, announce=None).run(once=True)
     assert contained.owner_job(NAME).state is JobState.SUCCEEDED
@@ -158,7 +162,7 @@ def test_threat_31_an_allow_that_is_not_understood_starts_nothing(people: TwoPeo
     record_approval(people, job, allow=allow)
     for offered in (transitions.BARE, transitions.BUBBLEWRAP):
         with pytest.raises(NotStarted, match="allow") as refused:
-            transitions.start(people.owner.viewer, people.place(NAME), job.id, job.digest, offered=offered)
+            transitions.start(people.owner.participant, people.place(NAME), job.id, job.digest, offered=offered)
         assert refused.value.category is BlockedCategory.APPROVAL
     assert events(people, job) == ["approve"]
 
@@ -269,8 +273,8 @@ def test_threat_31_a_sandbox_that_breaks_while_the_runner_lives_blocks(tmp_path:
                 program.write_text(broken)
                 program.chmod(0o755)
             assert runner.process_approved_jobs() == []
-            assert "bubblewrap" in runner.set_aside[people.place("Second")]
-            assert "doctor" in runner.set_aside[people.place("Second")]
+            assert "bubblewrap" in runner.blocked_jobs[people.place("Second")]
+            assert "doctor" in runner.blocked_jobs[people.place("Second")]
             assert events(people, job) == ["approve"], "neither a start nor a failure"
             assert is_unclaimed(people, job)
         program.unlink()

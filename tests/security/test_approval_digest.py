@@ -17,7 +17,7 @@ from syft_job.exchange import job_reader, transitions
 from syft_job.format.signing import Key
 from syft_job.home.home import Home
 from syft_job.job import JobInfo
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
 
@@ -40,7 +40,7 @@ def is_startable(people: TwoPeople, name: str) -> bool:
     place = people.place(name)
     found = people.owner.store.get(place)
     try:
-        transitions.start(people.owner.viewer, place, found.id, found.digest, offered=transitions.BUBBLEWRAP)
+        transitions.start(people.owner.participant, place, found.id, found.digest, offered=transitions.BUBBLEWRAP)
     except SyftJobError:
         return False
     return True
@@ -166,7 +166,7 @@ def test_the_owners_word_is_not_unsaid_and_is_put_back(people: TwoPeople, tmp_pa
         assert people.owner_job("Analysis").state is before
         if act == "delete":
             assert any(f"'{marker}' is missing" in finding for finding in job.findings)
-        transitions.restore(people.owner.viewer, people.place("Analysis"))
+        transitions.restore(people.owner.participant, people.place("Analysis"))
         assert people.submitters_job("Analysis").state is before
         assert {key: value for key, value in json.loads(path.read_bytes()).items() if key not in ("seal", "at")} == {
             key: value for key, value in said.items() if key not in ("seal", "at")
@@ -181,7 +181,7 @@ def test_a_permit_that_was_removed_is_told_and_put_back(people: TwoPeople):
     shutil.rmtree(job.location / "attempts")
     assert (job.state, job.attempt) == (JobState.QUEUED, 2)
     assert any("attempt" in finding or "permit" in finding for finding in job.findings)
-    transitions.restore(people.owner.viewer, people.place("Analysis"))
+    transitions.restore(people.owner.participant, people.place("Analysis"))
     assert (people.submitters_job("Analysis").state, people.submitters_job("Analysis").attempt) == (JobState.QUEUED, 2)
 
 
@@ -192,7 +192,7 @@ def test_shared_that_was_removed_is_told_and_put_back(people: TwoPeople, tmp_pat
     job.share_outputs([people.submitter_email])
     (job.location / "shared").unlink()
     assert any("shared" in finding for finding in job.findings)
-    transitions.restore(people.owner.viewer, people.place("Analysis"))
+    transitions.restore(people.owner.participant, people.place("Analysis"))
     assert [path.name for path in people.submitters_job("Analysis").output_paths] == ["r.csv"]
 
 
@@ -212,8 +212,8 @@ def test_a_copied_home_says_that_it_is_one(people: TwoPeople):
     home = people.owner.home
     copy = home.path.with_name("copy")
     shutil.copytree(home.path, copy)
-    assert "copy" in (Home(copy, people.root, people.owner_email).why_not_ours() or "")
-    assert home.why_not_ours() is None
+    assert "copy" in (Home(copy, people.root, people.owner_email).foreign_reason() or "")
+    assert home.foreign_reason() is None
 
 
 # 2 and 6
@@ -429,10 +429,10 @@ def test_listing_and_looking_agree(people: TwoPeople):
             job.cancel()
     for client in (people.owner, people.submitter):
         for job in client.jobs:
-            place = Place(job.datasite_owner_email, job.submitted_by, job.name)
-            full = job_reader.look(people.root, place, client.viewer).record
-            assert (full.standing, full.id, full.digest, full.submitted_at, full.older) == (
-                job.record.standing,
+            place = JobRef(job.datasite_owner_email, job.submitted_by, job.name)
+            full = job_reader.look(people.root, place, client.participant).record
+            assert (full.position, full.id, full.digest, full.submitted_at, full.older) == (
+                job.record.position,
                 job.id,
                 job.digest,
                 job.record.submitted_at,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import Limits, get_client
+from syft_job import SubmissionLimits, get_client
 from syft_job.cli import context
 from syft_job.errors import JobNotFoundError, SyftJobError
 from syft_job.testing import TwoPeople
 from tests.security.test_budgets import EVE, lay, manifest
 
-LIMITS = Limits(unfinished=3)
+LIMITS = SubmissionLimits(unfinished=3)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from syft_job import SyftJobConfig, fs
 from syft_job.errors import ConfigError, SyftJobError, UnreadableJob
 from syft_job.exchange.result_tree import copy_tree
-from syft_job.format.manifest import Limits
+from syft_job.format.manifest import SubmissionLimits
 from syft_job.testing import TwoPeople
 from tests.security.test_submit import NAME, NO_BYTES, command_line, folder_of, share_by_hand
 
@@ -91,7 +91,7 @@ def test_threat_41_a_flood_of_unlisted_outputs_is_not_listed_to_its_end(people: 
     share_by_hand(people, {"who": ["*"]})
     for number in range(60):
         (people.location(NAME) / "outputs" / f"f{number}").touch()
-    people.submitter.viewer.limits = Limits(files=10)
+    people.submitter.participant.limits = SubmissionLimits(files=10)
     assert len(people.submitters_job(NAME).output_paths) == 20
 
 
@@ -128,7 +128,7 @@ def test_a_key_file_that_cannot_be_read_now_makes_no_job_unreadable(people: TwoP
         return opened(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", failing)
-    people.owner.viewer.forget_keys()
+    people.owner.participant.forget_keys()
     assert people.owner_job(NAME).status == "inbox"
     assert "config.yaml is sealed" in str(people.owner_job(NAME).verify())
 
@@ -159,7 +159,7 @@ def test_an_output_that_goes_away_while_results_are_copied_does_not_lose_the_oth
     monkeypatch.setattr(fs, "copy", racing)
     left_out: list[str] = []
     with fs.directory(source) as reading, fs.directory(target) as writing:
-        files = copy_tree(reading, writing, Limits(), left_out=left_out)
+        files = copy_tree(reading, writing, SubmissionLimits(), left_out=left_out)
     assert sorted(files) == ["a", "c"]
     assert left_out == ["'b' was removed while the results were copied"]
 

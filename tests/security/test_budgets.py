@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 
-from syft_job import JobClient, JobRunner, Limits, get_client
+from syft_job import JobClient, JobRunner, SubmissionLimits, get_client
 from syft_job.doctor import examine
 from syft_job.errors import JobNotFoundError
 from syft_job.testing import TwoPeople
@@ -29,7 +29,7 @@ FILES = 100
 
 @pytest.fixture
 def people(tmp_path: Path) -> Iterator[TwoPeople]:
-    with TwoPeople(tmp_path, limits=Limits(files=FILES)) as both:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(files=FILES)) as both:
         (both.root / EVE).mkdir()
         both.owner.setup_ds_job_folder_as_do(EVE)
         both.submit(name="Honest")
@@ -130,7 +130,7 @@ def age(location: Path) -> None:
 
 def fresh(people: TwoPeople, email: str | None = None) -> JobClient:
     """A client without memory of earlier listings, as in a new process."""
-    return get_client(people.root, email or people.owner_email, limits=Limits(files=FILES))
+    return get_client(people.root, email or people.owner_email, limits=SubmissionLimits(files=FILES))
 
 
 def assert_others_go_on(people: TwoPeople) -> None:
@@ -252,7 +252,7 @@ def test_files_of_the_older_layout_are_hashed_once_per_change_in_lists(
     age(location)
     time.sleep(0.1)
     client = fresh(people)
-    monkeypatch.setattr(client.viewer, "_settles", 0.01)
+    monkeypatch.setattr(client.participant, "_settles", 0.01)
     with counted(monkeypatch) as first:
         digest = client.jobs["Old"].digest
     assert first.bytes > 1_000_000
@@ -305,14 +305,14 @@ def test_what_exceeds_the_budget_is_named_and_looked_at_in_turn(people: TwoPeopl
     seen: set[str] = set()
     monotonic, later = time.monotonic, [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + later[0])
-    for turn in range(30):
+    for transaction in range(30):
         later[0] += 10
         with counted(monkeypatch) as reads:
             jobs = client.jobs
         assert reads.bytes < 12 << 20, "about the base and one job"
         assert jobs["Honest"].status == "inbox"
-        names = {record.name for record in client.store.records()} if turn > 20 else {job.name for job in jobs}
-        if turn == 0:
+        names = {record.name for record in client.store.records()} if transaction > 20 else {job.name for job in jobs}
+        if transaction == 0:
             assert len(names) < 20
             assert "budget" in str(jobs)
             assert EVE in str(jobs)
@@ -380,11 +380,11 @@ def test_an_exception_while_one_job_is_looked_at_becomes_its_row(
 
 
 def test_waiting_jobs_above_the_limit_are_counted_and_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with TwoPeople(tmp_path, limits=Limits(unfinished=3)) as people:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(unfinished=3)) as people:
         for number in range(12):
             people.submit(name=f"job {number:02}")
         people.owner.job_at(people.place("job 05")).reject("no")
-        client = get_client(people.root, people.owner_email, limits=Limits(unfinished=3))
+        client = get_client(people.root, people.owner_email, limits=SubmissionLimits(unfinished=3))
         with counted(monkeypatch) as first:
             jobs = client.jobs
         assert {job.name for job in jobs} == {"job 00", "job 01", "job 02", "job 05"}
@@ -408,24 +408,24 @@ def test_waiting_jobs_above_the_limit_are_counted_and_not_read_again(tmp_path: P
 
 
 def test_a_submitters_own_list_is_not_limited(tmp_path: Path):
-    with TwoPeople(tmp_path, limits=Limits(unfinished=3)) as people:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(unfinished=3)) as people:
         for number in range(8):
             people.submit(name=f"job {number}")
         assert len(people.submitter.jobs) == 8
         assert people.submitter.jobs["job 7"].status == "inbox"
         assert len(people.owner.jobs) == 3
-        stranger = get_client(people.root, "bystander@example.org", limits=Limits(unfinished=3))
+        stranger = get_client(people.root, "bystander@example.org", limits=SubmissionLimits(unfinished=3))
         assert len(stranger.jobs) == 3
 
 
 def test_the_limit_of_waiting_jobs_hides_no_decided_job(tmp_path: Path):
-    with TwoPeople(tmp_path, limits=Limits(unfinished=2)) as people:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(unfinished=2)) as people:
         for number in range(8):
             people.submit(name=f"job {number}")
             if number % 2:
                 people.owner.job_at(people.place(f"job {number}")).reject("no")
         for email in (people.owner_email, "bystander@example.org"):
-            jobs = get_client(people.root, email, limits=Limits(unfinished=2)).jobs
+            jobs = get_client(people.root, email, limits=SubmissionLimits(unfinished=2)).jobs
             assert sum(job.status == "rejected" for job in jobs) == 4
             assert sum(job.status == "inbox" for job in jobs) == 2
 
@@ -489,11 +489,11 @@ def test_the_runner_reads_undecided_jobs_within_a_budget(people: TwoPeople, monk
 
 
 def test_jobs_of_all_submitters_come_in_turn():
-    from syft_job.model.job_ref import Place
+    from syft_job.model.job_ref import JobRef
     from syft_job.runner.scheduler import in_turn
 
-    eve = [Place("o", "eve", str(number)) for number in range(3)]
-    ada, bea = Place("o", "ada", "x"), Place("o", "bea", "y")
+    eve = [JobRef("o", "eve", str(number)) for number in range(3)]
+    ada, bea = JobRef("o", "ada", "x"), JobRef("o", "bea", "y")
     assert in_turn([*eve, ada, bea]) == [eve[0], ada, bea, eve[1], eve[2]]
 
 
@@ -533,17 +533,17 @@ def test_hints_above_the_budget_are_not_remembered(people: TwoPeople):
     eve = [place._replace(submitter=EVE, name=f"Heavy {number % 12}") for number in range(5000)]
     eve += [place._replace(submitter=EVE, name=f"None {number}") for number in range(5000)]
     runner.step(hints=eve)
-    assert len(runner._round._again) == 0
+    assert len(runner._scheduler._again) == 0
 
 
 def test_the_ledger_names_the_jobs_that_it_speaks_of(people: TwoPeople):
-    from syft_job.model.job_ref import Place
+    from syft_job.model.job_ref import JobRef
 
     ledger = people.owner.home.ledger
     names = ['quote " and \\ backslash', "umlaut ü", "plain", '"place":["a","b","c"]']
     mark = 0
     for number, name in enumerate(names):
-        place = Place(people.owner_email, EVE, name)
+        place = JobRef(people.owner_email, EVE, name)
         mark = ledger.end
         ledger.say(f"{number:032x}", 1, "reject", place=list(place), mark={"reason": f'"place":{list(place)}'})
     ledger.say("f" * 32, 1, "reject", place=[people.owner_email, people.submitter_email, "other"])

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from syft_job.execution.backends.base import Command, JobHandle
-from syft_job.execution.backends.shell import ShellJob, Verdict, read_verdict
+from syft_job.execution.backends.shell import ExitRecord, ShellJob, read_exit_record
 from syft_job.execution.sandboxes import Bubblewrap, Sandbox, Workspace, bare, best_available, clean_env, why_not
-from syft_job.model.resources import Limits
+from syft_job.model.resources import ResourceLimits
 
 needs_bubblewrap = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 SECRET = "the-owners-secret-4711"
@@ -35,7 +35,7 @@ def listener() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def run(place: Path, script: str, *argv: str, sandbox: Sandbox | None = None) -> tuple[Verdict, str]:
+def run(place: Path, script: str, *argv: str, sandbox: Sandbox | None = None) -> tuple[ExitRecord, str]:
     sandbox = sandbox or best_available()
     workspace = Workspace(place / "job")
     sandbox.prepare(workspace)
@@ -44,15 +44,15 @@ def run(place: Path, script: str, *argv: str, sandbox: Sandbox | None = None) ->
         env=clean_env({"SYFT_IS_IN_JOB": "true"}, home=workspace.root),
         stdout=place / "out",
         stderr=place / "err",
-        limits=Limits(wall_seconds=60, grace_seconds=0.5),
+        limits=ResourceLimits(wall_seconds=60, grace_seconds=0.5),
         claim=place / "begun",
-        verdict=place / "verdict",
+        exit_record=place / "verdict",
     )
     handle = ShellJob(detach=False).submit(sandbox(command, workspace))
     assert isinstance(handle, JobHandle)
-    verdict = read_verdict(place / "verdict")
-    assert verdict is not None
-    return verdict, (place / "out").read_text()
+    exit_record = read_exit_record(place / "verdict")
+    assert exit_record is not None
+    return exit_record, (place / "out").read_text()
 
 
 @pytest.mark.conformance(83)
@@ -195,13 +195,13 @@ def test_12_a_link_to_somewhere_else_leads_nowhere(place: Path, work_dir: Path):
 
 @needs_bubblewrap
 def test_12_claim_verdict_and_logs_are_out_of_reach(place: Path):
-    verdict, told = run(
+    exit_record, told = run(
         place,
         "find / -xdev \\( -name verdict -o -name begun -o -name out \\) -not -path '/usr/*' 2>/dev/null;"
         " echo '{}' >../verdict; echo forged >/job/../begun; exit 7",
     )
 
-    assert verdict.returncode == 7
+    assert exit_record.returncode == 7
     assert told == ""
     assert "forged" not in (place / "begun").read_text()
 
@@ -243,16 +243,16 @@ def test_11_a_job_that_prints_for_ever_is_ended_and_its_log_is_bounded(place: Pa
         env={},
         stdout=place / "out",
         stderr=place / "err",
-        limits=Limits(wall_seconds=1, grace_seconds=0.5, log_bytes=64 * 1024),
+        limits=ResourceLimits(wall_seconds=1, grace_seconds=0.5, log_bytes=64 * 1024),
         claim=place / "begun",
-        verdict=place / "verdict",
+        exit_record=place / "verdict",
     )
 
     ShellJob(detach=False).submit(sandbox(command, workspace))
 
-    verdict = read_verdict(place / "verdict")
-    assert verdict is not None
-    assert (verdict.timed_out, verdict.log_cut) == (True, True)
+    exit_record = read_exit_record(place / "verdict")
+    assert exit_record is not None
+    assert (exit_record.timed_out, exit_record.log_cut) == (True, True)
     assert (place / "out").stat().st_size < 65 * 1024
 
 
@@ -260,8 +260,10 @@ def test_11_a_job_that_prints_for_ever_is_ended_and_its_log_is_bounded(place: Pa
 def test_10_a_job_that_swaps_its_own_folder_writes_nowhere_else(place: Path, work_dir: Path):
     (work_dir / "victim").mkdir(mode=0o777)
 
-    verdict, _ = run(place, 'rm -rf outputs; ln -s "$0" outputs; echo x >outputs/x; exit 0', str(work_dir / "victim"))
+    exit_record, _ = run(
+        place, 'rm -rf outputs; ln -s "$0" outputs; echo x >outputs/x; exit 0', str(work_dir / "victim")
+    )
 
-    assert verdict.succeeded
+    assert exit_record.succeeded
     assert list((work_dir / "victim").iterdir()) == []
     assert stat.S_ISLNK((place / "job" / "outputs").lstat().st_mode)  # what is released later follows no link

@@ -274,7 +274,7 @@ VERBS: dict[str, Callable[[Any], object]] = {
 def test_a_verb_that_cannot_be_sealed_says_nothing(people: TwoPeople, home_of: Callable[[TwoPeople], Home], verb: str):
     """Otherwise a yes that was refused would stand in the ledger, and run once the key is there."""
     people.submit(name="N")
-    people.owner.viewer.home = people.owner.home = home_of(people)
+    people.owner.participant.home = people.owner.home = home_of(people)
     with pytest.raises(ConfigError):
         VERBS[verb](people.owner_job("N"))
     ledger = people.owner.home.path / "ledger.jsonl"

@@ -95,7 +95,7 @@ def fresh_owner(people: TwoPeople) -> JobClient:
     client = get_client(people.root, OWNER)
     client.announce = None
     client.home = Home(client.home.path, client.home.root, OWNER)
-    client.viewer.home = client.home
+    client.participant.home = client.home
     return client
 
 
@@ -655,9 +655,9 @@ def test_what_another_user_makes_anew_while_a_process_lives_is_refused(
             time.sleep(0.01)
         assert as_user(EVE, make) == ""
         job.approve()
-        while not serving.set_aside:
+        while not serving.blocked_jobs:
             time.sleep(0.01)
-        assert f"'{own}' belongs to uid {EVE}" in " ".join(serving.set_aside.values())
+        assert f"'{own}' belongs to uid {EVE}" in " ".join(serving.blocked_jobs.values())
         assert not list(own.iterdir())
     finally:
         stop.set()

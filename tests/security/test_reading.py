@@ -79,12 +79,12 @@ def test_looking_publishes_nothing_even_where_the_key_went_missing(people: TwoPe
 def test_listing_survives_folders_that_come_and_go(people: TwoPeople):
     location = people.submit(name="N")
     people.submit(name="Stays")
-    stop, aside = threading.Event(), location.with_name(".x.tmp")
+    stop, blocked_reason = threading.Event(), location.with_name(".x.tmp")
 
     def come_and_go() -> None:
         while not stop.is_set():
-            shutil.copytree(location, aside)
-            aside.rename(location.with_name("Comes"))
+            shutil.copytree(location, blocked_reason)
+            blocked_reason.rename(location.with_name("Comes"))
             shutil.rmtree(location.with_name("Comes"))
 
     thread = threading.Thread(target=come_and_go)
@@ -133,7 +133,7 @@ def test_a_review_shows_no_control_characters(people: TwoPeople, where: dict[str
     if "gpu_type" in where:
         where = {"resources": JobResources(gpu_type=ESCAPE)}
     people.submit(f"echo '{ESCAPE}'\n", name="N", **where)
-    shown = text.review(collect(people.owner.viewer, people.place("N")))
+    shown = text.review(collect(people.owner.participant, people.place("N")))
     for character in "\x1b\x07\u202e":
         assert character not in shown
     assert "<U+001B>" in shown
@@ -153,7 +153,7 @@ def test_a_reviews_every_byte_is_there(people: TwoPeople):
         name="N",
     )
     (location / "code" / "beside.py").write_text("not for you\n")
-    found = collect(people.owner.viewer, people.place("N"))
+    found = collect(people.owner.participant, people.place("N"))
     shown = text.review(found)
     for line in ("line 0", "line 1500", "line 2999", "x" * 5000, "secret plan", "y = 2"):
         assert line in shown

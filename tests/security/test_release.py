@@ -221,14 +221,14 @@ def test_grants_end_with_a_rerun_whatever_rule_file_survives(people: TwoPeople):
     from syft_job.exchange import transitions
 
     place = people.place("N")
-    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, 1)
     (held / "outputs").mkdir(parents=True)
     (held / "outputs" / "r.csv").write_text(SECRET)
     (held / "logs").mkdir()
     (held / "logs" / "stdout.txt").write_text("printed\n")
-    transitions.finish(people.owner.viewer, place, job.id, 1, "succeeded", digest=job.digest)
-    transitions.carry_out_release(people.owner.viewer, place)
+    transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
+    transitions.carry_out_release(people.owner.participant, place)
     theirs = people.submitters_job("N")
     assert [path.name for path in theirs.output_paths] == ["r.csv"]
     assert str(theirs.stdout) == "printed\n"
@@ -238,8 +238,8 @@ def test_grants_end_with_a_rerun_whatever_rule_file_survives(people: TwoPeople):
     assert not leaked(people)
     assert {path.name for path in job.files} == {"approved", "attempts", "config.yaml", "run.sh"}
     (job.location / "shared").write_bytes(shared)
-    transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    transitions.finish(people.owner.viewer, place, job.id, 2, "failed", digest=job.digest)
+    transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(people.owner.participant, place, job.id, 2, "failed", digest=job.digest)
     (job.location / "syft.pub.yaml").write_bytes(rules)
     assert theirs.state is JobState.FAILED
     assert theirs.output_paths == []
@@ -270,8 +270,10 @@ def test_done_is_told_in_one_word_and_to_the_minute(people: TwoPeople):
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    transitions.finish(people.owner.viewer, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3)
+    transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(
+        people.owner.participant, people.place("N"), job.id, 1, "failed", digest=job.digest, returncode=3
+    )
     said = json.loads((job.location / "done").read_bytes())
     assert set(said) == {"at", "attempt", "digest", "outcome", "seal"}
     assert len(said["at"]) == len("2026-03-02T10:30Z")
@@ -285,14 +287,14 @@ def test_an_outcome_that_is_held_back_is_not_told_by_a_listing(people: TwoPeople
     people.submit(name="N")
     job = people.owner_job("N")
     job.approve()
-    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    transitions.finish(people.owner.viewer, people.place("N"), job.id, 1, "failed", tacit=True, digest=job.digest)
+    transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.finish(people.owner.participant, people.place("N"), job.id, 1, "failed", tacit=True, digest=job.digest)
     assert not (job.location / "done").exists()
     assert job.state is JobState.FAILED
     assert not any("done" in finding for finding in job.findings)
     assert people.submitters_job("N").state is not JobState.FAILED
     job.share_outputs([people.submitter_email])
-    transitions.restore(people.owner.viewer, people.place("N"))
+    transitions.restore(people.owner.participant, people.place("N"))
     assert people.submitters_job("N").state is JobState.FAILED
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from syft_job import fs
 from syft_job.execution import sandboxes
-from syft_job.format.manifest import Limits
+from syft_job.format.manifest import SubmissionLimits
 from syft_job.job import JobInfo
 from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
@@ -192,7 +192,7 @@ def test_a_very_deep_tree_does_not_end_the_runner(people):
 
 
 def test_more_than_the_limit_is_told_and_no_half_file_is_kept(tmp_path):
-    with TwoPeople(tmp_path, sandbox="bare", limits=Limits(total_bytes=100_000)) as people:
+    with TwoPeople(tmp_path, sandbox="bare", limits=SubmissionLimits(total_bytes=100_000)) as people:
         job = approved(people, "head -c 70000 /dev/zero > outputs/a.bin; head -c 70000 /dev/zero > outputs/b.bin\n")
         said: list[str] = []
         runner(people, said).process_approved_jobs(stream_output=False)

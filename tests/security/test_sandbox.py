@@ -185,7 +185,7 @@ def refused(people: TwoPeople, program: Path, *words: str) -> None:
     assert serving.process_approved_jobs(stream_output=False) == []
     assert job.state is JobState.QUEUED
     warnings = " ".join(terms.warnings)
-    for told in (checks["interpreter"].told, str(job.review()), warnings, *serving.set_aside.values()):
+    for told in (checks["interpreter"].told, str(job.review()), warnings, *serving.blocked_jobs.values()):
         for word in (str(program), *words):
             assert word in " ".join(told.split()), told
 
@@ -219,11 +219,11 @@ def test_32_an_interpreter_in_the_shared_folder_is_refused_and_never_started(wor
     program = work_dir / "two" / "box" / "ada@example.org" / "bin" / "python"
     with TwoPeople(work_dir / "two", sandbox=sandbox, python=program) as people:
         program.parent.mkdir(parents=True)
-        witness = work_dir / "started"
-        program.write_bytes(b"\n#!/bin/sh\ntouch " + os.fsencode(witness) + b"\n")
+        checkpoint = work_dir / "started"
+        program.write_bytes(b"\n#!/bin/sh\ntouch " + os.fsencode(checkpoint) + b"\n")
         program.chmod(0o755)
         refused(people, program, "is inside the shared folder")
-        assert not witness.exists()
+        assert not checkpoint.exists()
 
 
 def test_32_a_link_into_the_shared_folder_is_refused_too(work_dir: Path):
@@ -530,7 +530,7 @@ def test_32_a_runner_whose_sandbox_breaks_starts_nothing_without_it(
         assert serving.process_approved_jobs(stream_output=False) == []
         assert job.state is JobState.QUEUED
         assert not people.owner.home.begun(job.id, 1).exists()
-        assert "Permission denied" in " ".join(serving.set_aside.values())
+        assert "Permission denied" in " ".join(serving.blocked_jobs.values())
 
 
 def test_32_a_sandbox_that_fails_at_the_start_is_not_the_jobs_own_failure(work_dir: Path):

@@ -494,7 +494,7 @@ def test_show_does_not_offer_to_reject_what_starts_just_now(people):
     people.owner_job(NAME).approve()
     record = people.owner_job(NAME).record
     transitions.start(
-        people.owner.viewer, record.place, record.id, record.digest, offered=transitions.BARE, host="here"
+        people.owner.participant, record.place, record.id, record.digest, offered=transitions.BARE, host="here"
     )
     may = json.loads(cli(people, OMAR, "show", NAME, "--json")[1])["job"]["may"]
     assert may == ["cancel"]

@@ -14,7 +14,7 @@ from syft_job import JobsList
 from syft_job.errors import SyftJobError
 from syft_job.format.codec import dump
 from syft_job.format.manifest import FileEntry, JobSpec, digest_of
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.model.names import InnerPath
 from syft_job.testing import TwoPeople
@@ -225,7 +225,7 @@ def test_a_job_folder_that_is_none_is_not_in_the_way(people: TwoPeople, lay_it: 
     ids=["device", "colon", "unicode form", "right to left", "long", "escape", "no utf-8"],
 )  # fmt: skip
 def test_a_name_that_we_would_not_write_is_unreadable_and_stays_so(people: TwoPeople, name: str):
-    place = Place(people.owner_email, people.submitter_email, name)
+    place = JobRef(people.owner_email, people.submitter_email, name)
     location = place.under(people.root)
     location.mkdir(parents=True)
     (location / "run.sh").write_bytes(b"true\n")
@@ -270,9 +270,9 @@ def test_an_older_job_with_strange_files_is_one_row(people: TwoPeople, kind: str
 
 
 def test_too_many_files_are_bounded(tmp_path: Path):
-    from syft_job import Limits
+    from syft_job import SubmissionLimits
 
-    with TwoPeople(tmp_path, limits=Limits(files=10)) as people:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(files=10)) as people:
         people.submit(name="Honest")
         location = lay(people, "Old", b"name: Old\n")
         for number in range(30):
@@ -282,9 +282,9 @@ def test_too_many_files_are_bounded(tmp_path: Path):
 
 @pytest.mark.conformance(90)
 def test_more_waiting_jobs_than_the_limit_are_counted_in_one_row(tmp_path: Path):
-    from syft_job import Limits
+    from syft_job import SubmissionLimits
 
-    with TwoPeople(tmp_path, limits=Limits(unfinished=3)) as people:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(unfinished=3)) as people:
         for number in range(5):
             people.submit(name=f"job {number}")
         jobs = people.owner.jobs

@@ -80,13 +80,13 @@ class Course:
             for number in range(self._rounds):
                 # The last half of each six rounds, and the last of few: the same runner lives through them.
                 self.trouble.spares_the_runner = number % 6 >= 3 if self._rounds >= 6 else number == self._rounds - 1
-                self._round(number)
+                self._scheduler(number)
             self._clean_all()
         finally:
             self._end()
         return not self.findings
 
-    def _round(self, number: int) -> None:
+    def _scheduler(self, number: int) -> None:
         share, before = self._seconds / self._rounds, self.tasks.jobs * number // self._rounds
         until = self.tasks.jobs * (number + 1) // self._rounds
         began = time.monotonic()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.home.ledger import LedgerLine
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 
 from .serving import PATIENCE, Sample, Serving
 from .stories import NEVER_RUN, Task
@@ -82,7 +82,7 @@ class Judge:
         for name in self._world.canary.strangers():
             self.twice.add(name)
             self._find(f"{name} began after it was over")
-        if (reason := home.why_not_ours()) is not None:
+        if (reason := home.foreign_reason()) is not None:
             self._find(f"the home is not used any more: {reason}")
         self._doctor()
 
@@ -113,7 +113,7 @@ class Judge:
             self._world.client(person).submit_bash_job(OWNER, "true\n", name)
             if path.exists():
                 self._find(f"what a submission left outlives an hour and the next submission: {path}")
-            job = self._world.client_of_owner.job_at(Place(OWNER, person, name))
+            job = self._world.client_of_owner.job_at(JobRef(OWNER, person, name))
             job.reject("it was sent to see the folder tidied")
             job.clean()
 

@@ -14,7 +14,7 @@ from syft_job.client import JobClient
 from syft_job.errors import InvalidTransition, JobExists, JobTimeoutError
 from syft_job.format.manifest import JobResources
 from syft_job.job import JobInfo
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 
 from .world import OWNER, World
@@ -45,9 +45,9 @@ class Task:
         return f"{self.story.name}-{self.number}"
 
     @property
-    def place(self) -> Place:
+    def place(self) -> JobRef:
         """Where it lies."""
-        return Place(OWNER, self.submitter, self.name)
+        return JobRef(OWNER, self.submitter, self.name)
 
     @property
     def step(self) -> Step:
@@ -142,7 +142,7 @@ def _withdraw(*when: str) -> Step:
                 job.withdraw("it is not needed any more")
             except InvalidTransition:
                 return _job(client, task).state.is_terminal
-        return job.state.is_terminal or job.record.standing.withdrawn
+        return job.state.is_terminal or job.record.position.withdrawn
 
     return Step(False, act)
 

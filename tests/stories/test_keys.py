@@ -160,12 +160,12 @@ def test_a_key_is_published_again_but_not_into_an_empty_mount_point(people: TwoP
     key_file(people, people.owner_email).unlink()
     kept = datasite.rename(datasite.with_name(".kept"))
     datasite.mkdir()
-    assert home.tend_key() is None
+    assert home.republish_key_if_missing() is None
     assert list(datasite.iterdir()) == []
     datasite.rmdir()
-    assert home.tend_key() is None
+    assert home.republish_key_if_missing() is None
     kept.rename(datasite)
-    assert home.tend_key() is None
+    assert home.republish_key_if_missing() is None
     assert key_file(people, people.owner_email).exists()
 
 
@@ -206,7 +206,7 @@ def test_without_the_key_that_sealed_it_nothing_can_be_taken_back(people: TwoPeo
     submitters(people)
     (people.submitter.home.path / "keys" / fingerprint(old).replace(" ", "")).unlink()
     known = people.submitter.home
-    people.submitter.viewer.home = Home(known.path, known.root, known.email)  # as in another process
+    people.submitter.participant.home = Home(known.path, known.root, known.email)  # as in another process
     with pytest.raises(UnreadableJob, match="not sealed with a key of this home"):
         people.submitters_job("Mine").withdraw("no longer needed")
 

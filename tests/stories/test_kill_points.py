@@ -124,7 +124,7 @@ def test_a_runner_that_ends_at_that_very_point_loses_nothing(people, canary, gat
     toll = Toll()
     is_slow = EXACT[point][0] == "create running"  # which no job gets that is over in a moment
     job = asked_for(people, canary, gate=gate if is_slow else None)
-    named = {"id": job.id, "witness": people.owner.home.ledger._witness.name}
+    named = {"id": job.id, "witness": people.owner.home.ledger._checkpoint.name}
     with runner(people, *(word.format(**named) for word in EXACT[point])) as process:
         assert process.wait(60) == -signal.SIGKILL
     gate.touch()

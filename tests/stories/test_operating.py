@@ -18,10 +18,10 @@ import syft_job
 from syft_job import doctor
 from syft_job.client import JobClient
 from syft_job.errors import ConfigError, StoreError
-from syft_job.events.command_notifier import AT_ONCE, Notifier
+from syft_job.events.command_notifier import AT_ONCE, CommandNotifier
 from syft_job.home.home import Home
 from syft_job.model.job_record import StatusTransition
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
@@ -91,7 +91,7 @@ def test_a_home_that_moved_or_was_copied_serves_again_once_it_is_adopted(people,
     assert moved.path.parent == elsewhere
 
     if how == "mv":  # on one file system that is the same home, wherever its folder lies
-        assert moved.why_not_ours() is None
+        assert moved.foreign_reason() is None
     else:
         with pytest.raises(StoreError, match="--adopt-home"):
             run(people)
@@ -105,7 +105,7 @@ def test_a_home_that_moved_or_was_copied_serves_again_once_it_is_adopted(people,
     run(people)
     if how == "cp":  # a yes from before starts nothing: another copy may have used it
         assert client.jobs["Waiting"].state is JobState.QUEUED
-        assert "adopted" in (client.home.aside(client.jobs["Waiting"].id) or "")
+        assert "adopted" in (client.home.blocked_reason(client.jobs["Waiting"].id) or "")
         client.jobs["Waiting"].reject("asked anew")
         client.jobs["Waiting"].approve()
         run(people)
@@ -297,7 +297,7 @@ def test_a_release_by_hand_is_none_that_is_told(people):
 
 
 def move(job: str = "0" * 32, old: JobState = JobState.QUEUED, new: JobState = JobState.RUNNING) -> StatusTransition:
-    return StatusTransition(job, old, new, 0.0, "begun", Place(OMAR, ADA, "a name that nobody is told"))
+    return StatusTransition(job, old, new, 0.0, "begun", JobRef(OMAR, ADA, "a name that nobody is told"))
 
 
 def program(tmp_path: Path, text: str) -> tuple[str]:
@@ -313,7 +313,7 @@ def test_at_most_four_are_told_at_once_and_everything_is_told(tmp_path):
     # Each notes how many others it finds; a folder is made at once or not at all.
     at = f"{tmp_path}/at"
     command = program(tmp_path, f"mkdir {at}.$$; ls -d {at}.* | wc -l >>{log}; sleep 0.1; rmdir {at}.$$\n")
-    notifier = Notifier(command, told.append)
+    notifier = CommandNotifier(command, told.append)
     for number in range(20):
         notifier.note(move(f"{number:032x}"))
     notifier.close(60)
@@ -325,7 +325,9 @@ def test_at_most_four_are_told_at_once_and_everything_is_told(tmp_path):
 
 def test_one_that_never_ends_is_ended_with_what_it_started_and_told_once(tmp_path):
     told: list[str] = []
-    notifier = Notifier(program(tmp_path, f"sleep 1000 & echo $! >>{tmp_path}/pids\nwait\n"), told.append, seconds=0.5)
+    notifier = CommandNotifier(
+        program(tmp_path, f"sleep 1000 & echo $! >>{tmp_path}/pids\nwait\n"), told.append, seconds=0.5
+    )
     for number in range(3):
         notifier.note(move(f"{number:032x}"))
     notifier.close(60)
@@ -338,7 +340,7 @@ def test_one_that_never_ends_is_ended_with_what_it_started_and_told_once(tmp_pat
 
 def test_the_end_does_not_wait_for_ever(tmp_path):
     told: list[str] = []
-    notifier = Notifier(program(tmp_path, "sleep 1000\n"), told.append, seconds=1000)
+    notifier = CommandNotifier(program(tmp_path, "sleep 1000\n"), told.append, seconds=1000)
     for number in range(10):
         notifier.note(move(f"{number:032x}"))
     ended = threading.Thread(target=notifier.close, args=(0.2,))
@@ -351,7 +353,7 @@ def test_the_end_does_not_wait_for_ever(tmp_path):
 def test_more_than_can_wait_are_left_out_and_the_runner_goes_on(tmp_path, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr("syft_job.events.command_notifier.WAITING", 2)
-    notifier = Notifier(program(tmp_path, "sleep 1000\n"), told.append, seconds=1000)
+    notifier = CommandNotifier(program(tmp_path, "sleep 1000\n"), told.append, seconds=1000)
     for number in range(200):
         notifier.note(move(f"{number:032x}"))
     assert sum("left out" in line for line in told) == 1

@@ -53,7 +53,7 @@ def ran(people: TwoPeople, name: str = NAME, stdout: str | None = "printed\n", o
     job, place = people.owner_job(name), people.place(name)
     if job.status == "inbox":
         job.approve()
-    attempt = transitions.start(people.owner.viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    attempt = transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
     held = people.owner.home.held(job.id, attempt)
     held.mkdir(parents=True)
     if outputs:
@@ -64,7 +64,7 @@ def ran(people: TwoPeople, name: str = NAME, stdout: str | None = "printed\n", o
         (held / "logs").mkdir()
         for log, content in (("stdout", stdout), ("stderr", "warned\n"), ("returncode", "0\n")):
             (held / "logs" / f"{log}.txt").write_text(content)
-    transitions.finish(people.owner.viewer, place, job.id, attempt, "succeeded", digest=job.digest)
+    transitions.finish(people.owner.participant, place, job.id, attempt, "succeeded", digest=job.digest)
     return job
 
 
@@ -494,7 +494,7 @@ def test_waiting_ends_or_says_that_it_did_not(people: TwoPeople):
     ran(people)
     with pytest.raises(TimeoutError):
         theirs.wait(0)  # what was promised has not been released
-    transitions.carry_out_release(people.owner.viewer, people.place(NAME))
+    transitions.carry_out_release(people.owner.participant, people.place(NAME))
     assert theirs.wait(0) is JobState.SUCCEEDED
 
 

@@ -82,7 +82,7 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
 
 
 @dataclass
-class Round:
+class Scheduler:
     """What came of one round: the job, what each was told (empty: done), and the order in the ledger."""
 
     name: str
@@ -114,21 +114,21 @@ class Race:
             if upto != "inbox":
                 place = self.people.place(name)
                 transitions.approve(
-                    self.people.owner.viewer,
+                    self.people.owner.participant,
                     place,
                     seen=self.people.owner.store.get(place).digest,
                     allow=transitions.BARE,
                 )
         if upto in ("started", "done"):
-            viewer = self.people.owner.viewer
+            participant = self.people.owner.participant
             for job in self.people.owner.jobs:
-                transitions.start(viewer, job.record.place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-                viewer.home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
-                (viewer.home.held(job.id, 1) / "outputs" / "r.csv").write_text("1\n")
+                transitions.start(participant, job.record.place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+                participant.home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
+                (participant.home.held(job.id, 1) / "outputs" / "r.csv").write_text("1\n")
                 if upto == "done":
-                    transitions.finish(viewer, job.record.place, job.id, 1, "succeeded")
+                    transitions.finish(participant, job.record.place, job.id, 1, "succeeded")
 
-    def between(self, one: str, other: str) -> list[Round]:
+    def between(self, one: str, other: str) -> list[Scheduler]:
         ids = {job.name: job for job in self.people.owner.jobs}
         before = {name: len(self.people.owner.home.ledger.lines(job.id)) for name, job in ids.items()}
         racers = [self._racer(one, "one", "other"), self._racer(other, "other", "one")]
@@ -140,7 +140,7 @@ class Race:
             name = f"job-{number}"
             lines = self.people.owner.home.ledger.lines(ids[name].id)[before[name] :]
             found.append(
-                Round(
+                Scheduler(
                     name,
                     json.loads(said[0][number]),
                     json.loads(said[1][number]),
@@ -155,7 +155,7 @@ class Race:
         arguments = [str(self.people.root), email, verb, str(self.folder), me, other, str(self.rounds)]
         return subprocess.Popen([sys.executable, "-c", RACER, *arguments], stdout=subprocess.PIPE, text=True)
 
-    def tell(self, faults, what: str, rounds: list[Round], *, lost: int = 0) -> None:
+    def tell(self, faults, what: str, rounds: list[Scheduler], *, lost: int = 0) -> None:
         toll = Toll(times=len(rounds), lost=lost, twice=sum(starts(self.canary, one.name) > 1 for one in rounds))
         toll.tell(faults, f"two processes race: {what}")
 
@@ -169,7 +169,7 @@ def is_over(people: TwoPeople, name: str) -> Callable[[], bool]:
     return lambda: people.owner.store.get(people.place(name)).state.is_terminal
 
 
-def state(people: TwoPeople, one: Round) -> JobState:
+def state(people: TwoPeople, one: Scheduler) -> JobState:
     """The state that both see."""
     owner, submitter = (client.store.get(people.place(one.name)).state for client in (people.owner, people.submitter))
     assert owner is submitter, one
@@ -262,7 +262,7 @@ def test_between_the_start_and_the_beginning_it_is_too_late_for_a_no(people, tmp
     people.submit("true\n", "N")
     job = people.owner_job("N")
     job.approve()
-    transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     assert job.state is JobState.QUEUED
     (tmp_path / "result.csv").touch()
     with pytest.raises(InvalidTransition, match=r"starts just now\. To stop it: job\.cancel\(\)"):

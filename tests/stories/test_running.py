@@ -187,7 +187,7 @@ def test_a_required_sandbox_that_is_not_there_starts_nothing(tmp_path):
         job = approved(people, f"touch {tmp_path}/canary\n")
         serving = runner(people)
         assert serving.process_approved_jobs() == []
-        assert "sandbox" in serving.set_aside[people.place(NAME)]
+        assert "sandbox" in serving.blocked_jobs[people.place(NAME)]
         assert any("sandbox" in finding for finding in job.findings)
         assert job.status == "approved"
         assert not (tmp_path / "canary").exists()
@@ -520,7 +520,7 @@ def test_what_another_machine_spawned_holds_nobody_up(people):
     until(lambda: (serving.step(), other.state)[1] is JobState.SUCCEEDED)
     assert not foreign.state.is_terminal
     assert any("another machine" in finding for finding in foreign.findings), foreign.findings
-    assert "another machine" in serving.set_aside[people.place("Foreign")]
+    assert "another machine" in serving.blocked_jobs[people.place("Foreign")]
 
 
 # Many

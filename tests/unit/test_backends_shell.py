@@ -21,16 +21,16 @@ from syft_job.errors import JobValidationError, StoreError
 from syft_job.execution.backends import shell
 from syft_job.execution.backends.base import Command, JobDryRun, JobHandle, JobStatus
 from syft_job.execution.backends.shell import (
+    ExitRecord,
     ShellJob,
-    Verdict,
     is_alive,
     read_claim,
-    read_verdict,
+    read_exit_record,
     this_boot,
     this_host,
 )
 from syft_job.fs.watch import Watch
-from syft_job.model.resources import Limits
+from syft_job.model.resources import ResourceLimits
 from tests.serving import until
 
 PATIENCE = 60.0
@@ -56,9 +56,9 @@ class Attempt:
     handle: JobHandle | None = field(default=None)
 
     @property
-    def verdict(self) -> Verdict:
-        until(lambda: read_verdict(self.place / "verdict") is not None)
-        said = read_verdict(self.place / "verdict")
+    def exit_record(self) -> ExitRecord:
+        until(lambda: read_exit_record(self.place / "verdict") is not None)
+        said = read_exit_record(self.place / "verdict")
         assert said is not None
         return said
 
@@ -77,27 +77,27 @@ class Attempt:
     def err(self) -> bytes:
         return (self.place / "err").read_bytes()
 
-    def command(self, *argv: str, limits: Limits | None = None, env: dict[str, str] | None = None) -> Command:
+    def command(self, *argv: str, limits: ResourceLimits | None = None, env: dict[str, str] | None = None) -> Command:
         return Command(
             argv=argv,
             cwd=self.place / "job",
             env=env,
             stdout=self.place / "out",
             stderr=self.place / "err",
-            limits=limits or Limits(grace_seconds=0.3),
+            limits=limits or ResourceLimits(grace_seconds=0.3),
             claim=self.place / "begun",
-            verdict=self.place / "verdict",
+            exit_record=self.place / "verdict",
         )
 
-    def start(self, *argv: str, limits: Limits | None = None, env: dict[str, str] | None = None) -> JobHandle:
+    def start(self, *argv: str, limits: ResourceLimits | None = None, env: dict[str, str] | None = None) -> JobHandle:
         handle = ShellJob().submit(self.command(*argv, limits=limits, env=env))
         assert isinstance(handle, JobHandle)
         self.handle = handle
         return handle
 
-    def run(self, *argv: str, limits: Limits | None = None, env: dict[str, str] | None = None) -> Verdict:
+    def run(self, *argv: str, limits: ResourceLimits | None = None, env: dict[str, str] | None = None) -> ExitRecord:
         self.start(*argv, limits=limits, env=env)
-        return self.verdict
+        return self.exit_record
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_detached_job_goes_on_by_itself_in_a_session_of_its_own(attempt: Attem
     assert int(attempt.out) not in {os.getsid(0), os.getsid(int(handle.job_id))}
     assert os.getsid(int(handle.job_id)) == int(handle.job_id)
     (attempt.place / "job" / "go").touch()
-    assert attempt.verdict.returncode == 4
+    assert attempt.exit_record.returncode == 4
 
 
 @pytest.mark.conformance(165, 167)
@@ -375,7 +375,7 @@ def test_an_attempt_that_a_killed_runner_started_can_be_taken_up(attempt: Attemp
     assert adopted.metadata == original.metadata
     assert ShellJob().status(adopted).status is JobStatus.RUNNING
     (attempt.place / "job" / "go").touch()
-    assert attempt.verdict.returncode == 0
+    assert attempt.exit_record.returncode == 0
     assert ShellJob().status(adopted).status is JobStatus.SUCCESSFUL
 
 
@@ -398,7 +398,7 @@ def test_a_damaged_verdict_is_no_verdict(tmp_path: Path, text: str):
     handle = JobHandle(job_id="1", backend="shell", metadata={"verdict": str(tmp_path / "verdict")})
 
     with pytest.raises(StoreError, match="no verdict"):
-        read_verdict(tmp_path / "verdict")
+        read_exit_record(tmp_path / "verdict")
     result = ShellJob().status(handle)
     assert result.status is JobStatus.FINISHED_UNKNOWN
     assert "no verdict" in result.detail["reason"]
@@ -411,7 +411,7 @@ def test_a_verdict_that_is_still_being_written_is_none_yet(tmp_path: Path, text:
     ended = subprocess.Popen(["true"])
     ended.wait()
 
-    assert read_verdict(tmp_path / "verdict") is None
+    assert read_exit_record(tmp_path / "verdict") is None
     alive, dead = (JobHandle(job_id=str(pid), backend="shell", metadata=about) for pid in (os.getpid(), ended.pid))
     assert ShellJob().status(alive).status is JobStatus.RUNNING
     assert ShellJob().status(dead).status is JobStatus.FINISHED_UNKNOWN
@@ -419,13 +419,13 @@ def test_a_verdict_that_is_still_being_written_is_none_yet(tmp_path: Path, text:
 
 def test_a_verdict_that_a_power_cut_left_without_its_name_counts(attempt: Attempt):
     handle = attempt.start("/bin/sh", "-c", "exit 6")
-    assert attempt.verdict.returncode == 6
+    assert attempt.exit_record.returncode == 6
     until(lambda: not is_alive(int(handle.job_id)))
 
     (attempt.place / "verdict").rename(attempt.place / "verdict.part")
     assert ShellJob().status(handle).detail["returncode"] == 6
-    assert read_verdict(attempt.place / "verdict") is None
-    assert read_verdict(attempt.place / "verdict", or_part=True) is not None
+    assert read_exit_record(attempt.place / "verdict") is None
+    assert read_exit_record(attempt.place / "verdict", or_part=True) is not None
 
     (attempt.place / "verdict.part").write_text('{"returncode": ')
     assert ShellJob().status(handle).status is JobStatus.FINISHED_UNKNOWN
@@ -435,21 +435,21 @@ def test_a_verdict_that_a_power_cut_left_without_its_name_counts(attempt: Attemp
     ("text", "code"), [("exit 0", 0), ("exit 3", 3), ("exit 127", 127), ("kill -SEGV $$", 139), ("kill -9 $$", 137)]
 )
 def test_the_return_code_is_that_of_the_command(attempt: Attempt, text: str, code: int):
-    verdict = attempt.run("/bin/bash", "-c", text)
+    exit_record = attempt.run("/bin/bash", "-c", text)
 
-    assert verdict.returncode == code
-    assert verdict.succeeded == (code == 0)
-    assert (verdict.timed_out, verdict.cancelled, verdict.log_cut, verdict.left_behind) == (False,) * 4
-    assert verdict.started_at <= verdict.ended_at
+    assert exit_record.returncode == code
+    assert exit_record.succeeded == (code == 0)
+    assert (exit_record.timed_out, exit_record.cancelled, exit_record.log_cut, exit_record.left_behind) == (False,) * 4
+    assert exit_record.started_at <= exit_record.ended_at
 
 
 def test_a_program_that_cannot_be_executed_is_told_in_the_log(attempt: Attempt):
     (attempt.place / "job" / "broken").write_text("#!/no/such/interpreter\n")
     (attempt.place / "job" / "broken").chmod(0o755)
 
-    verdict = attempt.run(str(attempt.place / "job" / "broken"))
+    exit_record = attempt.run(str(attempt.place / "job" / "broken"))
 
-    assert verdict.returncode in {126, 127}
+    assert exit_record.returncode in {126, 127}
     assert attempt.err
 
 
@@ -467,19 +467,23 @@ def test_what_is_printed_is_there_at_once(attempt: Attempt):
     until(lambda: (attempt.place / "out").exists() and attempt.out == b"partial")
     assert not (attempt.place / "verdict").exists()
     (attempt.place / "job" / "go").touch()
-    assert attempt.verdict.succeeded
+    assert attempt.exit_record.succeeded
     assert attempt.out == b"partial whole"
 
 
 def test_one_log_for_both_streams(attempt: Attempt):
     command = attempt.command("/bin/sh", "-c", "echo one; echo two >&2; echo three")
     both = Command(
-        argv=command.argv, stdout=command.stdout, stderr=command.stdout, claim=command.claim, verdict=command.verdict
+        argv=command.argv,
+        stdout=command.stdout,
+        stderr=command.stdout,
+        claim=command.claim,
+        exit_record=command.exit_record,
     )
 
     handle = ShellJob().submit(both)
 
-    assert attempt.verdict.succeeded, handle
+    assert attempt.exit_record.succeeded, handle
     assert attempt.out == b"one\ntwo\nthree\n"
 
 
@@ -518,7 +522,7 @@ def test_a_verdict_waits_for_room_on_a_full_disk(attempt: Attempt, tmp_path: Pat
 
     obstacle.unlink()
 
-    assert attempt.verdict.returncode == 7
+    assert attempt.exit_record.returncode == 7
     assert ShellJob().status(handle).status is JobStatus.FAILED
 
 
@@ -548,7 +552,7 @@ def test_who_watches_the_claim_hears_of_the_end(attempt: Attempt):
         gate.touch()
         while not watch.moved():
             watch.wait(threading.Event())
-        assert read_verdict(attempt.place / "verdict") is not None
+        assert read_exit_record(attempt.place / "verdict") is not None
     assert claim.read_bytes() == said
 
 
@@ -587,8 +591,8 @@ def test_a_cancelled_job_ends_with_its_children(attempt: Attempt, how: str):
     else:
         os.kill(int(handle.job_id), signal.SIGTERM)
 
-    assert attempt.verdict.cancelled
-    assert attempt.verdict.returncode == 143
+    assert attempt.exit_record.cancelled
+    assert attempt.exit_record.returncode == 143
     assert living_in(session) == []
     assert ShellJob().status(handle).status is JobStatus.FAILED
     until(lambda: not living_in(int(handle.job_id)))
@@ -596,7 +600,7 @@ def test_a_cancelled_job_ends_with_its_children(attempt: Attempt, how: str):
 
 def test_cancelling_what_is_over_changes_nothing(attempt: Attempt):
     handle = attempt.start("/bin/true")
-    assert attempt.verdict.succeeded
+    assert attempt.exit_record.succeeded
 
     ShellJob().cancel(handle)
 
@@ -607,22 +611,22 @@ def test_cancelling_what_is_over_changes_nothing(attempt: Attempt):
 def test_a_job_that_is_asked_to_end_has_time_to_tidy_up(attempt: Attempt):
     handle = attempt.start(
         "/bin/bash", "-c", "trap 'echo tidy; exit 5' TERM; echo ready; while :; do sleep 0.02; done",
-        limits=Limits(grace_seconds=30),
+        limits=ResourceLimits(grace_seconds=30),
     )  # fmt: skip
     attempt.wait_for_a_line()
 
     ShellJob().cancel(handle)
 
-    assert (attempt.verdict.returncode, attempt.verdict.cancelled) == (5, True)
+    assert (attempt.exit_record.returncode, attempt.exit_record.cancelled) == (5, True)
     assert attempt.out == b"ready\ntidy\n"
 
 
 def test_a_job_that_was_cancelled_before_it_began_runs_nothing(attempt: Attempt):
     (attempt.place / "cancel").touch()
 
-    verdict = attempt.run("/bin/sh", "-c", "touch ran")
+    exit_record = attempt.run("/bin/sh", "-c", "touch ran")
 
-    assert verdict.cancelled
+    assert exit_record.cancelled
     assert not (attempt.place / "job" / "ran").exists()
 
 
@@ -640,36 +644,38 @@ def test_a_job_that_was_cancelled_before_it_began_runs_nothing(attempt: Attempt)
     ids=["endless", "ignores", "holds the pipe", "grandchildren", "other groups", "stopped"],
 )
 def test_a_time_limit_holds(attempt: Attempt, program: str):
-    verdict = attempt.run("/bin/bash", "-c", f"echo $$; {program}", limits=Limits(wall_seconds=0.4, grace_seconds=0.3))
+    exit_record = attempt.run(
+        "/bin/bash", "-c", f"echo $$; {program}", limits=ResourceLimits(wall_seconds=0.4, grace_seconds=0.3)
+    )
 
-    assert verdict.timed_out
-    assert not verdict.cancelled
-    assert verdict.returncode >= 128
-    assert not verdict.left_behind
+    assert exit_record.timed_out
+    assert not exit_record.cancelled
+    assert exit_record.returncode >= 128
+    assert not exit_record.left_behind
     assert living_in(int(attempt.out.split()[0])) == []
 
 
 def test_a_job_that_ends_in_time_has_not_timed_out(attempt: Attempt):
-    assert attempt.run("/bin/true", limits=Limits(wall_seconds=30)).succeeded
+    assert attempt.run("/bin/true", limits=ResourceLimits(wall_seconds=30)).succeeded
 
 
 @pytest.mark.parametrize("left", ["sleep 4321 & exit 6", "set -m; sleep 4321 & sleep 4321 & exit 6"])
 def test_what_a_job_leaves_in_its_session_ends_with_it(attempt: Attempt, left: str):
-    verdict = attempt.run("/bin/bash", "-c", f"echo $$; {left}")
+    exit_record = attempt.run("/bin/bash", "-c", f"echo $$; {left}")
 
-    assert verdict.returncode == 6
-    assert not verdict.left_behind
+    assert exit_record.returncode == 6
+    assert not exit_record.left_behind
     assert living_in(int(attempt.out)) == []
 
 
 def test_a_daemon_that_left_the_session_holds_nothing_up_and_is_told(attempt: Attempt):
-    verdict = attempt.run(
+    exit_record = attempt.run(
         "/bin/bash", "-c", "setsid sh -c 'echo $$ >pid; exec sleep 4321' & while [ ! -s pid ]; do sleep 0.02; done"
     )
     daemon = int((attempt.place / "job" / "pid").read_text())
     try:
-        assert verdict.returncode == 0
-        assert verdict.left_behind
+        assert exit_record.returncode == 0
+        assert exit_record.left_behind
         assert is_alive(daemon)  # bare contains no daemons
     finally:
         os.kill(daemon, signal.SIGKILL)
@@ -692,11 +698,11 @@ def test_a_job_whose_supervisor_is_killed_ends_too(attempt: Attempt):
 def test_an_endless_printer_fills_no_disk_and_goes_on(attempt: Attempt):
     attempt.run(
         "/bin/bash", "-c", "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; touch went-on; exit 2",
-        limits=Limits(log_bytes=8192),
+        limits=ResourceLimits(log_bytes=8192),
     )  # fmt: skip
 
-    assert attempt.verdict.returncode == 2
-    assert attempt.verdict.log_cut
+    assert attempt.exit_record.returncode == 2
+    assert attempt.exit_record.log_cut
     assert (attempt.place / "job" / "went-on").exists()
     for log in (attempt.out, attempt.err):
         assert log[:8192] == bytes(8192)
@@ -706,19 +712,19 @@ def test_an_endless_printer_fills_no_disk_and_goes_on(attempt: Attempt):
 
 
 def test_a_log_that_is_full_to_the_byte_is_not_cut(attempt: Attempt):
-    verdict = attempt.run("/bin/bash", "-c", "head -c 8192 /dev/zero", limits=Limits(log_bytes=8192))
+    exit_record = attempt.run("/bin/bash", "-c", "head -c 8192 /dev/zero", limits=ResourceLimits(log_bytes=8192))
 
-    assert not verdict.log_cut
+    assert not exit_record.log_cut
     assert len(attempt.out) == 8192
 
 
 def test_a_log_that_cannot_be_written_holds_no_job_up(attempt: Attempt):
     (attempt.place / "out").mkdir()
 
-    verdict = attempt.run("/bin/bash", "-c", "head -c 3000000 /dev/zero")
+    exit_record = attempt.run("/bin/bash", "-c", "head -c 3000000 /dev/zero")
 
-    assert verdict.returncode == 0
-    assert verdict.log_cut
+    assert exit_record.returncode == 0
+    assert exit_record.log_cut
 
 
 def test_memory_and_file_size_have_limits(attempt: Attempt):
@@ -730,7 +736,11 @@ def test_memory_and_file_size_have_limits(attempt: Attempt):
     )
 
     attempt.run(
-        sys.executable, "-S", "-c", program, limits=Limits(memory_bytes=500_000_000, file_bytes=50_000, log_bytes=None)
+        sys.executable,
+        "-S",
+        "-c",
+        program,
+        limits=ResourceLimits(memory_bytes=500_000_000, file_bytes=50_000, log_bytes=None),
     )
 
     assert attempt.out == b"no memory\nFile too large\n"
@@ -742,12 +752,14 @@ HIDDEN = "mkdir hidden; : >hidden/file; chmod 300 hidden; while :; do sleep 1; d
 
 
 def test_a_job_that_writes_more_than_the_disk_limit_is_killed_with_all_that_it_started(attempt: Attempt):
-    limits = Limits(disk_bytes=2 << 20, grace_seconds=1000)  # it is given no grace in which to write on
+    limits = ResourceLimits(disk_bytes=2 << 20, grace_seconds=1000)  # it is given no grace in which to write on
 
-    verdict = attempt.run("/bin/bash", "-c", f"echo $$; trap '' TERM; (sleep 4321 &) ; {MANY_FILES}", limits=limits)
+    exit_record = attempt.run("/bin/bash", "-c", f"echo $$; trap '' TERM; (sleep 4321 &) ; {MANY_FILES}", limits=limits)
 
-    assert verdict.too_big
-    assert (verdict.timed_out, verdict.cancelled, verdict.left_behind, verdict.succeeded) == (False,) * 4
+    assert exit_record.too_big
+    assert (exit_record.timed_out, exit_record.cancelled, exit_record.left_behind, exit_record.succeeded) == (
+        False,
+    ) * 4
     assert living_in(int(attempt.out)) == []
     assert b"It was ended: its folder held more than 2097152 bytes" in attempt.err
     assert attempt.handle is not None
@@ -757,20 +769,23 @@ def test_a_job_that_writes_more_than_the_disk_limit_is_killed_with_all_that_it_s
 
 def test_a_job_that_stays_below_the_disk_limit_goes_on_and_nobody_is_left_counting(attempt: Attempt):
     handle = attempt.start(
-        "/bin/bash", "-c", "head -c 1000000 /dev/zero >some; sleep 3.5; echo over", limits=Limits(disk_bytes=4 << 20)
+        "/bin/bash",
+        "-c",
+        "head -c 1000000 /dev/zero >some; sleep 3.5; echo over",
+        limits=ResourceLimits(disk_bytes=4 << 20),
     )
 
-    assert attempt.verdict.succeeded
-    assert not attempt.verdict.too_big
+    assert attempt.exit_record.succeeded
+    assert not attempt.exit_record.too_big
     assert attempt.out == b"over\n"
     until(lambda: living_in(int(handle.job_id)) == [])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can look into every folder")
 def test_a_folder_that_cannot_be_looked_into_is_too_much(attempt: Attempt):
-    verdict = attempt.run("/bin/bash", "-c", HIDDEN, limits=Limits(disk_bytes=1 << 30, wall_seconds=60))
+    exit_record = attempt.run("/bin/bash", "-c", HIDDEN, limits=ResourceLimits(disk_bytes=1 << 30, wall_seconds=60))
 
-    assert verdict.too_big
+    assert exit_record.too_big
 
 
 @pytest.mark.parametrize(("told", "too_big"), [("", False), ('"too_big": true, ', True), ('"too_big": false, ', False)])
@@ -778,10 +793,10 @@ def test_a_verdict_of_an_earlier_supervisor_does_not_speak_of_the_disk_and_count
     flags = '"timed_out": false, "cancelled": false, "log_cut": false, "left_behind": false'
     (tmp_path / "verdict").write_text(f'{{"returncode": 0, {told}{flags}, "seconds": 1}}\n')
 
-    verdict = read_verdict(tmp_path / "verdict")
+    exit_record = read_exit_record(tmp_path / "verdict")
 
-    assert verdict is not None
-    assert (verdict.too_big, verdict.succeeded) == (too_big, not too_big)
+    assert exit_record is not None
+    assert (exit_record.too_big, exit_record.succeeded) == (too_big, not too_big)
 
 
 # In a sandbox

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import JobClient, get_client
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.testing import TwoPeople
 
 
@@ -20,7 +20,7 @@ def test_a_job_by_its_place(tmp_path: Path):
         people.submit(name="N")
         assert people.owner.job_at(people.place("N")).status == "inbox"
         with pytest.raises(LookupError):
-            people.owner.job_at(Place("a@example.org", "b@example.org", "c"))
+            people.owner.job_at(JobRef("a@example.org", "b@example.org", "c"))
 
 
 def test_lines_go_where_they_are_wanted(tmp_path: Path):

@@ -328,12 +328,12 @@ def test_a_full_disk_in_the_middle_of_sharing_leaves_no_pieces(small_disk: Path,
         get_client(small_disk, people.submitter_email).submit_bash_job(people.owner_email, "true\n", "N")
         job = owner.jobs["N"]
         job.approve()
-        transitions.start(owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+        transitions.start(owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
         held = owner.home.held(job.id, 1)
         for name in ("outputs/r.csv", "logs/stdout.txt"):
             (held / name).parent.mkdir(parents=True)
             (held / name).write_bytes(b"x" * (2 << 20))
-        transitions.finish(owner.viewer, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
+        transitions.finish(owner.participant, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
         before = sorted(path.name for path in job.location.iterdir())
         for share in (job.share_outputs, job.share_logs):
             with pytest.raises(StoreError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import ConfigError, StoreError
-from syft_job.format.key_history import Chain
+from syft_job.format.key_history import KeyHistory
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
 from syft_job.home.ledger import Ledger
@@ -30,7 +30,7 @@ def test_a_home_is_closed_and_its_key_made_once(home: Home):
     for path in (home.path, *(path for path in home.path.iterdir() if path.name != "home.lock")):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert Home(home.path, home.root, home.email).key().public == key.public
-    assert published(home.root, home.email) == Chain(key.public)
+    assert published(home.root, home.email) == KeyHistory(key.public)
 
 
 def test_a_home_inside_the_shared_folder_is_refused(tmp_path: Path):
@@ -59,7 +59,7 @@ def test_what_is_no_published_key_is_told(home: Home, content: bytes):
 def test_adopting_starts_a_new_epoch(home: Home):
     home.make()
     epoch = home.epoch
-    assert home.why_not_ours() is None
+    assert home.foreign_reason() is None
     assert home.adopt() != epoch
 
 

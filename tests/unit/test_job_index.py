@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import JobNotFoundError
-from syft_job.exchange.job_index import JobStore
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.job_index import JobIndex
+from syft_job.exchange.participant import Participant
 from syft_job.format import signing
 from syft_job.home.keyring import Keyring
 from syft_job.model.lifecycle import JobState
@@ -138,7 +138,7 @@ def test_a_first_list_checks_one_seal_of_a_job_that_somebody_else_answered(
 
     monkeypatch.setattr(signing, "_verify", verify)
     monkeypatch.setattr(signing, "_checked", {})
-    records = JobStore(people.root, people.submitter.viewer).records()
+    records = JobIndex(people.root, people.submitter.participant).records()
     assert {record.state for record in records} == {JobState.SUCCEEDED}
     assert checked.count("done") == 3
     assert {kind for kind in checked if kind != "done"} <= {"key"}, "the owner's key.json is no job's"
@@ -165,7 +165,7 @@ def test_a_list_asks_the_home_for_its_keys_once(people: TwoPeople, monkeypatch: 
 
 def test_a_key_that_was_given_up_meanwhile_is_seen_at_the_next_look(people: TwoPeople):
     people.submit(name="N")
-    mine = JobStore(people.root, Viewer(people.owner_email, people.owner.home))
+    mine = JobIndex(people.root, Participant(people.owner_email, people.owner.home))
     told = "it was submitted to a key that you gave up"
     assert not any(told in finding for finding in mine.records()[0].findings)
     people.owner.rotate_key(compromised=True)

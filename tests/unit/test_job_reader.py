@@ -9,7 +9,7 @@ import pytest
 from syft_job import fs
 from syft_job.exchange import job_contents, job_reader, marker_check, transitions
 from syft_job.format.markers import make, to_bytes
-from syft_job.model.lifecycle import Fact, JobState, Standing
+from syft_job.model.lifecycle import Fact, JobState, Position
 from syft_job.testing import TwoPeople
 
 
@@ -27,7 +27,7 @@ def test_an_unpermitted_marker_of_a_later_attempt_does_not_hide_that_all_files_a
         key = people.owner.home.key()
         for kind in ("rejected", "running", "cancelled"):
             (location / kind).write_bytes(to_bytes(make(kind, place, key, digest=job.digest, attempt=2)))
-            full = job_reader.look(people.root, place, client.viewer).record
+            full = job_reader.look(people.root, place, client.participant).record
             # The owner's ledger permits no second attempt; others must take the owner's seal for a permit under way.
             expected = {"rejected": JobState.REJECTED, "running": JobState.RUNNING, "cancelled": JobState.CANCELLED}
             wanted = JobState.SUBMITTED if client is people.owner else expected[kind]
@@ -41,7 +41,7 @@ def test_a_look_opens_no_descriptor_for_good(people: TwoPeople):
     (location / "attempts").symlink_to("/etc")
     before = os.listdir("/proc/self/fd")
     for client in (people.owner, people.submitter):
-        job_reader.look(people.root, people.place("N"), client.viewer)
+        job_reader.look(people.root, people.place("N"), client.participant)
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -50,7 +50,7 @@ def test_how_many_files_are_here(people: TwoPeople):
     seen = []
     for path in ("code/main.py", "code/sub/deep.py", "code/empty.py", "run.sh"):
         (location / path).unlink()
-        record = job_reader.look(people.root, people.place("N"), people.owner.viewer).record
+        record = job_reader.look(people.root, people.place("N"), people.owner.participant).record
         seen.append((record.have, record.total))
     assert seen == [(3, 4), (2, 4), (2, 4), (1, 4)]
 
@@ -78,10 +78,10 @@ def test_unlisted_files_are_named_and_litter_is_not(people: TwoPeople):
     for path in ("beside.txt", "code/more.py", "code/.x.tmp", "outputs/r", "approved"):
         (location / path).parent.mkdir(exist_ok=True)
         (location / path).touch()
-    look = job_reader.look(people.root, people.place("N"), people.owner.viewer)
+    look = job_reader.look(people.root, people.place("N"), people.owner.participant)
     assert look.spec is not None
     with fs.directory(location) as opened:
-        assert sorted(job_contents.unlisted(opened, look.spec, people.owner.viewer.limits)) == [
+        assert sorted(job_contents.unlisted(opened, look.spec, people.owner.participant.limits)) == [
             "beside.txt",
             "code/more.py",
         ]
@@ -89,9 +89,9 @@ def test_unlisted_files_are_named_and_litter_is_not(people: TwoPeople):
 
 def test_which_markers_should_lie_in_the_folder():
     said = [Fact("approved"), Fact("rejected"), Fact("approved", 2), Fact("done", 2, "failed"), Fact("permit", 2)]
-    expected = marker_check.expected(said, Standing(JobState.QUEUED, 3))
+    expected = marker_check.expected(said, Position(JobState.QUEUED, 3))
     assert expected == [Fact("approved", 2), Fact("permit", 2)]
-    assert marker_check.expected(said[:2], Standing(JobState.REJECTED)) == said[:2]
+    assert marker_check.expected(said[:2], Position(JobState.REJECTED)) == said[:2]
 
 
 def test_an_owner_without_a_home_still_reads(people: TwoPeople, tmp_path: Path):
@@ -99,7 +99,7 @@ def test_an_owner_without_a_home_still_reads(people: TwoPeople, tmp_path: Path):
 
     people.submit(name="N")
     people.owner_job("N").approve()
-    transitions.restore(people.owner.viewer, people.place("N"))
+    transitions.restore(people.owner.participant, people.place("N"))
     os.environ["SYFT_JOB_HOME"] = str(tmp_path / "elsewhere")
     fresh = get_client(people.root, people.owner_email)
     job = fresh.jobs["N"]

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from syft_job.model.job_record import JobRecord, StatusTransition
-from syft_job.model.job_ref import Place
-from syft_job.model.lifecycle import WORDS, JobState, Standing
+from syft_job.model.job_ref import JobRef
+from syft_job.model.lifecycle import WORDS, JobState, Position
 
-PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
+PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
 
 
 def record(state: JobState, **more: object) -> JobRecord:
-    return JobRecord(PLACE, "0" * 32, "d" * 64, Standing(state, 2))._replace(**more)  # type: ignore[arg-type]
+    return JobRecord(PLACE, "0" * 32, "d" * 64, Position(state, 2))._replace(**more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("state", list(JobState))

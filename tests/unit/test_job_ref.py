@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import UnreadableJob
-from syft_job.model.job_ref import Place, checked, place_of
+from syft_job.model.job_ref import JobRef, checked, place_of
 
 ROOT = Path("/box")
-PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
+PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
 
 
 def test_a_place_is_a_path_and_back():

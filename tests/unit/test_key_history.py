@@ -6,7 +6,7 @@ import pytest
 
 from syft_job.errors import UnreadableJob
 from syft_job.format.codec import dump
-from syft_job.format.key_history import Chain, Passage, document, key_place, parse
+from syft_job.format.key_history import KeyHistory, KeyRotation, document, key_place, parse
 from syft_job.format.signing import Key
 
 OMAR, ADA = "omar@example.org", "ada@example.org"
@@ -44,7 +44,7 @@ def test_a_key_that_was_given_up_leads_nowhere():
 def test_a_key_without_a_past_is_written_as_it_always_was():
     data = document(OMAR, FIRST, [])
     assert b"before" not in data
-    assert parse(data, OMAR) == Chain(FIRST.public)
+    assert parse(data, OMAR) == KeyHistory(FIRST.public)
 
 
 FORGED = {
@@ -72,7 +72,7 @@ def test_a_chain_that_does_not_hold_is_refused_as_a_whole(before: list[Any]):
 def test_what_was_added_to_a_published_key_by_others_is_refused():
     data = document(OMAR, SECOND, [])
     said = parse(data, OMAR)
-    assert said == Chain(SECOND.public)
+    assert said == KeyHistory(SECOND.public)
     body = {"format": 1, "owner": OMAR, "key": SECOND.public, "before": [passage(FIRST, SECOND)]}
     body["seal"] = FIRST.seal("key", key_place(OMAR), body)
     with pytest.raises(UnreadableJob, match="did not seal it"):
@@ -85,5 +85,5 @@ def test_what_was_added_to_a_published_key_by_others_is_refused():
 
 def test_unknown_words_in_a_chain_are_no_reason_to_refuse_it():
     assert parse(document(OMAR, SECOND, [passage(FIRST, SECOND, reason="spring")]), OMAR).before == (
-        Passage(FIRST.public, SECOND.public, "2026-03-01T09:30:00Z"),
+        KeyRotation(FIRST.public, SECOND.public, "2026-03-01T09:30:00Z"),
     )

@@ -10,12 +10,12 @@ import pytest
 from syft_job.errors import InvalidSubmission, UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.codec import dump
-from syft_job.format.manifest import FileEntry, JobResources, JobSpec, Limits
+from syft_job.format.manifest import FileEntry, JobResources, JobSpec, SubmissionLimits
 from syft_job.format.signing import Key
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.units import Duration, Memory
 
-PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
+PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
 SHA = hashlib.sha256(b"echo\n").hexdigest()
 ENTRY = {"size": 5, "sha256": SHA}
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -148,13 +148,13 @@ def test_an_older_spec_that_yaml_cannot_stand_is_unreadable(data: bytes):
 
 def test_limits_are_the_owners():
     many = {"run.sh": ENTRY, "code/a": ENTRY, "code/b": ENTRY}
-    assert manifest.parse(dump(said(files=many)), Limits(files=3, total_bytes=15)).total_bytes == 15
+    assert manifest.parse(dump(said(files=many)), SubmissionLimits(files=3, total_bytes=15)).total_bytes == 15
     with pytest.raises(UnreadableJob, match="3 files; at most 2"):
-        manifest.parse(dump(said(files=many)), Limits(files=2))
+        manifest.parse(dump(said(files=many)), SubmissionLimits(files=2))
     with pytest.raises(UnreadableJob, match="15 bytes together; at most 14"):
-        manifest.parse(dump(said(files=many)), Limits(total_bytes=14))
+        manifest.parse(dump(said(files=many)), SubmissionLimits(total_bytes=14))
     with pytest.raises(UnreadableJob, match="at most 100"):
-        manifest.parse(dump(said()), Limits(config_bytes=100))
+        manifest.parse(dump(said()), SubmissionLimits(config_bytes=100))
 
 
 def test_four_mebibytes_are_read_and_one_byte_more_is_not():
@@ -174,13 +174,13 @@ def test_unknown_fields_survive():
 def test_a_sealed_spec_verifies_for_its_place_only():
     key = Key.generate()
     data = manifest.parse(dump(said())).sealed(PLACE, key)
-    assert manifest.submitters_key(data, PLACE, Limits()) == key.public
+    assert manifest.submitters_key(data, PLACE, SubmissionLimits()) == key.public
     for other in (PLACE._replace(name="x"), PLACE._replace(owner="eve@example.org")):
-        assert manifest.submitters_key(data, other, Limits()) is None
+        assert manifest.submitters_key(data, other, SubmissionLimits()) is None
     changed = json.loads(data) | {"nonce": "m"}
-    assert manifest.submitters_key(dump(changed), PLACE, Limits()) is None
+    assert manifest.submitters_key(dump(changed), PLACE, SubmissionLimits()) is None
     for junk in (b"", b"[]", b'{"seal": 5}', b"seal: {key: a, sig: b}\nx: 1.5\n", b"\xff"):
-        assert manifest.submitters_key(junk, PLACE, Limits()) is None
+        assert manifest.submitters_key(junk, PLACE, SubmissionLimits()) is None
 
 
 def test_the_id_depends_on_the_place_and_every_byte():

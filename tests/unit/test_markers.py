@@ -9,10 +9,10 @@ from syft_job.errors import UnreadableJob
 from syft_job.format import markers
 from syft_job.format.markers import Marker
 from syft_job.format.signing import Key
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import Fact
 
-PLACE = Place("omar@example.org", "ada@example.org", "Data Analysis")
+PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
 DIGEST = "d" * 64
 LIMIT = 64 << 10
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syft_job.model.resources import EVERY, Limits, kernel_argv, limits_of, tighter, words
+from syft_job.model.resources import EVERY, ResourceLimits, kernel_argv, limits_of, tighter, words
 from syft_job.model.units import Duration, Memory
 
 amounts = st.none() | st.integers(0, 2**40)
 some_limits = st.builds(
-    Limits,
+    ResourceLimits,
     wall_seconds=amounts,
     grace_seconds=st.integers(0, 60),
     memory_bytes=amounts,
@@ -22,7 +22,7 @@ some_limits = st.builds(
 )
 
 
-def is_within(inner: Limits, outer: Limits) -> bool:
+def is_within(inner: ResourceLimits, outer: ResourceLimits) -> bool:
     return all(
         getattr(outer, name) is None
         or (getattr(inner, name) is not None and getattr(inner, name) <= getattr(outer, name))
@@ -31,7 +31,7 @@ def is_within(inner: Limits, outer: Limits) -> bool:
 
 
 @given(some_limits, some_limits)
-def test_the_tighter_of_two_is_within_both_whatever_their_order(one: Limits, other: Limits):
+def test_the_tighter_of_two_is_within_both_whatever_their_order(one: ResourceLimits, other: ResourceLimits):
     both = tighter(one, other)
 
     assert is_within(both, one)
@@ -41,7 +41,7 @@ def test_the_tighter_of_two_is_within_both_whatever_their_order(one: Limits, oth
 
 
 @given(some_limits)
-def test_every_limit_that_is_set_is_told_and_what_does_not_hold_is_said(limits: Limits):
+def test_every_limit_that_is_set_is_told_and_what_does_not_hold_is_said(limits: ResourceLimits):
     told = words(limits)
 
     assert len(told) >= len(limits.asked)
@@ -50,20 +50,20 @@ def test_every_limit_that_is_set_is_told_and_what_does_not_hold_is_said(limits: 
 
 
 def test_limits_are_told_in_words_that_people_use():
-    told = words(Limits(wall_seconds=90, memory_bytes=2**30, log_bytes=2**20))
+    told = words(ResourceLimits(wall_seconds=90, memory_bytes=2**30, log_bytes=2**20))
 
     assert "It is ended after 1m30s." in told
     assert "Each of its processes may use 1 GiB of memory." in told
-    assert "It is ended once its folder holds more than 10 GiB." in words(Limits(disk_bytes=10 * 2**30))
+    assert "It is ended once its folder holds more than 10 GiB." in words(ResourceLimits(disk_bytes=10 * 2**30))
     assert "Of stdout and stderr 1 MiB each are kept." in told
 
 
 def test_a_job_without_a_time_limit_is_told_to_have_none():
-    assert "It may run for any length of time." in words(Limits())
+    assert "It may run for any length of time." in words(ResourceLimits())
 
 
 def test_the_owners_ceiling_holds_whatever_a_job_asks_for():
-    ceiling = Limits(wall_seconds=3600, memory_bytes=2**30, log_bytes=2**20)
+    ceiling = ResourceLimits(wall_seconds=3600, memory_bytes=2**30, log_bytes=2**20)
 
     limits = limits_of(time=Duration.hours(9), memory=Memory.gb(64), ceiling=ceiling)
 
@@ -72,14 +72,14 @@ def test_the_owners_ceiling_holds_whatever_a_job_asks_for():
 
 
 def test_what_the_kernel_holds_is_put_before_the_command_and_nothing_if_there_is_nothing():
-    limits = Limits(memory_bytes=1000, processes=20, file_bytes=30, open_files=40)
+    limits = ResourceLimits(memory_bytes=1000, processes=20, file_bytes=30, open_files=40)
 
     assert kernel_argv(limits)[1:] == ("--as=1000:1000", "--nproc=20:20", "--fsize=30:30", "--nofile=40:40", "--")
     assert kernel_argv(limits.without_kernel()) == ()
-    assert kernel_argv(Limits()) == ()
+    assert kernel_argv(ResourceLimits()) == ()
 
 
 @pytest.mark.parametrize("wrong", [{"wall_seconds": -1}, {"memory_bytes": 2**60}, {"wall_seconds": float("nan")}])
 def test_a_limit_is_an_amount(wrong: dict[str, float]):
     with pytest.raises(ValueError):
-        Limits(**wrong)  # type: ignore[arg-type]
+        ResourceLimits(**wrong)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 from syft_job import fs
 from syft_job.errors import UnreadableJob
 from syft_job.exchange.result_tree import copy_tree
-from syft_job.format.manifest import Limits
+from syft_job.format.manifest import SubmissionLimits
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_what_must_not_travel_is_refused_or_left_out(tmp_path: Path, strange: st
     left_out: list[str] = []
     with fs.directory(source) as tree, fs.directory(target) as opened, fs.directory(other) as refusing:
         with pytest.raises(UnreadableJob):
-            copy_tree(tree, refusing, Limits())
-        files = copy_tree(tree, opened, Limits(), left_out=left_out)
+            copy_tree(tree, refusing, SubmissionLimits())
+        files = copy_tree(tree, opened, SubmissionLimits(), left_out=left_out)
     assert set(files) == {"good"}
     assert len(left_out) == 1
     assert {path.name for path in target.rglob("*") if path.is_file()} == {"good"}
@@ -41,7 +41,9 @@ def test_limits_hold_for_results(tmp_path: Path):
     source.mkdir(parents=True)
     for name in "abc":
         (source / name).write_bytes(b"12345")
-    for number, limits in enumerate((Limits(files=2), Limits(total_bytes=14), Limits(files=3, total_bytes=15))):
+    for number, limits in enumerate(
+        (SubmissionLimits(files=2), SubmissionLimits(total_bytes=14), SubmissionLimits(files=3, total_bytes=15))
+    ):
         target = tmp_path / str(number)
         target.mkdir()
         with fs.directory(source) as tree, fs.directory(target) as opened:
@@ -62,7 +64,7 @@ def test_a_sparse_file_counts_with_the_size_that_it_appears_to_have(tmp_path: Pa
     (source / "b.csv").write_text("1\n")
     left_out: list[str] = []
     with fs.directory(source) as tree, fs.directory(target) as opened:
-        files = copy_tree(tree, opened, Limits(), left_out=left_out, max_bytes=10)
+        files = copy_tree(tree, opened, SubmissionLimits(), left_out=left_out, max_bytes=10)
     assert set(files) == {"b.csv"}
     assert left_out == ["'a.bin' is 1099511627776 bytes long, and 10 more bytes of results are accepted"]
     assert [path.name for path in target.iterdir()] == ["b.csv"]

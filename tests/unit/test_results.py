@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.exchange.results import Said, Verification
+from syft_job.exchange.results import HistoryEntry, Verification
 from syft_job.testing import TwoPeople
 
 
@@ -25,7 +25,7 @@ def test_verification_is_true_when_nothing_fails():
     assert Verification(("a",), ())
     assert not Verification(("a",), ("b",))
     assert str(Verification((), ("b",))) == "✗ b\nSomething does not hold; see above."
-    assert str(Said("t", "approved", 2, "by x")) == "t  approved (attempt 2): by x"
+    assert str(HistoryEntry("t", "approved", 2, "by x")) == "t  approved (attempt 2): by x"
 
 
 def test_a_released_file_that_was_changed_is_named(people: TwoPeople):

@@ -13,10 +13,10 @@ import pytest
 
 from syft_job.errors import RunnerBusy, StoreError, SyftJobError
 from syft_job.exchange import job_reader
-from syft_job.exchange.job_index import JobStore
-from syft_job.execution.backends.shell import Verdict
+from syft_job.exchange.job_index import JobIndex
+from syft_job.execution.backends.shell import ExitRecord
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner, SyftJobRunner, workspace
 from syft_job.runner import attempt_files as attempts
@@ -33,8 +33,10 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
         yield both
 
 
-def verdict(code: int = 0, *, timed_out: bool = False, cancelled: bool = False, too_big: bool = False) -> Verdict:
-    return Verdict(
+def exit_record(
+    code: int = 0, *, timed_out: bool = False, cancelled: bool = False, too_big: bool = False
+) -> ExitRecord:
+    return ExitRecord(
         code, timed_out, cancelled, log_cut=False, left_behind=False, started_at=NOW, ended_at=NOW, too_big=too_big
     )
 
@@ -42,15 +44,15 @@ def verdict(code: int = 0, *, timed_out: bool = False, cancelled: bool = False, 
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [
-        (verdict(0), "succeeded"),
-        (verdict(1), "failed"),
-        (verdict(137), "failed"),
-        (verdict(137, too_big=True), "failed"),
-        (verdict(0, too_big=True), "failed"),
-        (verdict(143, timed_out=True), "timed_out"),
-        (verdict(0, timed_out=True), "timed_out"),
-        (verdict(143, cancelled=True), "cancelled"),
-        (verdict(0, cancelled=True), "cancelled"),
+        (exit_record(0), "succeeded"),
+        (exit_record(1), "failed"),
+        (exit_record(137), "failed"),
+        (exit_record(137, too_big=True), "failed"),
+        (exit_record(0, too_big=True), "failed"),
+        (exit_record(143, timed_out=True), "timed_out"),
+        (exit_record(0, timed_out=True), "timed_out"),
+        (exit_record(143, cancelled=True), "cancelled"),
+        (exit_record(0, cancelled=True), "cancelled"),
         (None, "lost"),
     ],
 )
@@ -59,13 +61,13 @@ def test_each_end_has_one_word(said, outcome):
     assert JobState(outcome).is_terminal
 
 
-def look_at(people: TwoPeople) -> job_reader.Look:
-    return job_reader.look(people.root, people.place(NAME), people.owner.viewer)
+def look_at(people: TwoPeople) -> job_reader.JobSnapshot:
+    return job_reader.look(people.root, people.place(NAME), people.owner.participant)
 
 
 def attempt_of(people: TwoPeople) -> Attempt:
     record = look_at(people).record
-    return Attempt(people.owner.viewer, record.place, record.id, record.attempt)
+    return Attempt(people.owner.participant, record.place, record.id, record.attempt)
 
 
 def test_the_copy_is_exactly_what_is_listed(people):
@@ -74,7 +76,7 @@ def test_the_copy_is_exactly_what_is_listed(people):
     look, attempt = look_at(people), attempt_of(people)
     (people.location(NAME) / "code" / "lib" / "none").unlink()  # some tools drop empty files
     (people.location(NAME) / "code" / "extra.py").touch()
-    workspace.copy_in(attempt, look)
+    workspace.create_workspace(attempt, look)
     copied = attempt.workspace / "job"
     names = {str(path.relative_to(copied)) for path in copied.rglob("*")}
     assert names == {"run.sh", "code", "code/main.py", "code/lib", "code/lib/x.txt", "code/lib/none", "outputs"}
@@ -87,7 +89,7 @@ def test_a_copy_that_fails_leaves_nothing(people):
     look, attempt = look_at(people), attempt_of(people)
     (location / "run.sh").write_text("evil")
     with pytest.raises(SyftJobError, match=r"run\.sh"):
-        workspace.copy_in(attempt, look)
+        workspace.create_workspace(attempt, look)
     assert list(attempt.workspace.parent.iterdir()) == []
 
 
@@ -150,7 +152,7 @@ def test_what_is_set_aside_is_announced_once_and_forgotten_when_it_starts(people
     assert len([line for line in said if "run.sh" in line]) == 1
     (location / "run.sh").write_bytes(good)
     serving.process_approved_jobs()
-    assert serving.set_aside == {}
+    assert serving.blocked_jobs == {}
     assert people.owner_job(NAME).findings == ()
 
 
@@ -175,20 +177,20 @@ def test_a_folder_that_goes_away_and_comes_back_within_a_round_loses_no_job(
     people.owner_job(NAME).approve()
     people.owner.home.pause()
     runner = JobRunner(people.owner.config, announce=None)
-    until = time.monotonic() + people.owner.viewer.settles + 1
+    until = time.monotonic() + people.owner.participant.settles + 1
     while time.monotonic() < until:  # until a look at its directory's times is enough
         runner.step()
         time.sleep(0.1)
     people.owner.home.resume()
-    away, sweep = people.root.with_name("away"), JobStore.sweep
+    away, sweep = people.root.with_name("away"), JobIndex.sweep
 
-    def sweep_before_it_goes(store: JobStore, *words: Any) -> list[Place]:
+    def sweep_before_it_goes(store: JobIndex, *words: Any) -> list[JobRef]:
         moved = sweep(store, *words)
         people.root.rename(away)
         return moved
 
     with monkeypatch.context() as patched:
-        patched.setattr(JobStore, "sweep", sweep_before_it_goes)
+        patched.setattr(JobIndex, "sweep", sweep_before_it_goes)
         assert not runner.step()  # it cannot be started
     away.rename(people.root)
     moves = [move for _ in range(3) for move in runner.step()]
@@ -200,23 +202,23 @@ def test_a_job_that_goes_away_for_good_is_not_looked_for_forever(people: TwoPeop
     people.submit(name=NAME)
     people.owner_job(NAME).approve()
     runner = JobRunner(people.owner.config, announce=None)
-    location, sweep = people.location(NAME), JobStore.sweep
+    location, sweep = people.location(NAME), JobIndex.sweep
 
-    def sweep_before_it_goes(store: JobStore, *words: Any) -> list[Place]:
+    def sweep_before_it_goes(store: JobIndex, *words: Any) -> list[JobRef]:
         moved = sweep(store, *words)
         shutil.rmtree(location, ignore_errors=True)
         return moved
 
-    monkeypatch.setattr(JobStore, "sweep", sweep_before_it_goes)
+    monkeypatch.setattr(JobIndex, "sweep", sweep_before_it_goes)
     runner.step()
     runner.step()
-    looked: list[Place] = []
-    get = JobStore.get
+    looked: list[JobRef] = []
+    get = JobIndex.get
 
-    def noted(store: JobStore, place: Place, **more: Any) -> JobRecord:
+    def noted(store: JobIndex, place: JobRef, **more: Any) -> JobRecord:
         looked.append(place)
         return get(store, place, **more)
 
-    monkeypatch.setattr(JobStore, "get", noted)
+    monkeypatch.setattr(JobIndex, "get", noted)
     runner.step()
     assert not looked

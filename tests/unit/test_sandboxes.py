@@ -21,7 +21,7 @@ from syft_job.execution.sandboxes import (
     usable_interpreter,
     why_not,
 )
-from syft_job.model.resources import EVERY, Limits
+from syft_job.model.resources import EVERY, ResourceLimits
 
 
 @pytest.mark.conformance(83)
@@ -106,11 +106,11 @@ def test_jobs_do_not_run_as_root_or_as_nobody_known(user: str):
 def test_bubblewrap_takes_the_kernels_limits_inside_and_leaves_the_rest(tmp_path: Path):
     if why_not() is not None:
         pytest.skip(str(why_not()))
-    limits = Limits(wall_seconds=9, memory_bytes=10**9, processes=20)
+    limits = ResourceLimits(wall_seconds=9, memory_bytes=10**9, processes=20)
 
     wrapped = best_available()(Command(argv=("true",), limits=limits), Workspace(tmp_path))
 
-    assert wrapped.limits == Limits(wall_seconds=9)
+    assert wrapped.limits == ResourceLimits(wall_seconds=9)
     assert wrapped.contained
     inside = wrapped.argv[wrapped.argv.index("ALL") :]
     assert "--nproc=20:20" in inside

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job import Duration, JobResources, Limits, Memory
+from syft_job import Duration, JobResources, Memory, SubmissionLimits
 from syft_job.errors import InvalidSubmission, JobExists, PathMissing
 from syft_job.exchange import submission
 from syft_job.testing import TwoPeople
@@ -60,7 +60,7 @@ def test_links_and_fifos_are_refused(people: TwoPeople, tmp_path: Path):
 
 
 def test_limits_hold_when_submitting(tmp_path: Path):
-    with TwoPeople(tmp_path, limits=Limits(files=3, total_bytes=200)) as people:
+    with TwoPeople(tmp_path, limits=SubmissionLimits(files=3, total_bytes=200)) as people:
         for files in ({"main.py": "1", "a.py": "", "b.py": ""}, {"main.py": "x" * 300}):
             with pytest.raises(InvalidSubmission, match=r"at most|longer than"):
                 people.submit_code(files, name="N")

@@ -23,39 +23,43 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
 
 
 def test_start_and_finish_may_be_said_twice(people: TwoPeople):
-    viewer, place = people.owner.viewer, people.place("N")
+    participant, place = people.owner.participant, people.place("N")
     people.owner_job("N").approve()
     job, digest = people.owner_job("N").id, people.owner_job("N").digest
     for _ in range(2):
-        assert transitions.start(viewer, place, job, digest, offered=transitions.BUBBLEWRAP) == 1
-    transitions.finish(viewer, place, job, 1, "failed", digest=people.owner_job("N").digest)
-    transitions.finish(viewer, place, job, 1, "succeeded", digest=people.owner_job("N").digest)
+        assert transitions.start(participant, place, job, digest, offered=transitions.BUBBLEWRAP) == 1
+    transitions.finish(participant, place, job, 1, "failed", digest=people.owner_job("N").digest)
+    transitions.finish(participant, place, job, 1, "succeeded", digest=people.owner_job("N").digest)
     assert people.owner_job("N").state is people.submitters_job("N").state is JobState.FAILED
-    assert [line.event for line in viewer.home.ledger.lines(job)] == ["approve", "start", "over"]
+    assert [line.event for line in participant.home.ledger.lines(job)] == ["approve", "start", "over"]
 
 
 def test_an_attempt_ends_although_its_folder_is_gone(people: TwoPeople):
     import shutil
 
-    viewer, place = people.owner.viewer, people.place("N")
+    participant, place = people.owner.participant, people.place("N")
     job = people.owner_job("N")
     job.approve()
-    transitions.start(viewer, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    aside = people.root.parent / "aside"
-    shutil.move(job.location, aside)
-    transitions.finish(viewer, place, job.id, 1, "succeeded", digest=job.digest)
-    shutil.move(aside, job.location)
+    transitions.start(participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
+    blocked_reason = people.root.parent / "aside"
+    shutil.move(job.location, blocked_reason)
+    transitions.finish(participant, place, job.id, 1, "succeeded", digest=job.digest)
+    shutil.move(blocked_reason, job.location)
     assert job.state is JobState.SUCCEEDED
-    transitions.restore(viewer, place)
+    transitions.restore(participant, place)
     assert people.submitters_job("N").state is JobState.SUCCEEDED
 
 
 def test_the_runner_cannot_start_what_is_not_approved(people: TwoPeople):
     job = people.owner_job("N")
     with pytest.raises(InvalidTransition):
-        transitions.start(people.owner.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+        transitions.start(
+            people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP
+        )
     with pytest.raises(JobNotFoundError):
-        transitions.start(people.owner.viewer, people.place("M"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
+        transitions.start(
+            people.owner.participant, people.place("M"), job.id, job.digest, offered=transitions.BUBBLEWRAP
+        )
 
 
 def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
@@ -64,7 +68,7 @@ def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
     job.approve()
     with pytest.raises(NotAllowed):
         transitions.start(
-            people.submitter.viewer, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP
+            people.submitter.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP
         )
 
 
@@ -77,14 +81,17 @@ def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
     job.rerun()
     written: list[str] = []
     with fs.count_writes(written.append):
-        assert transitions.restore(people.owner.viewer, people.place("N")) == ()
-        assert transitions.restore(people.submitter.viewer, people.place("N")) == ()
+        assert transitions.restore(people.owner.participant, people.place("N")) == ()
+        assert transitions.restore(people.submitter.participant, people.place("N")) == ()
     assert written == []
 
 
 def test_turn_frees_the_lock_when_it_refuses(people: TwoPeople):
     for _ in range(3):
-        with pytest.raises(InvalidTransition), transitions.turn(people.owner.viewer, people.place("N"), Event.RERUN):
+        with (
+            pytest.raises(InvalidTransition),
+            transitions.transaction(people.owner.participant, people.place("N"), Event.RERUN),
+        ):
             pass
     people.owner_job("N").approve()
 
@@ -92,17 +99,19 @@ def test_turn_frees_the_lock_when_it_refuses(people: TwoPeople):
 def test_a_copied_home_is_refused(people: TwoPeople):
     import json
 
-    transitions.require_home(people.owner.viewer)
+    transitions.require_home(people.owner.participant)
     path = people.owner.home.path / "home.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()) | {"machine": "another"}))
     with pytest.raises(StoreError, match="adopt-home"):
-        transitions.require_home(people.owner.viewer)
+        transitions.require_home(people.owner.participant)
 
 
 def finished(job: JobInfo, people: TwoPeople) -> None:
     job.approve(share_outputs=True)
-    transitions.start(people.owner.viewer, people.place(job.name), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    transitions.finish(people.owner.viewer, people.place(job.name), job.id, 1, "succeeded")
+    transitions.start(
+        people.owner.participant, people.place(job.name), job.id, job.digest, offered=transitions.BUBBLEWRAP
+    )
+    transitions.finish(people.owner.participant, people.place(job.name), job.id, 1, "succeeded")
 
 
 VERBS: dict[str, tuple[str, Callable[[JobInfo, TwoPeople], object], Callable[[JobInfo, Path], object]]] = {

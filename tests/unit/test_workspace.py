@@ -28,42 +28,42 @@ def copied(people: TwoPeople) -> Callable[[], Path]:
     people.submit(SCRIPT, "Night")
     job = people.owner.jobs["Night"]
     job.approve()
-    look = job_reader.look(people.root, job.record.place, people.owner.viewer)
-    attempt = Attempt(people.owner.viewer, job.record.place, job.id, 1)
+    look = job_reader.look(people.root, job.record.place, people.owner.participant)
+    attempt = Attempt(people.owner.participant, job.record.place, job.id, 1)
 
-    def copy_in() -> Path:
-        workspace.copy_in(attempt, look)
+    def create_workspace() -> Path:
+        workspace.create_workspace(attempt, look)
         return attempt.workspace / JOB
 
-    return copy_in
+    return create_workspace
 
 
 @pytest.mark.parametrize("left", ["", "#!/bin/bash\necho other\n"])
 def test_what_a_power_cut_left_torn_is_copied_anew(people, left: str):
-    copy_in = copied(people)
-    (copy_in() / "run.sh").write_text(left)
-    assert (copy_in() / "run.sh").read_text() == SCRIPT
+    create_workspace = copied(people)
+    (create_workspace() / "run.sh").write_text(left)
+    assert (create_workspace() / "run.sh").read_text() == SCRIPT
 
 
 def test_a_file_that_is_not_part_of_the_submission_does_not_stay(people):
-    copy_in = copied(people)
-    (copy_in() / "sitecustomize.py").write_text("stranger")
-    assert not (copy_in() / "sitecustomize.py").exists()
+    create_workspace = copied(people)
+    (create_workspace() / "sitecustomize.py").write_text("stranger")
+    assert not (create_workspace() / "sitecustomize.py").exists()
 
 
 def test_a_link_in_the_place_of_a_file_is_not_run(people, tmp_path):
-    copy_in = copied(people)
+    create_workspace = copied(people)
     (tmp_path / "same").write_text(SCRIPT)
-    script = copy_in() / "run.sh"
+    script = create_workspace() / "run.sh"
     script.unlink()
     script.symlink_to(tmp_path / "same")
-    assert not (copy_in() / "run.sh").is_symlink()
+    assert not (create_workspace() / "run.sh").is_symlink()
 
 
 def test_a_whole_one_is_used_as_it_is(people):
-    copy_in = copied(people)
-    before = (copy_in() / "run.sh").stat().st_ino
-    assert (copy_in() / "run.sh").stat().st_ino == before
+    create_workspace = copied(people)
+    before = (create_workspace() / "run.sh").stat().st_ino
+    assert (create_workspace() / "run.sh").stat().st_ino == before
 
 
 def test_a_large_file_is_hashed_as_it_is_copied(tmp_path):

@@ -8,13 +8,13 @@ ledger decides, and `restore` puts back whatever the folder lacks.
 from syft_job.model.containment import BARE, BUBBLEWRAP
 
 from .approve import approve
-from .attempts import finish, permit, say_over, start
+from .attempts import finish, permit, record_finish, start
 from .block import publish_blocked
 from .clean import clean
 from .decide import CANCEL_REQUEST, ask_to_stop, cancel, reject, rerun, withdraw
 from .recovery import is_out_of_order
 from .share import carry_out_release, deposit, may_share, promise, share
-from .transaction import Stage, allowed_events, check_allowed, require_home, restore, roles_of, stage, turn
+from .transaction import Stage, allowed_events, check_allowed, require_home, restore, roles_of, stage, transaction
 
 __all__ = [
     "BARE",
@@ -35,15 +35,15 @@ __all__ = [
     "permit",
     "promise",
     "publish_blocked",
+    "record_finish",
     "reject",
     "require_home",
     "rerun",
     "restore",
     "roles_of",
-    "say_over",
     "share",
     "stage",
     "start",
-    "turn",
+    "transaction",
     "withdraw",
 ]

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from syft_job.errors import ChangedSinceSeen, InvalidTransition, NotAllowed
 from syft_job.exchange import listed_files
-from syft_job.exchange.job_reader import Look
+from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.listed_files import ListedStamps
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.home import review_notes
 from syft_job.model.containment import ContainmentLevel
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import Event, JobState
 
-from .marker_writer import Turn, say_and_put
-from .transaction import turn
+from .marker_writer import Transaction, say_and_put
+from .transaction import transaction
 
 _HASHED_UNDER_LOCK_BYTES = 4 << 20
 _HASHED_UNDER_LOCK_FILES = 64
@@ -30,8 +30,8 @@ _HASHED_UNDER_LOCK_FILES = 64
 
 
 def approve(
-    viewer: Viewer,
-    place: Place,
+    participant: Participant,
+    place: JobRef,
     *,
     seen: str | None,
     allow: ContainmentLevel,
@@ -44,7 +44,7 @@ def approve(
     """Approve exactly the digest ``seen``; from a rejected job it opens the next attempt.
 
     Args:
-        viewer: who approves.
+        participant: who approves.
         place: the job.
         seen: the digest that was shown, 64 hex digits; None takes the present one.
         allow: the containment under which the job may run; a stronger one is allowed, too.
@@ -64,32 +64,32 @@ def approve(
     """
     hashed: ListedStamps | None = None
     while True:
-        with turn(viewer, place, Event.APPROVE) as now:
+        with transaction(participant, place, Event.APPROVE) as now:
             look = now.look
             _refuse_other_digest(look.record, seen)
             _refuse_incomplete(look.record)
             is_reviewed = _is_reviewed(
-                viewer, look.record, allow, allow_weaker=allow_weaker, require_review=require_review
+                participant, look.record, allow, allow_weaker=allow_weaker, require_review=require_review
             )
             if _is_hashed_under_lock(look):
-                _refuse_differences(look.record, listed_files.hashes_match(look, viewer.home.root))
-                _record(viewer, now, allow, is_reviewed=is_reviewed, reason=reason, share=share, method=method)
+                _refuse_differences(look.record, listed_files.hashes_match(look, participant.home.root))
+                _record(participant, now, allow, is_reviewed=is_reviewed, reason=reason, share=share, method=method)
                 return is_reviewed
             if hashed is not None:
-                if hashed != listed_files.stamps_of(look, viewer.home.root):
+                if hashed != listed_files.stamps_of(look, participant.home.root):
                     raise ChangedSinceSeen(
                         f"Files of '{place.name}' changed while they were checked; nothing was approved. Try again.",
                         name=place.name,
                     )
-                _record(viewer, now, allow, is_reviewed=is_reviewed, reason=reason, share=share, method=method)
+                _record(participant, now, allow, is_reviewed=is_reviewed, reason=reason, share=share, method=method)
                 return is_reviewed
-        hashed = listed_files.stamps_of(look, viewer.home.root)
-        _refuse_differences(look.record, listed_files.hashes_match(look, viewer.home.root))
+        hashed = listed_files.stamps_of(look, participant.home.root)
+        _refuse_differences(look.record, listed_files.hashes_match(look, participant.home.root))
 
 
 def _record(
-    viewer: Viewer,
-    now: Turn,
+    participant: Participant,
+    now: Transaction,
     allow: ContainmentLevel,
     *,
     is_reviewed: bool,
@@ -99,12 +99,12 @@ def _record(
 ) -> None:
     record = now.look.record
     say_and_put(
-        viewer,
+        participant,
         now,
         "approve",
         record.attempt + 1 if record.state is JobState.REJECTED else record.attempt,
-        by=viewer.email,
-        epoch=viewer.home.epoch,
+        by=participant.email,
+        epoch=participant.home.epoch,
         method=method,
         reviewed=is_reviewed,
         allow=allow.to_json(),
@@ -113,7 +113,7 @@ def _record(
     )
 
 
-def _is_hashed_under_lock(look: Look) -> bool:
+def _is_hashed_under_lock(look: JobSnapshot) -> bool:
     """Return True if hashing takes next to no time. Reading a job of the older layout has hashed it already."""
     if look.spec is None or look.record.older:
         return True
@@ -153,7 +153,7 @@ def _refuse_differences(record: JobRecord, differences: list[str]) -> None:
 
 
 def _is_reviewed(
-    viewer: Viewer, record: JobRecord, allow: ContainmentLevel, *, allow_weaker: bool, require_review: bool
+    participant: Participant, record: JobRecord, allow: ContainmentLevel, *, allow_weaker: bool, require_review: bool
 ) -> bool:
     """Check the approval against the note about the review; returns whether there is one.
 
@@ -161,7 +161,7 @@ def _is_reviewed(
         ChangedSinceSeen: the review was of another digest, or showed a stronger containment.
         NotAllowed: the review was not complete, or is required and missing.
     """
-    note = review_notes.read_note(viewer.home, record.place)
+    note = review_notes.read_note(participant.home, record.place)
     name = record.name
     if note is None:
         if require_review:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, JobNotFoundError, NotStarted, UnreadableJob
-from syft_job.exchange.job_reader import Look
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.job_reader import JobSnapshot
+from syft_job.exchange.participant import Participant
 from syft_job.format import markers
 from syft_job.home.ledger import LedgerLine
 from syft_job.model.containment import ContainmentLevel, parse_allow
-from syft_job.model.job_ref import Place
-from syft_job.model.lifecycle import Event, Who
+from syft_job.model.job_ref import JobRef
+from syft_job.model.lifecycle import Event, Role
 
 from .marker_writer import is_untidy, tidy, unblock
-from .transaction import restore, turn
+from .transaction import restore, transaction
 
 _AT_HOME_SECONDS = 5.0
 """How long the end of an attempt waits for the home's lock: a verb that a folder holds up may have it."""
@@ -28,11 +28,11 @@ def permitting_line(lines: Sequence[LedgerLine], attempt: int) -> LedgerLine | N
     return found[-1] if found else None
 
 
-def permit(viewer: Viewer, look: Look, *, offered: ContainmentLevel) -> LedgerLine:
+def permit(participant: Participant, look: JobSnapshot, *, offered: ContainmentLevel) -> LedgerLine:
     """The line of the ledger that permits the job's present attempt to start, here and now.
 
     Args:
-        viewer: the owner.
+        participant: the owner.
         look: the job as it is in the folder.
         offered: the containment under which the attempt would run.
 
@@ -40,7 +40,7 @@ def permit(viewer: Viewer, look: Look, *, offered: ContainmentLevel) -> LedgerLi
         NotStarted: there is none, it does not hold here and now, or it was given for a stronger containment.
     """
     record = look.record
-    lines = viewer.home.ledger.lines(record.id)
+    lines = participant.home.ledger.lines(record.id)
     found = permitting_line(lines, record.attempt)
     if any(line.event == "clean" for line in lines):
         raise NotStarted(
@@ -53,7 +53,7 @@ def permit(viewer: Viewer, look: Look, *, offered: ContainmentLevel) -> LedgerLi
             category=BlockedCategory.APPROVAL,
         )
     mark = found.said["mark"]
-    if mark.get("epoch") != viewer.home.epoch:
+    if mark.get("epoch") != participant.home.epoch:
         raise NotStarted(
             "the yes was given before this home was adopted; reject and approve it anew",
             category=BlockedCategory.APPROVAL,
@@ -91,7 +91,9 @@ def _refuse_weaker(allow: object, offered: ContainmentLevel) -> None:
         )
 
 
-def start(viewer: Viewer, place: Place, expected: str, digest: str, *, offered: ContainmentLevel, **said: Any) -> int:
+def start(
+    participant: Participant, place: JobRef, expected: str, digest: str, *, offered: ContainmentLevel, **said: Any
+) -> int:
     """Say in the ledger that an attempt is about to start; returns its number. Saying it twice is harmless.
 
     ``offered`` is the containment under which it will run; the line names its sandbox.
@@ -100,34 +102,34 @@ def start(viewer: Viewer, place: Place, expected: str, digest: str, *, offered: 
         ChangedSinceSeen: the folder holds another submission than the one that was prepared.
         NotStarted: the ledger holds no permit for it under that containment.
     """
-    with turn(viewer, place, Event.START, Who.RUNNER) as now:
+    with transaction(participant, place, Event.START, Role.RUNNER) as now:
         record = now.look.record
         if (record.id, record.digest) != (expected, digest):
             raise ChangedSinceSeen(f"'{place.name}' is another submission by now; nothing was started.")
-        permit(viewer, now.look, offered=offered)
+        permit(participant, now.look, offered=offered)
         if is_untidy(now.look.names):
             tidy(now.job)
-        unblock(viewer, now)
-        lines = viewer.home.ledger.lines(record.id)
+        unblock(participant, now)
+        lines = participant.home.ledger.lines(record.id)
         if not any(line.event == "start" and line.attempt == record.attempt for line in lines):
-            viewer.home.ledger.say(
+            participant.home.ledger.say(
                 record.id, record.attempt, "start", place=list(place), sandbox=offered.sandbox, **said
             )
         return record.attempt
 
 
-def finish(viewer: Viewer, place: Place, job: str, attempt: int, outcome: str, **said: Any) -> None:
-    """Say that an attempt is over and how, and tell the folder; see `say_over`."""
-    say_over(viewer, place, job, attempt, outcome, **said)
+def finish(participant: Participant, place: JobRef, job: str, attempt: int, outcome: str, **said: Any) -> None:
+    """Say that an attempt is over and how, and tell the folder; see `record_finish`."""
+    record_finish(participant, place, job, attempt, outcome, **said)
     try:
-        restore(viewer, place)
+        restore(participant, place)
     except JobNotFoundError:
         return  # the folder went away; the ledger has it, and the sweep puts the marker when it is back
 
 
-def say_over(
-    viewer: Viewer,
-    place: Place,
+def record_finish(
+    participant: Participant,
+    place: JobRef,
     job: str,
     attempt: int,
     outcome: str,
@@ -140,21 +142,21 @@ def say_over(
 
     ``tacit`` keeps `done` from the folder until something is shared. The folder is not touched.
     """
-    viewer.home.make()
-    with viewer.home.locked(_AT_HOME_SECONDS):
-        said_of_it = {line.event for line in viewer.home.ledger.lines(job) if line.attempt == attempt}
+    participant.home.make()
+    with participant.home.locked(_AT_HOME_SECONDS):
+        said_of_it = {line.event for line in participant.home.ledger.lines(job) if line.attempt == attempt}
         if "over" not in said_of_it:
             owed = owed and outcome != "cancelled" and "cancel" not in said_of_it  # nobody is promised what was stopped
             if tacit:
-                viewer.home.ledger.say(job, attempt, "tacit")
+                participant.home.ledger.say(job, attempt, "tacit")
             body = {"at": markers.this_minute(), "outcome": outcome, "attempt": attempt}
-            body["digest"] = _digest_said(viewer, job)
-            viewer.home.ledger.say(
+            body["digest"] = _digest_said(participant, job)
+            participant.home.ledger.say(
                 job, attempt, "over", outcome=outcome, owed=owed, place=list(place), mark=body, **said
             )
 
 
-def _digest_said(viewer: Viewer, job: str) -> str:
+def _digest_said(participant: Participant, job: str) -> str:
     """The digest that the owner's hand spoke of last; the folder may be away."""
-    marks = [line.said.get("mark", {}) for line in viewer.home.ledger.lines(job)]
+    marks = [line.said.get("mark", {}) for line in participant.home.ledger.lines(job)]
     return next((str(mark["digest"]) for mark in reversed(marks) if "digest" in mark), "")

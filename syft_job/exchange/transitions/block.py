@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from syft_job.errors import BlockedCategory
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.format import markers
 from syft_job.format.markers import BLOCKED
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import JobState
 
 from .marker_writer import is_directory, put
-from .transaction import turn
+from .transaction import transaction
 
 
-def publish_blocked(viewer: Viewer, place: Place, job: str, attempt: int, category: BlockedCategory) -> bool:
+def publish_blocked(participant: Participant, place: JobRef, job: str, attempt: int, category: BlockedCategory) -> bool:
     """Tell the submitter that an approved attempt cannot start, in one word.
 
     It is no decision: the ledger has no line about it, and nothing is derived from the marker.
 
     Args:
-        viewer: the owner.
+        participant: the owner.
         place: the job.
         job: the id of the submission that could not be started; another one is left alone.
         attempt: which attempt could not be started.
@@ -32,14 +32,14 @@ def publish_blocked(viewer: Viewer, place: Place, job: str, attempt: int, catego
         JobNotFoundError: the directory is gone.
         StoreError: the folder or the home cannot be used.
     """
-    with turn(viewer, place, None) as now:
+    with transaction(participant, place, None) as now:
         record = now.look.record
         is_current = (record.id, record.attempt, record.state) == (job, attempt, JobState.QUEUED)
-        if not is_current or not viewer.owns(place) or viewer.home.ledger.is_under_way(job, attempt):
+        if not is_current or not participant.owns(place) or participant.home.ledger.is_under_way(job, attempt):
             return False
         if is_directory(now.job, BLOCKED):
             return False  # the submitter's own doing; removing it may take long, and the home is locked
-        key = viewer.answering_key(now.look.spec)
+        key = participant.answering_key(now.look.spec)
         put(
             now.job,
             markers.make(BLOCKED, place, key, digest=record.digest, attempt=attempt, category=category.value),

@@ -7,32 +7,32 @@ from pathlib import Path
 from syft_job import fs
 from syft_job.errors import InvalidTransition, UnreadableJob
 from syft_job.exchange import release
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.format import manifest, markers
 from syft_job.format.markers import LOGS, OUTPUTS, WITHDRAWN
 from syft_job.model.containment import ContainmentLevel, parse_allow
-from syft_job.model.job_ref import Place
-from syft_job.model.lifecycle import Event, Who
+from syft_job.model.job_ref import JobRef
+from syft_job.model.lifecycle import Event, Role
 
 from .attempts import permitting_line
-from .marker_writer import Turn, put, say, say_and_put, telling, tidy, unblock
-from .transaction import turn
+from .marker_writer import Transaction, put, say, say_and_put, telling, tidy, unblock
+from .transaction import transaction
 
 CANCEL_REQUEST = "cancel"
 """A file of this name in an attempt's workspace asks its supervisor to stop it."""
 
 
-def reject(viewer: Viewer, place: Place, reason: str) -> None:
+def reject(participant: Participant, place: JobRef, reason: str) -> None:
     """Say no; the reason is for the submitter to read."""
-    with turn(viewer, place, Event.REJECT) as now:
-        say_and_put(viewer, now, "reject", now.look.record.attempt, by=viewer.email, reason=reason)
+    with transaction(participant, place, Event.REJECT) as now:
+        say_and_put(participant, now, "reject", now.look.record.attempt, by=participant.email, reason=reason)
 
 
-def withdraw(viewer: Viewer, place: Place, reason: str = "") -> None:
+def withdraw(participant: Participant, place: JobRef, reason: str = "") -> None:
     """Take one's own submission back; a running attempt is stopped by the owner's runner."""
-    with turn(viewer, place, Event.WITHDRAW) as now:
-        key = viewer.home.key_for(manifest.submitters_key(now.look.config, place, viewer.limits))
+    with transaction(participant, place, Event.WITHDRAW) as now:
+        key = participant.home.key_for(manifest.submitters_key(now.look.config, place, participant.limits))
         if key is None:
             raise UnreadableJob(
                 f"'{place.name}' was not sealed with a key of this home, so a withdrawal would not count."
@@ -46,26 +46,26 @@ def withdraw(viewer: Viewer, place: Place, reason: str = "") -> None:
         fs.put(now.job, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")
 
 
-def cancel(viewer: Viewer, place: Place, reason: str | None = None, *roles: Who) -> None:
+def cancel(participant: Participant, place: JobRef, reason: str | None = None, *roles: Role) -> None:
     """Stop a job: nothing starts any more, and what runs is ended with everything it started."""
-    with turn(viewer, place, Event.CANCEL, *roles) as now:
+    with transaction(participant, place, Event.CANCEL, *roles) as now:
         record = now.look.record
-        marker = say(viewer, now, "cancel", record.attempt, by=viewer.email, reason=reason)
-        ask_to_stop(viewer, record.id, record.attempt)  # whether or not the folder can be told
+        marker = say(participant, now, "cancel", record.attempt, by=participant.email, reason=reason)
+        ask_to_stop(participant, record.id, record.attempt)  # whether or not the folder can be told
         with telling(now, "cancel"):
             put(now.job, marker)
-            unblock(viewer, now)
+            unblock(participant, now)
 
 
-def ask_to_stop(viewer: Viewer, job: str, attempt: int) -> None:
+def ask_to_stop(participant: Participant, job: str, attempt: int) -> None:
     """Tell the supervisor of an attempt to end it; harmless when there is none."""
-    workspace = viewer.home.work(job, attempt)
+    workspace = participant.home.work(job, attempt)
     if workspace.is_dir():
         with fs.directory(workspace) as opened:
             fs.put(opened, CANCEL_REQUEST, b"cancel\n", mode=0o600)
 
 
-def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen
+def rerun(participant: Participant, place: JobRef, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen
     """Permit the next attempt of a finished job; earlier grants end and earlier results leave the folder.
 
     It is permitted under the containment for which the finished attempt was approved. The permit tells how that attempt
@@ -77,36 +77,36 @@ def rerun(viewer: Viewer, place: Place, share: Grants = Grants()) -> tuple[str, 
     Raises:
         InvalidTransition: it is not over, or this home has no approval of what the folder holds now.
     """
-    with turn(viewer, place, Event.RERUN) as now:
+    with transaction(participant, place, Event.RERUN) as now:
         record = now.look.record
-        allow = _approved_containment(viewer, now)
-        held = viewer.home.held(record.id, record.attempt)
+        allow = _approved_containment(participant, now)
+        held = participant.home.held(record.id, record.attempt)
         existed = (
             ("logs directory", (held / "logs").is_dir() or any(name in now.look.names for name in LOGS.values())),
             ("outputs directory", _has_entries(held / OUTPUTS) or OUTPUTS in now.look.names),
             ("done marker file", "done" in now.look.names),
         )
-        is_withheld = viewer.home.ledger.is_tacit(record.id, record.attempt)
+        is_withheld = participant.home.ledger.is_tacit(record.id, record.attempt)
         release.withdraw_grants(now.job)
         marker = say(
-            viewer,
+            participant,
             now,
             "permit",
             record.attempt,
             by="rerun",
             outcome=None if is_withheld else record.state.value,
-            epoch=viewer.home.epoch,
+            epoch=participant.home.epoch,
             allow=allow.to_json(),
             share=share.to_json(),
         )
         with telling(now, "permit"):
             put(now.job, marker)
-            unblock(viewer, now)
+            unblock(participant, now)
             tidy(now.job)
         return tuple(words for words, was_there in existed if was_there)
 
 
-def _approved_containment(viewer: Viewer, now: Turn) -> ContainmentLevel:
+def _approved_containment(participant: Participant, now: Transaction) -> ContainmentLevel:
     """The containment for which the finished attempt was approved.
 
     A rerun decides nothing about content, so the approval must be of what the folder holds now. A job of the older
@@ -116,7 +116,7 @@ def _approved_containment(viewer: Viewer, now: Turn) -> ContainmentLevel:
         InvalidTransition: there is no such approval.
     """
     record = now.look.record
-    line = permitting_line(viewer.home.ledger.lines(record.id), record.attempt)
+    line = permitting_line(participant.home.ledger.lines(record.id), record.attempt)
     reason = ""
     if line is None:
         reason = "this home has no approval of it"

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from syft_job import fs
 from syft_job.errors import StoreError
 from syft_job.exchange import release
-from syft_job.exchange.job_reader import Look
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.job_reader import JobSnapshot
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.result_staging import StagedResults
 from syft_job.format import markers
 from syft_job.format.markers import ATTEMPTS, BLOCKED, LOGS, OUTPUTS, Marker
@@ -29,10 +29,10 @@ _HOLDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Transaction:
     """One act in progress: what was read under the lock, and the open job directory."""
 
-    look: Look
+    look: JobSnapshot
     job: int
 
     @property
@@ -41,19 +41,19 @@ class Turn:
         return self.look.record.id
 
 
-def say_and_put(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> None:
+def say_and_put(participant: Participant, now: Transaction, event: Spoken, attempt: int, **said: Any) -> None:
     """Say an event in the ledger, durably, and only then lay its marker.
 
     Raises:
         StoreError: it could not be said; or it is said, and the folder could not be told yet.
     """
-    marker = say(viewer, now, event, attempt, **said)
+    marker = say(participant, now, event, attempt, **said)
     with telling(now, event):
         put(now.job, marker)
-        unblock(viewer, now)
+        unblock(participant, now)
 
 
-def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> Marker:
+def say(participant: Participant, now: Transaction, event: Spoken, attempt: int, **said: Any) -> Marker:
     """Say an event in the ledger, durably; returns the marker that is to publish it.
 
     Raises:
@@ -63,12 +63,12 @@ def say(viewer: Viewer, now: Turn, event: Spoken, attempt: int, **said: Any) -> 
     body = {key: value for key, value in said.items() if value is not None}
     body |= {"at": markers.now(), "digest": digest, "attempt": attempt}
     markers.require_publishable(body)
-    viewer.home.ledger.say(now.id, attempt, event, place=list(place), mark=body)
-    return marker_of(viewer, now, MARKER_OF_EVENT[event], attempt, body)
+    participant.home.ledger.say(now.id, attempt, event, place=list(place), mark=body)
+    return marker_of(participant, now, MARKER_OF_EVENT[event], attempt, body)
 
 
 @contextmanager
-def telling(now: Turn, event: Spoken | Literal["deposit"]) -> Iterator[None]:
+def telling(now: Transaction, event: Spoken | Literal["deposit"]) -> Iterator[None]:
     """Tell the folder of an event that is said; who hears that it failed hears that the event holds nevertheless.
 
     Raises:
@@ -85,17 +85,17 @@ def telling(now: Turn, event: Spoken | Literal["deposit"]) -> Iterator[None]:
         ) from error
 
 
-def marker_of(viewer: Viewer, now: Turn, kind: str, attempt: int, body: dict[str, Any]) -> Marker:
+def marker_of(participant: Participant, now: Transaction, kind: str, attempt: int, body: dict[str, Any]) -> Marker:
     """The sealed marker that publishes what a line of the ledger has as its ``mark``."""
     said = {key: value for key, value in body.items() if key not in ("digest", "attempt")}
-    key = viewer.answering_key(now.look.spec)
+    key = participant.answering_key(now.look.spec)
     return markers.make(kind, now.look.record.place, key, digest=body["digest"], attempt=attempt, **said)
 
 
-def running_marker(viewer: Viewer, now: Turn) -> Marker:
+def running_marker(participant: Participant, now: Transaction) -> Marker:
     """The sealed marker of an attempt that has begun."""
     record = now.look.record
-    return marker_of(viewer, now, "running", record.attempt, {"digest": record.digest})
+    return marker_of(participant, now, "running", record.attempt, {"digest": record.digest})
 
 
 def put(job: int, marker: Marker) -> None:
@@ -118,15 +118,15 @@ def _put_file(place: int, name: str, marker: Marker) -> None:
     fs.put(place, name, markers.to_bytes(marker))
 
 
-def unblock(viewer: Viewer, now: Turn) -> None:
+def unblock(participant: Participant, now: Transaction) -> None:
     """Remove what says that the job is blocked: the marker from the folder and the reason from the home.
 
     A directory of that name is the submitter's; it counts for nothing and may be large, so it stays.
     """
     if BLOCKED in now.look.names and not is_directory(now.job, BLOCKED):
         fs.remove(now.job, BLOCKED)
-    if viewer.home.blocked(now.id) is not None:
-        viewer.home.say_aside(now.id, None)
+    if participant.home.blocked(now.id) is not None:
+        participant.home.record_blocked_reason(now.id, None)
 
 
 def is_directory(job: int, name: str) -> bool:
@@ -135,7 +135,7 @@ def is_directory(job: int, name: str) -> bool:
     return found is not None and fs.kind_of(found) == "a directory"
 
 
-def lacks(now: Turn, kind: str, attempt: int) -> bool:
+def lacks(now: Transaction, kind: str, attempt: int) -> bool:
     """Whether no marker of this kind and attempt lies there that counts."""
     return not any(
         found.ignored is None and found.marker.kind == kind and found.marker.attempt == attempt
@@ -156,27 +156,33 @@ def tidy(job: int) -> None:
     release.take_back(job)
 
 
-def are_forgotten(viewer: Viewer, job: str, attempt: int) -> bool:
+def are_forgotten(participant: Participant, job: str, attempt: int) -> bool:
     """Whether the owner removed the held results of an attempt to free their room."""
-    ledger = viewer.home.ledger
+    ledger = participant.home.ledger
     return "forget" in ledger.events(job) and any(
         line.event == "forget" and line.attempt == attempt for line in ledger.lines(job)
     )
 
 
-def publish_deposit(viewer: Viewer, now: Turn, staged: StagedResults | None) -> None:
+def publish_deposit(participant: Participant, now: Transaction, staged: StagedResults | None) -> None:
     """Lay what was deposited, from copies of what the home holds, and the markers that say so.
 
     Without ``staged`` the results in the folder stay as they are.
     """
     record = now.look.record
-    line = next(line for line in viewer.home.ledger.lines(record.id) if line.event == "deposit")
+    line = next(line for line in participant.home.ledger.lines(record.id) if line.event == "deposit")
     said = line.said["mark"]
     if staged is not None:
         staged.put_outputs_in_place()
     at = str(line.said["at"])
     if said["approves"]:
-        yes = {"by": said["by"], "at": at, "method": "deposit", "epoch": viewer.home.epoch, "digest": said["digest"]}
-        put(now.job, marker_of(viewer, now, "approved", line.attempt, yes))
+        yes = {
+            "by": said["by"],
+            "at": at,
+            "method": "deposit",
+            "epoch": participant.home.epoch,
+            "digest": said["digest"],
+        }
+        put(now.job, marker_of(participant, now, "approved", line.attempt, yes))
     done = {"at": at[:16] + "Z", "outcome": "succeeded", "digest": said["digest"]}
-    put(now.job, marker_of(viewer, now, "done", line.attempt, done))
+    put(now.job, marker_of(participant, now, "done", line.attempt, done))

@@ -9,25 +9,25 @@ from pathlib import Path
 from syft_job import fs
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError, UnreadableJob
 from syft_job.exchange import job_reader, release
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.exchange.result_staging import LOGS_FOLDER, Need, StagedDirectory
 from syft_job.exchange.result_tree import copy_tree, why_not
 from syft_job.format.markers import LOGS, OUTPUTS
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place
-from syft_job.model.lifecycle import Event, Who
+from syft_job.model.job_ref import JobRef
+from syft_job.model.lifecycle import Event, Role
 
-from .marker_writer import Turn, are_forgotten, publish_deposit, telling, unblock
-from .recovery import put_back
-from .transaction import Stage, stage, turn
+from .marker_writer import Transaction, are_forgotten, publish_deposit, telling, unblock
+from .recovery import restore_missing
+from .transaction import Stage, stage, transaction
 
 _TRIES = 5
 """How often results are copied again because the job changed meanwhile."""
 
 
-def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
+def deposit(participant: Participant, place: JobRef, source: Path) -> Path:
     """Answer a job with a result made by hand: a file or a folder goes to `outputs/`, and the job is done.
 
     Everything is copied before the home's lock is taken, and put in place under it.
@@ -39,18 +39,18 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
         PathMissing: there is nothing at ``source``.
         UnreadableJob: it holds links, devices or more than the limits allow.
     """
-    with turn(viewer, place, Event.DEPOSIT) as now:
+    with transaction(participant, place, Event.DEPOSIT) as now:
         record = now.look.record
     need = Need(record.id, record.attempt, outputs=True, logs=True)
     source = Path(os.path.abspath(source))
     if not source.exists():
         raise PathMissing(f"There is nothing at {source} to deposit.", path=str(source))
-    held = viewer.home.held(record.id, record.attempt)
+    held = participant.home.held(record.id, record.attempt)
     with ExitStack() as copies:
         copies.enter_context(fs.in_words(f"deposit {str(source)!r}"))
-        deposited = copies.enter_context(StagedDirectory(viewer.home, held.parent))
+        deposited = copies.enter_context(StagedDirectory(participant.home, held.parent))
         try:
-            _copy_deposit(deposited, source, viewer)
+            _copy_deposit(deposited, source, participant)
         except FileNotFoundError as error:
             raise PathMissing(
                 f"{source} changed while it was copied; nothing was deposited. Try again when it is whole.",
@@ -58,10 +58,10 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
             ) from error
         staged, refused = None, None
         try:
-            staged = copies.enter_context(stage(viewer, place, need, held.parent / deposited.name))
+            staged = copies.enter_context(stage(participant, place, need, held.parent / deposited.name))
         except StoreError as error:
             refused = error  # by the folder; it holds all the same, and the runner publishes it later
-        now = copies.enter_context(turn(viewer, place, Event.DEPOSIT))
+        now = copies.enter_context(transaction(participant, place, Event.DEPOSIT))
         if (now.id, now.look.record.attempt) != (need.job, need.attempt) or (
             staged is not None and not staged.fits(now.look.record, now.job, need)
         ):
@@ -70,127 +70,132 @@ def deposit(viewer: Viewer, place: Place, source: Path) -> Path:
                 name=place.name,
             )
         deposited.put_in_place(held.name)
-        promised = release.promised(viewer, need.job, need.attempt)
+        promised = release.promised(participant, need.job, need.attempt)
         has_yes = any(item.ignored is None and item.marker.kind == "approved" for item in now.look.markers)
-        viewer.home.ledger.say(
+        participant.home.ledger.say(
             need.job,
             need.attempt,
             "deposit",
             outcome="succeeded",
             owed=bool(promised),
             place=list(place),
-            mark={"by": viewer.email, "method": "deposit", "digest": now.look.record.digest, "approves": not has_yes},
+            mark={
+                "by": participant.email,
+                "method": "deposit",
+                "digest": now.look.record.digest,
+                "approves": not has_yes,
+            },
         )
         with telling(now, "deposit"):
             if refused is not None:
                 raise refused
-            publish_deposit(viewer, now, staged)
-            unblock(viewer, now)
+            publish_deposit(participant, now, staged)
+            unblock(participant, now)
             if promised and staged is not None:
-                release.publish(viewer, now.look, promised, staged)
-        return place.under(viewer.home.root) / OUTPUTS / names.inner_path(source.name)
+                release.publish(participant, now.look, promised, staged)
+        return place.under(participant.home.root) / OUTPUTS / names.inner_path(source.name)
 
 
-def may_share(viewer: Viewer, place: Place) -> None:
+def may_share(participant: Participant, place: JobRef) -> None:
     """Return if this person may share results of the job now.
 
     Raises:
         InvalidTransition, NotAllowed: see `lifecycle.allowed`.
     """
-    with turn(viewer, place, Event.SHARE):
+    with transaction(participant, place, Event.SHARE):
         return
 
 
-def share(viewer: Viewer, place: Place, grants: Grants) -> Grants:
+def share(participant: Participant, place: JobRef, grants: Grants) -> Grants:
     """Release results to more people; returns everything that is granted now."""
     for _ in range(_TRIES):
-        with turn(viewer, place, Event.SHARE) as now:
-            record, wanted = now.look.record, _together(viewer, now, grants)
-        _hold_what_lies_there(viewer, place, record)
+        with transaction(participant, place, Event.SHARE) as now:
+            record, wanted = now.look.record, _together(participant, now, grants)
+        _hold_what_lies_there(participant, place, record)
         with (
-            stage(viewer, place, release.need_of(record.id, record.attempt, wanted)) as staged,
-            turn(viewer, place, Event.SHARE) as now,
+            stage(participant, place, release.need_of(record.id, record.attempt, wanted)) as staged,
+            transaction(participant, place, Event.SHARE) as now,
         ):
-            wanted = _together(viewer, now, grants)
+            wanted = _together(participant, now, grants)
             if staged.fits(now.look.record, now.job, release.need_of(now.id, now.look.record.attempt, wanted)):
-                release.publish(viewer, now.look, wanted, staged)
-                put_back(viewer, now, is_published=True)  # an outcome that was kept back until now
+                release.publish(participant, now.look, wanted, staged)
+                restore_missing(participant, now, is_published=True)  # an outcome that was kept back until now
                 return wanted
     raise StoreError(
         f"'{place.name}' changed each time its results were copied, so nothing more was shared. Try again."
     )
 
 
-def _together(viewer: Viewer, now: Turn, grants: Grants) -> Grants:
+def _together(participant: Participant, now: Transaction, grants: Grants) -> Grants:
     """What is granted once ``grants`` are added.
 
     Raises:
         PathMissing: the results are not held any more.
     """
     record = now.look.record
-    if are_forgotten(viewer, record.id, record.attempt):
+    if are_forgotten(participant, record.id, record.attempt):
         raise PathMissing(
             f"The results of '{record.name}' were removed from this home to free its room, so no more people can be"
             " given them. What was shared before stays. To have them again: job.rerun()",
             name=record.name,
         )
-    return release.granted(viewer, record.id, record.attempt).plus(grants)
+    return release.granted(participant, record.id, record.attempt).plus(grants)
 
 
-def promise(viewer: Viewer, place: Place, grants: Grants) -> None:
+def promise(participant: Participant, place: JobRef, grants: Grants) -> None:
     """Say that results of the present attempt are to be released when it is over, beyond what its yes says."""
-    with turn(viewer, place, None) as now:
+    with transaction(participant, place, None) as now:
         record = now.look.record
-        if not viewer.owns(place):
+        if not participant.owns(place):
             raise NotAllowed(f"Only the owner of '{place.name}' may promise its results.", name=place.name)
-        if release.promised(viewer, record.id, record.attempt).plus(grants) != release.promised(
-            viewer, record.id, record.attempt
+        if release.promised(participant, record.id, record.attempt).plus(grants) != release.promised(
+            participant, record.id, record.attempt
         ):
-            viewer.home.ledger.say(record.id, record.attempt, "promise", place=list(place), share=grants.to_json())
+            participant.home.ledger.say(record.id, record.attempt, "promise", place=list(place), share=grants.to_json())
 
 
-def carry_out_release(viewer: Viewer, place: Place, stage: Stage = stage) -> Grants | None:
+def carry_out_release(participant: Participant, place: JobRef, stage: Stage = stage) -> Grants | None:
     """Release what the yes to the present attempt promised, if that has not happened; None where it has.
 
     Args:
-        viewer: the owner.
+        participant: the owner.
         place: the job.
         stage: how results are copied. Where it copies them elsewhere and answers None, nothing is released yet.
     """
-    viewer.home.make()
+    participant.home.make()
     try:
         with (
-            fs.in_words(f"use {str(place.under(viewer.home.root))!r}"),
-            fs.directory(viewer.home.root, *place.parts[:-1]) as parent,
+            fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
+            fs.directory(participant.home.root, *place.parts[:-1]) as parent,
         ):
-            record = job_reader.glance(parent, place, viewer)
+            record = job_reader.read_summary(parent, place, participant)
     except FileNotFoundError as error:
         raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
-    viewer.home.ledger.refresh()
-    wanted = _owed(viewer, record)
+    participant.home.ledger.refresh()
+    wanted = _owed(participant, record)
     if wanted is None:
         return None
-    staged = stage(viewer, place, release.need_of(record.id, record.attempt, wanted))
+    staged = stage(participant, place, release.need_of(record.id, record.attempt, wanted))
     if staged is None:
         return None
-    with staged, turn(viewer, place, Event.RELEASE, Who.RUNNER) as now:
-        wanted = _owed(viewer, now.look.record)
+    with staged, transaction(participant, place, Event.RELEASE, Role.RUNNER) as now:
+        wanted = _owed(participant, now.look.record)
         need = None if wanted is None else release.need_of(now.id, now.look.record.attempt, wanted)
         if wanted is None or need is None or not staged.fits(now.look.record, now.job, need):
             return None  # where it is still owed, it is tried again
-        release.publish(viewer, now.look, wanted, staged)
-        put_back(viewer, now, is_published=True)
+        release.publish(participant, now.look, wanted, staged)
+        restore_missing(participant, now, is_published=True)
         return wanted
 
 
-def _owed(viewer: Viewer, record: JobRecord) -> Grants | None:
+def _owed(participant: Participant, record: JobRecord) -> Grants | None:
     """All that is to be granted where not all of what was promised is; None where it is."""
-    wanted = release.promised(viewer, record.id, record.attempt)
-    done = release.granted(viewer, record.id, record.attempt)
+    wanted = release.promised(participant, record.id, record.attempt)
+    done = release.granted(participant, record.id, record.attempt)
     return None if not wanted or wanted.plus(done) == done else done.plus(wanted)
 
 
-def _copy_deposit(deposited: StagedDirectory, source: Path, viewer: Viewer) -> None:
+def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Participant) -> None:
     """Copy what is deposited into the home first, as a whole, so that it can be published again after a crash."""
     with (
         fs.directory(source.parent) as parent,
@@ -205,32 +210,32 @@ def _copy_deposit(deposited: StagedDirectory, source: Path, viewer: Viewer) -> N
                 fs.directory(source) as tree,
                 fs.directory(outputs, name, create=True, mode=0o700) as target,
             ):
-                copy_tree(tree, target, viewer.limits, private=True)
+                copy_tree(tree, target, participant.limits, private=True)
         else:
             with fs.directory(source.resolve().parent) as place:
-                most = viewer.limits.total_bytes
+                most = participant.limits.total_bytes
                 fs.copy(place, source.resolve().name, outputs, name, most=most, durable=True)
                 fs.sync(outputs)
 
 
-def _hold_what_lies_there(viewer: Viewer, place: Place, record: JobRecord) -> None:
+def _hold_what_lies_there(participant: Participant, place: JobRef, record: JobRecord) -> None:
     """Take results that an older runner left in the folder into the home, so that they are released like others."""
-    held = viewer.home.held(record.id, record.attempt)
+    held = participant.home.held(record.id, record.attempt)
     if not record.older or held.exists():
         return
     with (
-        fs.in_words(f"use {str(place.under(viewer.home.root))!r}"),
-        StagedDirectory(viewer.home, held.parent) as taken,
-        fs.directory(viewer.home.root, *place.parts) as job,
+        fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
+        StagedDirectory(participant.home, held.parent) as taken,
+        fs.directory(participant.home.root, *place.parts) as job,
     ):
         with fs.directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs:
             if fs.look(job, OUTPUTS) is not None:
                 with fs.directory(job, OUTPUTS) as lying:
-                    copy_tree(lying, outputs, viewer.limits, private=True)
+                    copy_tree(lying, outputs, participant.limits, private=True)
         with fs.directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs:
             for name in LOGS.values():
                 if fs.look(job, name) is not None:
-                    fs.copy(job, name, logs, name, most=viewer.limits.total_bytes)
-        with turn(viewer, place, Event.SHARE) as now:
+                    fs.copy(job, name, logs, name, most=participant.limits.total_bytes)
+        with transaction(participant, place, Event.SHARE) as now:
             if now.id == record.id and not held.exists():
                 taken.put_in_place(held.name)

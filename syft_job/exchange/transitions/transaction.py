@@ -9,17 +9,17 @@ from pathlib import Path
 from syft_job import fs
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError
 from syft_job.exchange import job_reader
-from syft_job.exchange.participant import Viewer
+from syft_job.exchange.participant import Participant
 from syft_job.exchange.result_staging import Need, StagedResults
-from syft_job.fs.probe import knock
+from syft_job.fs.probe import probe
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import Place, checked
-from syft_job.model.lifecycle import TABLE, Event, JobState, Who, allowed
+from syft_job.model.job_ref import JobRef, checked
+from syft_job.model.lifecycle import TABLE, Event, JobState, Role, allowed
 
-from .marker_writer import Turn, are_forgotten
-from .recovery import put_back
+from .marker_writer import Transaction, are_forgotten
+from .recovery import restore_missing
 
-Stage = Callable[[Viewer, Place, Need], StagedResults | None]
+Stage = Callable[[Participant, JobRef, Need], StagedResults | None]
 """Copies results while no lock is held; None where they are still being copied: then the act is done later."""
 
 
@@ -32,14 +32,14 @@ class _ResultsMissing(Exception):
 
 
 @contextmanager
-def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iterator[Turn]:
+def transaction(participant: Participant, place: JobRef, event: Event | None, *roles: Role) -> Iterator[Transaction]:
     """Hold the home's lock, read the job again and ask whether ``event`` is allowed.
 
     Where the folder lacks results that it had, the lock is left once to copy them (`restore`). Directories that are
     removed inside are removed when the lock is free again.
 
     Args:
-        viewer: who acts.
+        participant: who acts.
         place: the job.
         event: what is to happen; None for putting back what is said already.
         roles: the hands that act; by default those of the person.
@@ -52,53 +52,53 @@ def turn(viewer: Viewer, place: Place, event: Event | None, *roles: Who) -> Iter
         StoreError: the folder or the home does not do what it is asked.
     """
     checked(place)
-    if Who.RUNNER in roles and not viewer.owns(place):
+    if Role.RUNNER in roles and not participant.owns(place):
         raise NotAllowed(
-            f"'{place.name}' is not in the datasite of {viewer.email}, so no runner of theirs may act on it."
+            f"'{place.name}' is not in the datasite of {participant.email}, so no runner of theirs may act on it."
         )
-    viewer.home.make()
+    participant.home.make()
     try:
-        with _locked_turn(viewer, place, event, roles) as now:
+        with _locked_turn(participant, place, event, roles) as now:
             yield now
             return
     except _ResultsMissing:
-        restore(viewer, place)
-    with _locked_turn(viewer, place, event, roles, is_restored=True) as now:
+        restore(participant, place)
+    with _locked_turn(participant, place, event, roles, is_restored=True) as now:
         yield now
 
 
 @contextmanager
 def _locked_turn(
-    viewer: Viewer, place: Place, event: Event | None, roles: tuple[Who, ...], *, is_restored: bool = False
-) -> Iterator[Turn]:
-    knock(viewer.home.root)  # a folder that hangs must not be met with the lock in hand
-    with viewer.home.locked(), fs.in_words(f"use {str(place.under(viewer.home.root))!r}"):
+    participant: Participant, place: JobRef, event: Event | None, roles: tuple[Role, ...], *, is_restored: bool = False
+) -> Iterator[Transaction]:
+    probe(participant.home.root)  # a folder that hangs must not be met with the lock in hand
+    with participant.home.locked(), fs.in_words(f"use {str(place.under(participant.home.root))!r}"):
         try:
-            look = job_reader.look(viewer.home.root, place, viewer)
-            if event is not None and viewer.owns(place) and look.record.findings:
-                with fs.directory(viewer.home.root, *place.parts) as job:
-                    need = put_back(viewer, Turn(look, job)).need
+            look = job_reader.look(participant.home.root, place, participant)
+            if event is not None and participant.owns(place) and look.record.findings:
+                with fs.directory(participant.home.root, *place.parts) as job:
+                    need = restore_missing(participant, Transaction(look, job)).need
                 if need is not None and not is_restored:
                     raise _ResultsMissing(need)
-                look = job_reader.look(viewer.home.root, place, viewer)
+                look = job_reader.look(participant.home.root, place, participant)
             if event is not None:
                 record = look.record
-                check_allowed(viewer, record, event, *roles)
-                if viewer.owns(place):
-                    viewer.home.key()  # what cannot be sealed must not be said either
-            with fs.directory(viewer.home.root, *place.parts) as job:
-                yield Turn(look, job)
+                check_allowed(participant, record, event, *roles)
+                if participant.owns(place):
+                    participant.home.key()  # what cannot be sealed must not be said either
+            with fs.directory(participant.home.root, *place.parts) as job:
+                yield Transaction(look, job)
         except FileNotFoundError as error:
             if isinstance(error, PathMissing):
                 raise
             raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
 
 
-def check_allowed(viewer: Viewer, record: JobRecord, event: Event, *roles: Who) -> None:
+def check_allowed(participant: Participant, record: JobRecord, event: Event, *roles: Role) -> None:
     """Return if ``event`` may happen to a job now: the state machine's table, asked with everything that it needs.
 
     Args:
-        viewer: who acts.
+        participant: who acts.
         record: the job as it was read just now.
         event: what is to happen.
         roles: the roles that act; by default those of the person.
@@ -106,13 +106,13 @@ def check_allowed(viewer: Viewer, record: JobRecord, event: Event, *roles: Who) 
     Raises:
         InvalidTransition, NotAllowed: see `lifecycle.allowed`.
     """
-    ledger = viewer.home.ledger
+    ledger = participant.home.ledger
     events = ledger.events(record.id)
     try:
         allowed(
-            record.standing,
+            record.position,
             event,
-            roles or roles_of(viewer, record.place),
+            roles or roles_of(participant, record.place),
             name=record.name,
             unreadable=bool(record.problem) and not record.state.is_terminal,
             starting=ledger.is_under_way(record.id, record.attempt),
@@ -125,33 +125,33 @@ def check_allowed(viewer: Viewer, record: JobRecord, event: Event, *roles: Who) 
         raise InvalidTransition(f"{error} {'; '.join(record.missing)}.", **error.context) from error
 
 
-def allowed_events(viewer: Viewer, record: JobRecord) -> list[Event]:
+def allowed_events(participant: Participant, record: JobRecord) -> list[Event]:
     """The events that this participant may cause in this state, in the order of the table."""
-    if viewer.owns(record.place) and viewer.is_home_elsewhere:
+    if participant.owns(record.place) and participant.is_home_elsewhere:
         return []  # this machine has no key to sign a decision with
     events = dict.fromkeys(
-        row.event for row in TABLE if row.event is not Event.SUBMIT and {Who.OWNER, Who.SUBMITTER} & {*row.who}
+        row.event for row in TABLE if row.event is not Event.SUBMIT and {Role.OWNER, Role.SUBMITTER} & {*row.who}
     )
     found: list[Event] = []
     for event in events:
-        if event is Event.SHARE and are_forgotten(viewer, record.id, record.attempt):
+        if event is Event.SHARE and are_forgotten(participant, record.id, record.attempt):
             continue  # there is nothing left to share
         with suppress(InvalidTransition, NotAllowed):
-            check_allowed(viewer, record, event)
+            check_allowed(participant, record, event)
             found.append(event)
     return found
 
 
-def roles_of(viewer: Viewer, place: Place) -> tuple[Who, ...]:
-    """The hands that ``viewer`` has in the job at ``place``."""
-    return (Who.OWNER,) * viewer.owns(place) + (Who.SUBMITTER,) * (viewer.email == place.submitter)
+def roles_of(participant: Participant, place: JobRef) -> tuple[Role, ...]:
+    """The hands that ``participant`` has in the job at ``place``."""
+    return (Role.OWNER,) * participant.owns(place) + (Role.SUBMITTER,) * (participant.email == place.submitter)
 
 
-def stage(viewer: Viewer, place: Place, need: Need, source: Path | None = None) -> StagedResults:
+def stage(participant: Participant, place: JobRef, need: Need, source: Path | None = None) -> StagedResults:
     """Copy results into the job's directory under a temporary name, here and now; the home's lock must be free.
 
     Args:
-        viewer: the owner.
+        participant: the owner.
         place: the job.
         need: what is to be copied.
         source: where from; by default where the home holds the results of the attempt.
@@ -161,44 +161,44 @@ def stage(viewer: Viewer, place: Place, need: Need, source: Path | None = None) 
         UnreadableJob, StoreError: see `StagedResults`.
     """
     try:
-        with fs.in_words(f"use {str(place.under(viewer.home.root))!r}"):
-            return StagedResults(viewer.home, place, need, viewer.limits, source)
+        with fs.in_words(f"use {str(place.under(participant.home.root))!r}"):
+            return StagedResults(participant.home, place, need, participant.limits, source)
     except FileNotFoundError as error:
         raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
 
 
-def restore(viewer: Viewer, place: Place, stage: Stage = stage) -> tuple[str, ...]:
+def restore(participant: Participant, place: JobRef, stage: Stage = stage) -> tuple[str, ...]:
     """Put back the owner's markers and released results that the ledger has and the folder lacks.
 
     Args:
-        viewer: who acts; for another one than the owner nothing is done.
+        participant: who acts; for another one than the owner nothing is done.
         place: the job.
         stage: how results are copied.
 
     Returns:
         The names of what was put back.
     """
-    with turn(viewer, place, None) as now:
-        if not viewer.owns(place):
+    with transaction(participant, place, None) as now:
+        if not participant.owns(place):
             return ()
-        done = put_back(viewer, now)
-    staged = None if done.need is None else stage(viewer, place, done.need)
+        done = restore_missing(participant, now)
+    staged = None if done.need is None else stage(participant, place, done.need)
     if staged is None:
         return done.names
-    with staged, turn(viewer, place, None) as now:
-        again = put_back(viewer, now, staged=staged)
+    with staged, transaction(participant, place, None) as now:
+        again = restore_missing(participant, now, staged=staged)
     return (*done.names, *again.names)
 
 
-def require_home(viewer: Viewer) -> None:
+def require_home(participant: Participant) -> None:
     """Refuse where the home is a copy that nobody adopted.
 
     Raises:
         StoreError: it is.
     """
-    reason = viewer.home.why_not_ours()
+    reason = participant.home.foreign_reason()
     if reason is not None:
         raise StoreError(
-            f"The home {viewer.home.path} is not used: {reason}. If it is meant to serve here, and no other copy of it"
-            " runs anywhere, say so: syft-job doctor --adopt-home"
+            f"The home {participant.home.path} is not used: {reason}. If it is meant to serve here, and no other copy"
+            " of it runs anywhere, say so: syft-job doctor --adopt-home"
         )

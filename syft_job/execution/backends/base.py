@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
 from syft_job.errors import ConfigError, ConfigTypeError, Issue, JobValidationError, MissingExtra, NotAllowed
-from syft_job.model.resources import Limits
+from syft_job.model.resources import ResourceLimits
 
 ENTRY_POINTS: Final = "syft_job.backends"
 """Third parties register a backend, or the module that holds it, in this group; the entry's name is the short name."""
@@ -50,9 +50,9 @@ class Command:
     env: Mapping[str, str] | None = None
     stdout: Path | None = None
     stderr: Path | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: ResourceLimits = field(default_factory=ResourceLimits)
     claim: Path | None = None
-    verdict: Path | None = None
+    exit_record: Path | None = None
     results: Path | None = None
     label: str = ""
     contained: bool = False

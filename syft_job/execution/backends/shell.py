@@ -44,7 +44,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ExitRecord:
     """How an attempt ended. ``returncode`` is 128 + signal where a signal ended it, as in every shell.
 
     ``timed_out``, ``cancelled`` and ``too_big`` say why the supervisor ended it, ``log_cut`` that not all that was
@@ -86,7 +86,7 @@ def read_claim(path: Path) -> Claim | None:
     return Claim(int(words[0]), int(words[1]), words[2])
 
 
-def read_verdict(path: Path, *, or_part: bool = False) -> Verdict | None:
+def read_exit_record(path: Path, *, or_part: bool = False) -> ExitRecord | None:
     """Return how the attempt ended, or None if nobody has said so yet. The file's own time is that of the end.
 
     A line without its end is none yet. ``or_part`` takes a verdict that has not got its name yet, where it is whole:
@@ -100,11 +100,11 @@ def read_verdict(path: Path, *, or_part: bool = False) -> Verdict | None:
         if not or_part:
             return None
         try:
-            part = read_verdict(path.with_name(f"{path.name}.part"))
+            part = read_exit_record(path.with_name(f"{path.name}.part"))
         except StoreError:  # torn: its writer ended in the middle, so that nothing is known
             return None
         # A supervisor of an earlier version writes it there first, and what it started may rename it between our looks.
-        return part or read_verdict(path)
+        return part or read_exit_record(path)
     try:
         said = json.loads(text)
         flags = {name: said[name] for name in ("timed_out", "cancelled", "log_cut", "left_behind")}
@@ -116,7 +116,7 @@ def read_verdict(path: Path, *, or_part: bool = False) -> Verdict | None:
         started = ended - timedelta(seconds=said["seconds"])
     except (ValueError, KeyError, TypeError, OverflowError, OSError) as error:
         raise StoreError(f"{path} is no verdict of a supervisor ({error}). It was changed or damaged.") from error
-    return Verdict(returncode=said["returncode"], **flags, started_at=started, ended_at=ended)
+    return ExitRecord(returncode=said["returncode"], **flags, started_at=started, ended_at=ended)
 
 
 def supervisor_of(claim: Path) -> int | None:
@@ -192,7 +192,7 @@ class ShellJob(JobABC):
         """`detached` or `blocking`."""
         return "detached" if self.detach else "blocking"
 
-    def adopt(self, claim: Path, verdict: Path) -> JobHandle | None:
+    def adopt(self, claim: Path, exit_record: Path) -> JobHandle | None:
         """Return a handle for an attempt that somebody else began here, or None if nobody has begun it.
 
         For a runner that was killed between starting a supervisor and remembering it.
@@ -200,7 +200,7 @@ class ShellJob(JobABC):
         began = read_claim(claim)
         if began is None:
             return None
-        return self._handle(began.pid, began.ticks, began.boot_id, claim, verdict)
+        return self._handle(began.pid, began.ticks, began.boot_id, claim, exit_record)
 
     def _submit_validate(self, command: Command | CliCommand) -> list[Issue] | None:
         plain = self._plain(command)
@@ -242,21 +242,21 @@ class ShellJob(JobABC):
             return JobDryRun(command=shlex.join(argv), details={"mode": self.mode, **place})
         _reap()
         plain = replace(plain, argv=argv)
-        if plain.claim is not None and plain.verdict is not None:
-            return self._start(plain, plain.claim, plain.verdict)
+        if plain.claim is not None and plain.exit_record is not None:
+            return self._start(plain, plain.claim, plain.exit_record)
         private = Path(tempfile.mkdtemp(prefix="syft-job-shell-"))
-        handle = self._start(plain, plain.claim or private / "claim", plain.verdict or private / "verdict")
+        handle = self._start(plain, plain.claim or private / "claim", plain.exit_record or private / "verdict")
         if not self.detach:
             shutil.rmtree(private)
         return handle
 
-    def _start(self, command: Command, claim: Path, verdict: Path) -> JobHandle:
+    def _start(self, command: Command, claim: Path, exit_record: Path) -> JobHandle:
         limits = command.limits
         supervisor = [
             _SHELL,
             str(SUPERVISOR),
             str(claim.absolute()),
-            str(verdict.absolute()),
+            str(exit_record.absolute()),
             "-" if command.stdout is None else str(command.stdout.absolute()),
             "-" if command.stderr is None else str(command.stderr.absolute()),
             "-" if command.results is None else str(command.results.absolute()),
@@ -283,12 +283,12 @@ class ShellJob(JobABC):
             raise SchedulerError(f"The supervisor could not be started: {error}.") from error
         _ours[process.pid] = process
         found = _stat_of(process.pid)
-        handle = self._handle(process.pid, found[1] if found else 0, this_boot(), claim, verdict)
+        handle = self._handle(process.pid, found[1] if found else 0, this_boot(), claim, exit_record)
         if not self.detach:
-            self._wait(process, handle, verdict)
+            self._wait(process, handle, exit_record)
         return handle
 
-    def _wait(self, process: subprocess.Popen[bytes], handle: JobHandle, verdict: Path) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], handle: JobHandle, exit_record: Path) -> None:
         try:
             process.wait()
         except BaseException:
@@ -296,18 +296,18 @@ class ShellJob(JobABC):
             raise
         finally:
             _reap()
-        said = read_verdict(verdict)
+        said = read_exit_record(exit_record)
         if said is not None:
             handle.metadata.update(_detail(said))
 
-    def _handle(self, pid: int, ticks: int, boot_id: str, claim: Path, verdict: Path) -> JobHandle:
+    def _handle(self, pid: int, ticks: int, boot_id: str, claim: Path, exit_record: Path) -> JobHandle:
         metadata = {
             "mode": self.mode,
             "ticks": ticks,
             "boot_id": boot_id,
             "host": this_host(),
             "claim": str(claim.absolute()),
-            "verdict": str(verdict.absolute()),
+            "verdict": str(exit_record.absolute()),
         }
         return JobHandle(job_id=str(pid), backend=self.short_name, metadata=metadata)
 
@@ -333,12 +333,12 @@ class ShellJob(JobABC):
         _reap()
         if _evidence(handle) is not None or (pid := _living(handle)) is None:
             return
-        if verdict := handle.metadata.get("verdict"):
+        if exit_record := handle.metadata.get("verdict"):
             # The file reaches a supervisor that a signal does not (it was about to start); the signal is faster.
             try:
-                Path(verdict).with_name("cancel").touch(mode=0o600)
+                Path(exit_record).with_name("cancel").touch(mode=0o600)
             except OSError as error:
-                raise StoreError(f"The word to cancel could not be laid beside {verdict}: {error}.") from error
+                raise StoreError(f"The word to cancel could not be laid beside {exit_record}: {error}.") from error
         try:
             os.kill(pid, signal.SIGTERM)
         except ProcessLookupError:
@@ -377,7 +377,7 @@ def _evidence(handle: JobHandle, *, or_part: bool = False) -> dict[str, Any] | N
         unsaid = {"timed_out": False, "cancelled": False, "too_big": False, "sandbox_failed": False}
         return unsaid | {name: handle.metadata[name] for name in known if name in handle.metadata}
     path = handle.metadata.get("verdict")
-    said = None if path is None else read_verdict(Path(path), or_part=or_part)
+    said = None if path is None else read_exit_record(Path(path), or_part=or_part)
     return None if said is None else _detail(said)
 
 
@@ -394,17 +394,17 @@ def _result(handle: JobHandle, status: JobStatus, detail: Mapping[str, Any]) -> 
     return JobStatusResult(**handle.model_dump(include=set(JobHandle.model_fields)), status=status, detail=dict(detail))
 
 
-def _detail(verdict: Verdict) -> dict[str, Any]:
+def _detail(exit_record: ExitRecord) -> dict[str, Any]:
     return {
-        "returncode": verdict.returncode,
-        "timed_out": verdict.timed_out,
-        "cancelled": verdict.cancelled,
-        "too_big": verdict.too_big,
-        "sandbox_failed": verdict.sandbox_failed,
-        "log_cut": verdict.log_cut,
-        "left_behind": verdict.left_behind,
-        "started_at": verdict.started_at.isoformat(),
-        "ended_at": verdict.ended_at.isoformat(),
+        "returncode": exit_record.returncode,
+        "timed_out": exit_record.timed_out,
+        "cancelled": exit_record.cancelled,
+        "too_big": exit_record.too_big,
+        "sandbox_failed": exit_record.sandbox_failed,
+        "log_cut": exit_record.log_cut,
+        "left_behind": exit_record.left_behind,
+        "started_at": exit_record.started_at.isoformat(),
+        "ended_at": exit_record.ended_at.isoformat(),
     }
 
 

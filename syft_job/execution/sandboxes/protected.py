@@ -62,7 +62,7 @@ def _places_of_user(_uid: int, _variables: tuple[str | None, ...]) -> tuple[Prot
         for folder in homes.user_folders()
     ]
     places.append(ProtectedPlace(_real(homes.homes()), "the folder of all homes"))
-    places.append(ProtectedPlace(_real(homes.witnesses()), "the folder of ledger checkpoints"))
+    places.append(ProtectedPlace(_real(homes.checkpoint_folder()), "the folder of ledger checkpoints"))
     return tuple(places)
 
 

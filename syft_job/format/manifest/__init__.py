@@ -5,7 +5,19 @@ JSON carries ``format``; one without it is of the older marker layout and is rea
 """
 
 from .digests import digest_of, job_id, older_digest, work_digest
-from .model import CODE, CONFIG, FORMAT, KNOWN_NEEDS, RUN, TYPES, FileEntry, JobResources, JobSpec, Limits, new_nonce
+from .model import (
+    CODE,
+    CONFIG,
+    FORMAT,
+    KNOWN_NEEDS,
+    RUN,
+    TYPES,
+    FileEntry,
+    JobResources,
+    JobSpec,
+    SubmissionLimits,
+    new_nonce,
+)
 from .parse import FIELDS, check_texts, file_entry, parse, read, submitters_key, timestamp
 
 __all__ = [
@@ -19,7 +31,7 @@ __all__ = [
     "FileEntry",
     "JobResources",
     "JobSpec",
-    "Limits",
+    "SubmissionLimits",
     "check_texts",
     "digest_of",
     "file_entry",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring as _quoted
 
 from syft_job.format.codec import canonical
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.names import InnerPath
 
 from .model import FileEntry, JobSpec
@@ -25,7 +25,7 @@ def older_digest(files: Mapping[InnerPath, FileEntry]) -> str:
     return hashlib.sha256(canonical({path: [entry.size, entry.sha256] for path, entry in files.items()})).hexdigest()
 
 
-def job_id(place: Place, config: bytes) -> str:
+def job_id(place: JobRef, config: bytes) -> str:
     """The id of one submission: 32 hex digits over its place and the bytes of its `config.yaml`."""
     # Spelled out, because a listing asks for it once a job: the canonical form of a list of three texts.
     texts = f"[{_quoted(place.owner)},{_quoted(place.submitter)},{_quoted(place.name)}]\n"

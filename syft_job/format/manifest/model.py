@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from syft_job.format.codec import dump
 from syft_job.format.signing import Key
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.names import InnerPath
 from syft_job.model.quoting import quoted
 from syft_job.model.units import Duration, Memory
@@ -24,7 +24,7 @@ KNOWN_NEEDS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SubmissionLimits:
     """What the owner is willing to read: above it a job is unreadable. Sizes in bytes."""
 
     config_bytes: int = 4 << 20
@@ -153,7 +153,7 @@ class JobSpec:
             said["seal"] = dict(self.seal)
         return said
 
-    def sealed(self, place: Place, key: Key) -> bytes:
+    def sealed(self, place: JobRef, key: Key) -> bytes:
         """The bytes of `config.yaml`, sealed by its submitter for this place."""
         said = self.to_json()
         said["seal"] = key.seal("config", place, said)

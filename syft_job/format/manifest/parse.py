@@ -12,11 +12,11 @@ from syft_job.format.codec import load_json, load_yaml
 from syft_job.format.signing import is_sealed, sealed_by
 from syft_job.model import names
 from syft_job.model.bounded_cache import BytesCache
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.model.names import InnerPath
 from syft_job.model.quoting import quoted, shortened
 
-from .model import CODE, FORMAT, KNOWN_NEEDS, RUN, TYPES, FileEntry, JobResources, JobSpec, Limits
+from .model import CODE, FORMAT, KNOWN_NEEDS, RUN, TYPES, FileEntry, JobResources, JobSpec, SubmissionLimits
 
 OLDER_CONFIG_BYTES = 256 << 10
 """The size of a manifest without ``format``; its YAML takes a hundred times longer to read than JSON."""
@@ -36,7 +36,7 @@ FIELDS = frozenset(
 )
 
 
-def parse(data: bytes, limits: Limits = Limits()) -> JobSpec:  # noqa: B008 - frozen
+def parse(data: bytes, limits: SubmissionLimits = SubmissionLimits()) -> JobSpec:  # noqa: B008 - frozen
     """Read the bytes of a `config.yaml`.
 
     Raises:
@@ -45,12 +45,12 @@ def parse(data: bytes, limits: Limits = Limits()) -> JobSpec:  # noqa: B008 - fr
     return _specs.get(data, limits, lambda: _parse(data, limits))
 
 
-def _parse(data: bytes, limits: Limits) -> JobSpec:
+def _parse(data: bytes, limits: SubmissionLimits) -> JobSpec:
     said = read(data, limits)
     return _older(said) if "format" not in said else _spec(said, limits)
 
 
-def read(data: bytes, limits: Limits) -> dict[str, Any]:
+def read(data: bytes, limits: SubmissionLimits) -> dict[str, Any]:
     """The mapping that a `config.yaml` holds, with no more checked than that it is one."""
     try:
         said = load_json(data, limit=limits.config_bytes)
@@ -72,7 +72,7 @@ def read(data: bytes, limits: Limits) -> dict[str, Any]:
     return said
 
 
-def _refuse_large_older(data: bytes, limits: Limits) -> None:
+def _refuse_large_older(data: bytes, limits: SubmissionLimits) -> None:
     most = min(OLDER_CONFIG_BYTES, limits.config_bytes)
     if len(data) > most:
         raise UnreadableJob(
@@ -80,12 +80,12 @@ def _refuse_large_older(data: bytes, limits: Limits) -> None:
         )
 
 
-def submitters_key(config: bytes, place: Place, limits: Limits) -> str | None:
+def submitters_key(config: bytes, place: JobRef, limits: SubmissionLimits) -> str | None:
     """The key that sealed these bytes for this place, or None; they need not be readable as a job."""
     return _signers.get(config, (place, limits), lambda: _submitters_key(config, place, limits))
 
 
-def _submitters_key(config: bytes, place: Place, limits: Limits) -> str | None:
+def _submitters_key(config: bytes, place: JobRef, limits: SubmissionLimits) -> str | None:
     try:
         said = read(config, limits)
     except UnreadableJob:
@@ -114,7 +114,7 @@ def timestamp(text: str | None, *, latest: float) -> float:
         return float("-inf")
 
 
-def _spec(said: dict[str, Any], limits: Limits) -> JobSpec:
+def _spec(said: dict[str, Any], limits: SubmissionLimits) -> JobSpec:
     if said["format"] != FORMAT or isinstance(said["format"], bool):
         raise UnreadableJob(f"config.yaml has format {quoted(said['format'])}; this version reads format {FORMAT}")
     needs = _texts(said, "needs")
@@ -187,7 +187,7 @@ def _older_text(said: Mapping[str, Any], key: str) -> str:
     return text
 
 
-def _files(said: object, limits: Limits) -> dict[InnerPath, FileEntry]:
+def _files(said: object, limits: SubmissionLimits) -> dict[InnerPath, FileEntry]:
     if not isinstance(said, dict):
         raise UnreadableJob("it lists no files")
     if len(said) > limits.files:
