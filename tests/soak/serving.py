@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -93,7 +94,8 @@ class Serving:
                 self._find(f"the runner did not end within {PATIENCE:g} s of SIGTERM")
                 process.kill()
                 code = process.wait()
-            if not kill and code:
+            is_early = code == -signal.SIGTERM and not self._has_served()  # before it could listen for signals
+            if not kill and code and not is_early:
                 self._find(f"the runner ended with {code} after SIGTERM: {self._last_words()}")
             self._process = None
             return at
@@ -122,13 +124,15 @@ class Serving:
         try:
             if self._process is None or self._process.poll() is None:
                 return
-            has_served = b'"serving"' in self.told.read_bytes()
-            if has_served or not self._was_hard:
+            if self._has_served() or not self._was_hard:
                 self._find(f"the runner ended by itself with {self._process.returncode}: {self._last_words()}")
             self.restarts += 1
             self.start()
         finally:
             self._guard.release()
+
+    def _has_served(self) -> bool:
+        return b'"serving"' in self.told.read_bytes()
 
     def sample(self, since: float, *, is_calm: bool = False) -> Sample | None:
         """What it holds now; None while there is none."""
