@@ -1,6 +1,6 @@
-"""The pages of the documentation, and what is in them: headings, links, fenced blocks.
+"""The pages of the documentation and their content: headings, links, fenced blocks.
 
-A fence's first word is its language; what follows tells the tests about it: `notest` and a reason keep a block from
+A fence's first word is its language. The words after it are for the tests: `notest` and a reason exclude a block from
 being run.
 """
 
@@ -23,7 +23,7 @@ _CODE = re.compile(r"(`+)(?:(?!\1)[^\n]|\n(?!\n))+?\1")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where it begins, its language, the words after that, and its text."""
+    """A fenced block: its first line, its language, the words after that, and its text."""
 
     line: int
     language: str
@@ -44,26 +44,26 @@ def page_id(page: Path) -> str:
 
 
 def blocks(page: Path) -> list[Block]:
-    found: list[Block] = []
-    begun: tuple[int, str, str] | None = None
+    closed: list[Block] = []
+    opened: tuple[int, str, str] | None = None
     text: list[str] = []
     fence = ""
     for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
         match = _FENCE.match(line)
-        if begun is None and match:
+        if opened is None and match:
             language, _, words = match[2].strip().partition(" ")
-            begun, fence, text = (number, language, words.strip()), match[1], []
-        elif begun is not None and line.strip() == fence:
-            found.append(Block(*begun, "\n".join(text) + "\n"))
-            begun = None
-        elif begun is not None:
+            opened, fence, text = (number, language, words.strip()), match[1], []
+        elif opened is not None and line.strip() == fence:
+            closed.append(Block(*opened, "\n".join(text) + "\n"))
+            opened = None
+        elif opened is not None:
             text.append(line)
-    assert begun is None, f"{page_id(page)}:{begun}: a fence is not closed"
-    return found
+    assert opened is None, f"{page_id(page)}:{opened}: a fence is not closed"
+    return closed
 
 
 def prose(page: Path) -> Iterator[tuple[int, str]]:
-    """The lines outside of fences."""
+    """The lines outside fences."""
     fence = ""
     for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
         match = _FENCE.match(line)
@@ -76,7 +76,7 @@ def prose(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def links(page: Path) -> Iterator[tuple[int, str]]:
-    """Line and target of each link; its text may run on in the next line."""
+    """Line and target of each link; its text may continue in the next line."""
     lines = dict(prose(page))
     text = "\n".join(lines.get(number, "") for number in range(1, max(lines) + 1))
     text = _CODE.sub(lambda code: re.sub(r"[^\n]", "`", code[0]), text)
@@ -85,16 +85,16 @@ def links(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The names that a heading can be linked to by, as GitHub makes them."""
-    found: set[str] = set()
+    """The anchors of the headings, as GitHub makes them."""
+    slugs: set[str] = set()
     for _, line in prose(page):
         if match := _HEADING.match(line):
             slug = _slug(match[1])
             number = 0
-            while (numbered := f"{slug}-{number}" if number else slug) in found:
+            while (numbered := f"{slug}-{number}" if number else slug) in slugs:
                 number += 1
-            found.add(numbered)
-    return found
+            slugs.add(numbered)
+    return slugs
 
 
 def _slug(heading: str) -> str:

@@ -1,8 +1,8 @@
-"""The console blocks of README and docs, run in order on a terminal: what is shown is what comes.
+"""The console blocks of README and docs, run in order on a terminal: the output is the one that the page shows.
 
-A line that begins with `$ ` is typed; the lines up to the next one are what must be printed. There, `…` on a line of
-its own stands for any lines, and inside a line for any text; where nothing is shown, nothing is compared. A command
-must end with 0, or as a comment after it says: `# exits with 1`.
+A line that begins with `$ ` is a command; the lines up to the next one are its expected output. In it, `…` on a line of
+its own matches any lines, and inside a line any text; where no output is shown, none is compared. A command must exit
+with 0, or with the code in a comment after it: `# exits with 1`.
 
 The blocks of one page share a shell's variables and folder. They begin in a copy of the checkout's `examples`.
 """
@@ -28,12 +28,12 @@ from tests.docs.pages import ROOT, blocks, page_id, pages
 
 ANY = "…"
 _EXIT = re.compile(r"# exits with (\d+)\s*$")
-_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
-class Typed:
-    """A command, the line that it stands in, and the lines that are shown below it."""
+class ShownCommand:
+    """A command, its line in the page, and the output that the page shows below it."""
 
     line: int
     command: str
@@ -41,30 +41,30 @@ class Typed:
 
     @property
     def exit_code(self) -> int:
-        found = _EXIT.search(self.command)
-        return int(found[1]) if found else 0
+        match = _EXIT.search(self.command)
+        return int(match[1]) if match else 0
 
 
-def typed(page: Path) -> list[Typed]:
-    found: list[Typed] = []
+def commands_of(page: Path) -> list[ShownCommand]:
+    commands: list[ShownCommand] = []
     for block in blocks(page):
         if block.language != "console" or not block.is_to_run:
             continue
         for offset, line in enumerate(block.text.splitlines(), start=1):
             if line.startswith("$ "):
-                found.append(Typed(block.line + offset, line[2:], ()))
+                commands.append(ShownCommand(block.line + offset, line[2:], ()))
             else:
-                assert found, f"{page_id(page)}:{block.line + offset}: output before any command"
-                last = found.pop()
-                found.append(Typed(last.line, last.command, (*last.shown, line)))
-    return found
+                assert commands, f"{page_id(page)}:{block.line + offset}: output before any command"
+                last = commands.pop()
+                commands.append(ShownCommand(last.line, last.command, (*last.shown, line)))
+    return commands
 
 
-PAGES = [page for page in pages() if typed(page)]
+PAGES = [page for page in pages() if commands_of(page)]
 
 
 class Shell:
-    """A shell on a terminal of 110 columns, one process a command; variables and folder carry over."""
+    """A shell on a terminal of 110 columns, one process per command; variables and folder are kept between them."""
 
     def __init__(self, here: Path, state: Path, environment: dict[str, str]) -> None:
         self.here, self.state, self.environment = here, state, environment
@@ -72,23 +72,28 @@ class Shell:
 
     def run(self, command: str) -> tuple[int, list[str]]:
         after = shlex.quote(str(self.state))
-        remember = f'{{ export -p; printf "cd %q\\n" "$PWD"; }} >{after}'
-        script = f". {after}\n{command}\ncode=$?\n{remember}\nexit $code\n"
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
+        save_state = f'{{ export -p; printf "cd %q\\n" "$PWD"; }} >{after}'
+        script = f". {after}\n{command}\ncode=$?\n{save_state}\nexit $code\n"
+        master_fd, slave_fd = pty.openpty()
+        fcntl.ioctl(slave_fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 110, 0, 0))
         with subprocess.Popen(
-            ["bash", "-c", script], cwd=self.here, env=self.environment, stdin=theirs, stdout=theirs, stderr=theirs
+            ["bash", "-c", script],
+            cwd=self.here,
+            env=self.environment,
+            stdin=slave_fd,
+            stdout=slave_fd,
+            stderr=slave_fd,
         ) as process:
-            os.close(theirs)
-            said = b""
+            os.close(slave_fd)
+            output = b""
             try:
-                while data := os.read(ours, 65536):
-                    said += data
-            except OSError:  # EIO: everybody has closed the other end
+                while data := os.read(master_fd, 65536):
+                    output += data
+            except OSError:  # EIO: every process has closed the other end
                 pass
             finally:
-                os.close(ours)
-        text = _MOVES.sub("", said.decode("utf-8", "replace").replace("\r\n", "\n"))
+                os.close(master_fd)
+        text = _ESCAPES.sub("", output.decode("utf-8", "replace").replace("\r\n", "\n"))
         return process.returncode, [line.rstrip() for line in text.splitlines()]
 
 
@@ -105,7 +110,7 @@ def shell(tmp_path: Path, private_side: Path) -> Shell:
 
 
 def matches(shown: tuple[str, ...], lines: list[str]) -> bool:
-    """Whether the lines are those shown, `…` standing for any text or any lines."""
+    """Return True if the lines are those shown; `…` matches any text or any lines."""
     if not shown:
         return not lines
     first, *rest = shown
@@ -118,20 +123,20 @@ def matches(shown: tuple[str, ...], lines: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_the_commands_do_what_is_shown(page: Path, shell: Shell):
-    for one in typed(page):
-        where = f"{page_id(page)}:{one.line}: {one.command}"
-        code, lines = shell.run(one.command)
-        told = "\n".join(lines)
-        assert code == one.exit_code, f"{where}\nended with {code}:\n{told}"
-        shown = list(one.shown)
+def test_the_commands_print_the_output_of_the_page(page: Path, shell: Shell):
+    for command in commands_of(page):
+        where = f"{page_id(page)}:{command.line}: {command.command}"
+        code, lines = shell.run(command.command)
+        printed = "\n".join(lines)
+        assert code == command.exit_code, f"{where}\nexited with {code}:\n{printed}"
+        shown = list(command.shown)
         while shown and not shown[-1].strip():
             shown.pop()
         if shown:
             while lines and not lines[-1]:
                 lines.pop()
-            wanted = "\n".join(shown)
-            assert matches(tuple(shown), lines), f"{where}\nshown:\n{wanted}\n\nprinted:\n{told}"
+            expected = "\n".join(shown)
+            assert matches(tuple(shown), lines), f"{where}\nshown:\n{expected}\n\nprinted:\n{printed}"
 
 
 def test_the_tutorial_is_run():
@@ -151,5 +156,5 @@ def test_the_tutorial_is_run():
         (("a",), [], False),
     ],
 )
-def test_a_wildcard_stands_for_any_text_or_lines(shown: tuple[str, ...], lines: list[str], expected: bool):
+def test_a_wildcard_matches_any_text_or_lines(shown: tuple[str, ...], lines: list[str], expected: bool):
     assert matches(shown, lines) is expected

@@ -1,6 +1,6 @@
-"""What is really written is what the format's page says.
+"""The files and fields that are written are those of the format page.
 
-After a life with every event in it, no field, file or event is there that the page does not have.
+After a run with every event of the lifecycle, each field, file and event that exists is on the page.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def codes(text: str) -> set[str]:
 
 @pytest.fixture
 def a_life(tmp_path: Path) -> Iterator[TwoPeople]:
-    """Every event of the lifecycle happened once, at least."""
+    """Two people with jobs in which every event of the lifecycle happened at least once."""
     with TwoPeople(tmp_path / "people") as people:
         runner = JobRunner(people.owner.config, announce=None)
-        mute = "mkfifo outputs/pipe; echo 1 > outputs/one.txt"
+        script = "mkfifo outputs/pipe; echo 1 > outputs/one.txt"
         for name in ("Run", "No", "Stop", "Back", "Hand", "Gone", "Needs"):
             more = {"metadata": {"study": "waits"}} if name == "Run" else {}
-            people.submit(mute if name == "Run" else "true", name=name, **more)
+            people.submit(script if name == "Run" else "true", name=name, **more)
         job = people.owner_job("Run")
         job.review()
         job.approve("a reason", share_outputs=True, share_logs=True)
@@ -61,10 +61,10 @@ def a_life(tmp_path: Path) -> Iterator[TwoPeople]:
         people.submit("true", name="Quiet")
         people.owner_job("Quiet").approve()
         JobRunner(quiet, announce=None).run(once=True)
-        leftovers = RetentionScan(people.owner.participant, people.owner.store)
-        for one in leftovers.measure({Kind.RESULTS}):
-            if one.name.endswith(f"{job.id}.1"):
-                leftovers.remove(one)
+        scan = RetentionScan(people.owner.participant, people.owner.store)
+        for entry in scan.measure({Kind.RESULTS}):
+            if entry.name.endswith(f"{job.id}.1"):
+                scan.remove(entry)
         people.submit("true", name="Shared by the call")
         people.owner_job("Shared by the call").approve()
         runner.process_approved_jobs(share_logs_with_submitter=True)
@@ -77,7 +77,7 @@ def a_life(tmp_path: Path) -> Iterator[TwoPeople]:
         yield people
 
 
-def test_the_ledger_says_nothing_that_the_page_has_not(a_life: TwoPeople):
+def test_every_event_and_field_of_the_ledger_is_on_the_page(a_life: TwoPeople):
     table = rows("The ledger")
     lines = [json.loads(line) for line in (a_life.owner.home.path / "ledger.jsonl").read_text().splitlines()]
     assert {line["event"] for line in lines} == set(table)
@@ -85,7 +85,7 @@ def test_the_ledger_says_nothing_that_the_page_has_not(a_life: TwoPeople):
         assert set(line) - ALWAYS <= codes(table[line["event"]]), line
 
 
-def test_the_markers_say_nothing_that_the_page_has_not(a_life: TwoPeople):
+def test_every_field_of_the_markers_is_on_the_page(a_life: TwoPeople):
     table = rows("Markers")
     seen = set()
     for path in a_life.root.glob("*/app_data/job/*/*/**/*"):
@@ -99,7 +99,7 @@ def test_the_markers_say_nothing_that_the_page_has_not(a_life: TwoPeople):
     assert seen == set(table)
 
 
-def test_shared_says_nothing_that_the_page_has_not(a_life: TwoPeople):
+def test_every_field_of_shared_is_on_the_page(a_life: TwoPeople):
     a_life.owner_job("Run").share_outputs([a_life.submitter_email])
     body = json.loads((a_life.location("Run") / "shared").read_bytes())
     assert set(body) - {"digest", "attempt", "at", "seal"} <= codes(rows("Markers")["shared"])
@@ -107,19 +107,19 @@ def test_shared_says_nothing_that_the_page_has_not(a_life: TwoPeople):
     assert set(body["outputs"]["files"]) == {"one.txt"}
 
 
-def test_a_published_key_says_nothing_that_the_page_has_not(a_life: TwoPeople):
-    """Twice changed, the second time as compromised."""
+def test_every_field_of_a_published_key_is_on_the_page(a_life: TwoPeople):
+    """Rotated twice, the second time as compromised."""
     body = json.loads((a_life.root / a_life.owner_email / "public" / "syft_job" / "key.json").read_bytes())
     section = PAGE.partition("\n### Keys\n")[2].partition("\n## ")[0]
     fields = {code for line in section.splitlines() if line.startswith("| `") for code in codes(line.split("|")[1])}
     assert set(body) == fields
     assert len(body["before"]) == 2
-    words = codes(section.partition("A passage has")[2].partition("\n\n")[0])
-    for passage in body["before"]:
-        assert set(passage) == {"key", "next", "at", "compromised", "seal"} <= words
+    words = codes(section.partition("A rotation has")[2].partition("\n\n")[0])
+    for rotation in body["before"]:
+        assert set(rotation) == {"key", "next", "at", "compromised", "seal"} <= words
 
 
-def test_the_home_holds_nothing_that_the_page_has_not(a_life: TwoPeople):
+def test_every_file_of_the_home_is_on_the_page(a_life: TwoPeople):
     known = {code.partition("/")[0] for code in rows("The home")}
     assert {path.name for path in a_life.owner.home.path.iterdir()} <= known
     assert set(json.loads((a_life.owner.home.path / "home.json").read_bytes())) <= codes(

@@ -1,4 +1,4 @@
-"""Every link of the documentation leads somewhere, and every page can be reached."""
+"""Every link of the documentation resolves, and every page can be reached."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def test_every_relative_link_resolves(page: Path):
         if "://" in target or target.startswith("mailto:"):
             continue
         path, _, anchor = target.partition("#")
-        goal = (page.parent / unquote(path)).resolve() if path else page
-        if not goal.exists():
+        linked = (page.parent / unquote(path)).resolve() if path else page
+        if not linked.exists():
             broken.append(f"{page_id(page)}:{number}: there is no {target}")
-        elif anchor and anchor not in anchors(goal):
-            broken.append(f"{page_id(page)}:{number}: {page_id(goal)} has no heading #{anchor}")
+        elif anchor and anchor not in anchors(linked):
+            broken.append(f"{page_id(page)}:{number}: {page_id(linked)} has no heading #{anchor}")
     assert not broken, "\n".join(broken)
 
 
 def test_every_page_can_be_reached_from_the_readme():
     reached: set[Path] = set()
-    ahead = [ROOT / "README.md"]
-    while ahead:
-        page = ahead.pop()
+    pending = [ROOT / "README.md"]
+    while pending:
+        page = pending.pop()
         if page in reached or page.suffix != ".md" or not page.exists():
             continue
         reached.add(page)
         targets = [target.partition("#")[0] for _, target in links(page) if "://" not in target]
-        ahead += [(page.parent / target).resolve() for target in targets]
+        pending += [(page.parent / target).resolve() for target in targets]
     assert {page_id(page) for page in DOCS.rglob("*.md")} <= {page_id(page) for page in reached}
 
 

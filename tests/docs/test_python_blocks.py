@@ -1,7 +1,7 @@
-"""Every Python block of README and docs runs: those of a page one after the other, in a folder with two people in it.
+"""Every Python block of README and docs runs: those of a page in order, in a shared folder of two people.
 
 `~/shared` is the folder of both. Omar (`omar@example.org`) has opened a folder for Ada (`ada@example.org`), who has
-asked him for two jobs, "Mean wait" and "Count". The working directory is empty.
+submitted two jobs to him, "Mean wait" and "Count". The working directory is empty.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def two_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def client(root: Path, email: str) -> JobClient:
-    found = get_client(root, email)
-    found.announce = None
-    return found
+    opened = get_client(root, email)
+    opened.announce = None
+    return opened
 
 
 def test_the_readme_has_an_example():
@@ -58,11 +58,11 @@ def test_the_python_blocks_run(page: Path, two_people: Path):
 
 
 @pytest.mark.parametrize("page", pages(), ids=page_id)
-def test_what_is_not_run_says_why(page: Path):
+def test_a_block_that_is_not_run_has_a_reason(page: Path):
     for block in blocks(page):
         where = f"{page_id(page)}:{block.line}"
         assert block.language in LANGUAGES, f"{where}: a fence of the language {block.language!r}"
         if block.words:
             word, _, reason = block.words.partition(" ")
             assert word == "notest", f"{where}: {block.words!r}"
-            assert reason, f"{where}: say why it is not run"
+            assert reason, f"{where}: the reason why it is not run is missing"

@@ -45,14 +45,14 @@ def test_every_error_is_explained():
     assert first_cells("errors.md") == known
 
 
-def test_what_an_error_also_is_is_right():
+def test_the_second_column_has_base_classes_of_the_error():
     for line in text_of("errors.md").splitlines():
         match = re.match(r"\| `(\w+)` \| ([^|]*)\|", line)
         if match is None:
             continue
         bases = [base.__name__ for base in getattr(errors, match[1]).__mro__[1:]]
-        for also in re.findall(r"`(\w+)`", match[2]):
-            assert also in bases, line
+        for base in re.findall(r"`(\w+)`", match[2]):
+            assert base in bases, line
 
 
 def test_every_setting_is_explained_and_no_other():
@@ -62,7 +62,7 @@ def test_every_setting_is_explained_and_no_other():
     assert {"SYFTBOX_FOLDER", "SYFTBOX_EMAIL", "SYFT_JOB_CONFIG", "SYFT_JOB_HOME", "SYFT_JOB_WORK"} <= environment
 
 
-def test_the_example_configuration_is_one(tmp_path):
+def test_the_example_configuration_is_valid(tmp_path):
     example = next(block for block in blocks(REFERENCE / "configuration.md") if block.language == "toml")
     file = tmp_path / "config.toml"
     file.write_text(example.text)
@@ -97,7 +97,7 @@ def test_the_limits_in_the_format_are_those_of_the_code():
         assert value, shown
 
 
-def test_a_ledger_line_as_documented_is_one(tmp_path):
+def test_a_ledger_line_as_documented_is_read(tmp_path):
     job = "0" * 32
     file = tmp_path / "ledger.jsonl"
     file.write_text(f'{{"id":"{job}","n":1,"event":"over","outcome":"failed","owed":true,"at":"x"}}\n{{"id":"half')
@@ -120,11 +120,11 @@ def test_the_lifecycle_has_every_state_and_event():
     assert all(f"| **{row.event}** |" in page for row in TABLE)
 
 
-def test_no_page_names_a_verb_that_does_not_exist():
+def test_no_page_names_a_command_that_does_not_exist():
     known = set(re.findall(r"^### (\w+)$", text_of("cli.md"), re.MULTILINE))
     called = re.compile(r"syft-job (?:--[a-z]+(?: [^-\s]\S*)? )*([a-z]+)\b")
     for page in pages():
         for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
             if line.startswith("$ ") or "`syft-job " in line:
                 for verb in called.findall(line):
-                    assert verb in known, f"{page_id(page)}:{number}: there is no verb {verb!r}"
+                    assert verb in known, f"{page_id(page)}:{number}: there is no command {verb!r}"

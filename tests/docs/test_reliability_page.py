@@ -1,4 +1,4 @@
-"""The table of reliability.md: fixed rows in a fixed order, whatever a run saw and in whatever files it lies."""
+"""The table of reliability.md: fixed rows in a fixed order, independent of a run's sightings and their files."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.reliability import BEGIN, END, GROUPS, OTHERS, PAGE, REPOSITORY, Sigh
 KNOWN = next(iter(GROUPS[0].faults))
 
 
-def leave(folder: Path, name: str, *seen: Sighting) -> None:
-    (folder / f"{name}.jsonl").write_text("".join(json.dumps(asdict(one)) + "\n" for one in seen))
+def write_sightings(folder: Path, name: str, *sightings: Sighting) -> None:
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(asdict(one)) + "\n" for one in sightings))
 
 
-def test_what_several_processes_saw_is_one_row(tmp_path: Path):
-    leave(
+def test_the_sightings_of_several_processes_are_one_row(tmp_path: Path):
+    write_sightings(
         tmp_path,
         "1",
         Sighting(KNOWN, 2, 0, 0, 0.5),
         Sighting("a new one", 1, 0, 0, None),
         Sighting("EIO of x", 1, 0, 0, 2),
     )
-    leave(tmp_path, "2", Sighting(KNOWN, 3, 1, 0, 1.5))
+    write_sightings(tmp_path, "2", Sighting(KNOWN, 3, 1, 0, 1.5))
     rows = kept(tmp_path)
     assert rows[KNOWN] == Sighting(KNOWN, 5, 1, 0, 1.5)
     shown = table(rows)
@@ -44,7 +44,7 @@ def test_a_fault_that_was_not_injected_keeps_its_row_and_its_place():
         assert f"| {fault} | *not in this run{': it ' + needs if needs else ''}* |" in shown
 
 
-def test_only_what_stands_between_the_markers_is_written(tmp_path: Path):
+def test_only_the_text_between_the_markers_is_written(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     write(page, {KNOWN: Sighting(KNOWN, 1, 0, 0, None)})
@@ -59,10 +59,10 @@ def test_only_what_stands_between_the_markers_is_written(tmp_path: Path):
         write(page, {})
 
 
-def test_the_page_can_be_written_and_each_of_its_rows_is_some_tests():
-    """A row that no test fills any more would say for ever that it was not in this run."""
-    said = PAGE.read_text(encoding="utf-8")
-    assert said.count(BEGIN) == said.count(END) == 1
+def test_the_page_has_its_markers_and_a_test_fills_each_row():
+    """A row that no test fills any more would stay "not in this run" for ever."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.count(BEGIN) == page.count(END) == 1
     sources = [path for path in (REPOSITORY / "tests").rglob("*.py") if path.name != "reliability.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     missing = [fault for group in GROUPS for fault in group.faults if fault not in text]

@@ -32,8 +32,8 @@ def test_the_row_of_a_threat_names_a_test_file_that_names_the_number(number: int
 
 
 def numbers_in(text: str) -> set[int]:
-    found = {int(number) for number in _IN_A_NAME.findall(text)}
+    numbers = {int(number) for number in _IN_A_NAME.findall(text)}
     for listed in _NAMED.findall(text):
         for first, last in re.findall(r"(\d+)(?:(?: to |–)(\d+))?", listed):
-            found |= set(range(int(first), int(last or first) + 1))
-    return found
+            numbers |= set(range(int(first), int(last or first) + 1))
+    return numbers
