@@ -7,6 +7,7 @@ import pytest
 from syft_job.errors import StoreError
 from syft_job.home import ledger as room
 from syft_job.home.ledger import Ledger
+from syft_job.model.events import Event
 
 A, B = "a" * 32, "b" * 32
 
@@ -15,10 +16,10 @@ A, B = "a" * 32, "b" * 32
 def ledger(tmp_path: Path) -> Ledger:
     made = Ledger(tmp_path / "ledger.jsonl", tmp_path / "witness" / "note")
     for job in (A, B):
-        made.say(job, 1, "approve", reason="because " * 40)
-        made.say(job, 1, "start")
-        made.say(job, 1, "over", outcome="succeeded", note="é\u2028" * 30)
-    made.say(A, 1, "released")
+        made.say(job, 1, Event.APPROVED, reason="because " * 40)
+        made.say(job, 1, Event.STARTED)
+        made.say(job, 1, Event.FINISHED, outcome="succeeded", note="é\u2028" * 30)
+    made.say(A, 1, Event.RELEASED)
     return made
 
 
@@ -43,7 +44,7 @@ def test_a_ledger_read_in_pieces_is_the_same(
         file.write(b'{"id":"' + b"c" * 300)  # somebody is writing, or was killed at it
     again.refresh()
     assert told(again) == told(ledger)
-    ledger.say(B, 2, "permit")
+    ledger.say(B, 2, Event.ATTEMPT_PERMITTED)
     again.refresh()
     assert told(again) == told(ledger)
 
