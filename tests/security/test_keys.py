@@ -23,7 +23,7 @@ from syft_job.format.key_history import document, key_place, parse
 from syft_job.format.signing import Key
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 

@@ -18,7 +18,7 @@ import pytest
 from syft_job.errors import InvalidTransition
 from syft_job.exchange import transitions
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, settle, starts
 from tests.serving import until
