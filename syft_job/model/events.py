@@ -32,7 +32,10 @@ class Role(StrEnum):
 
 
 class Event(StrEnum):
-    """What is recorded about a job. The values are the words on disk: of the ledger, else of the marker."""
+    """What is recorded about a job; what is done to it is an `Action` (`model.transitions`).
+
+    The values are the words on disk: of the ledger, else of the marker.
+    """
 
     SUBMITTED = "submitted"
     APPROVED = "approve"
@@ -116,7 +119,7 @@ class EventDefinition:
         event: which.
         label: what a history calls it.
         effect: the clause about the job that holds once it is recorded, for messages; empty where no message needs it.
-        writer: who records it; the key of this participant signs its marker.
+        writer: who records it. The submitter signs the submitter's markers, the owner's key signs all others.
         is_in_ledger: whether it is a line of the owner's ledger, under the word `Event.value`.
         marker: the marker that publishes it; None where nothing does.
         fact: what it contributes to the job's state; None for nothing.

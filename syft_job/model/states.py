@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 
@@ -138,6 +139,10 @@ class Fact(NamedTuple):
         return OUTCOMES[self.outcome] if self.kind is FactKind.DONE else _STATE_OF[self.kind]
 
 
+_ARRIVING: Final = Fact(FactKind.ARRIVING)
+_height: Final = attrgetter("height")
+
+
 class Position(NamedTuple):
     """Where a job stands: its state, in which attempt, and whether its submitter withdrew it."""
 
@@ -153,10 +158,15 @@ def derive_state(facts: Iterable[Fact]) -> Position:
     attempt, whatever its own number.
     """
     facts = list(facts)
-    permitted = {1, *(fact.attempt for fact in facts if fact.kind in PERMITS)}
-    is_withdrawn = any(fact.kind is FactKind.WITHDRAWN for fact in facts)
-    counting = (fact for fact in facts if fact.attempt in permitted and fact.kind is not FactKind.WITHDRAWN)
-    highest = max((Fact(FactKind.ARRIVING), *counting), key=lambda fact: fact.height)
+    permitted = {1}
+    is_withdrawn = False
+    for fact in facts:
+        if fact.kind in PERMITS:
+            permitted.add(fact.attempt)
+        elif fact.kind is FactKind.WITHDRAWN:
+            is_withdrawn = True
+    counting = [fact for fact in facts if fact.attempt in permitted and fact.kind is not FactKind.WITHDRAWN]
+    highest = max(counting, key=_height, default=_ARRIVING)
     state = highest.state
     if is_withdrawn and RANKS[highest.kind] < RANKS[FactKind.WITHDRAWN]:
         state = JobState.CANCELLED
