@@ -120,8 +120,8 @@ def publishing(txn: Transaction, event: Event) -> Iterator[None]:
             yield
     except StoreError as error:
         raise StoreError(
-            f"'{name}' {EVENTS[event].effect}: the ledger has it, and it holds. Only the folder could not be written,"
-            f" which the runner does as soon as it can. {error}",
+            f"'{name}' {EVENTS[event].effect}: the ledger has it, and it holds. Only its folder could not be"
+            f" written yet; the runner does that as soon as it can. {error}",
             **error.context,
         ) from error
 
