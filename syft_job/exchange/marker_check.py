@@ -23,7 +23,7 @@ from syft_job.model.job_ref import JobRef
 from syft_job.model.states import PERMITS, RANKS, Fact, FactKind, Position
 
 UNREADABLE = "cannot be read and counts for nothing"
-MISSING = "is missing from the folder; the ledger has it and the runner puts it back"
+MISSING = "is missing from the folder; the ledger has it and the runner writes it again"
 _MAX_ATTEMPT_FILES = 1000
 _MAX_ATTEMPTS_BYTES = 1 << 20
 """How many entries of `attempts` are read, and how many bytes of them."""
@@ -64,17 +64,17 @@ class Checked(NamedTuple):
             case MarkerProblem.EARLIER_VERSION:
                 return f"'{kind}' of an earlier version ignored"
             case MarkerProblem.NOT_RECORDED:
-                return f"'{kind}' is sealed with a key that was given up, and the ledger does not have it: ignored"
+                return f"'{kind}' is signed with a key that was given up, and the ledger does not have it: ignored"
             case MarkerProblem.OTHER_ATTEMPT:
                 return f"'{kind}' of attempt {self.marker.attempt} ignored"
             case _ if kind is MarkerKind.APPROVED:
-                return "unsealed 'approved': will not run"
+                return "unsigned 'approved': will not run"
             case MarkerProblem.UNSIGNED:
-                return f"unsealed '{kind}' ignored"
+                return f"unsigned '{kind}' ignored"
             case MarkerProblem.UNKNOWN_KEY:
                 return f"'{kind}' cannot be checked: no key of its writer is known"
             case MarkerProblem.WRONG_SIGNATURE:
-                return f"'{kind}' with a wrong seal ignored"
+                return f"'{kind}' with an invalid signature ignored"
 
 
 class MarkerReport(NamedTuple):

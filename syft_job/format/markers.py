@@ -143,7 +143,7 @@ def require_publishable(fields: Mapping[str, Any]) -> None:
         canonical(dict(fields))
     except UnicodeError as error:
         raise ConfigError(
-            "reason: it holds bytes that are no UTF-8, or half a character, which nobody else could read."
+            "reason: it holds bytes that are no UTF-8, or half a character, which no other participant could read."
             " Write it anew, under a UTF-8 locale"
         ) from error
     size, limit = len(dump(dict(fields))), SubmissionLimits().marker_bytes - _SIGNATURE_BYTES

@@ -1,7 +1,7 @@
-"""Everything that an owner's hand ever said: one durable line each, only ever added to.
+"""The ledger: the append-only record of every decision and event of the owner, one durable line each.
 
-The ledger speaks first; markers in the folder publish it. A line's first fields stand in a fixed order, so that what
-the lines about a hundred thousand jobs amount to is known without parsing JSON. What is said when is decided elsewhere.
+An event is recorded here before a marker in the folder publishes it. The first fields of a line have a fixed order, so
+that the facts about a hundred thousand jobs are known without parsing JSON. What is recorded when is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class LedgerLine:
 
 
 class _Story:
-    """What several lines about one submission amount to; a hundred thousand submissions share the same few stories."""
+    """The facts of several lines about one submission. A hundred thousand submissions share the same few objects."""
 
     __slots__ = ("_next", "events", "facts", "released")
 
@@ -102,10 +102,10 @@ class _Story:
 
 
 class Ledger:
-    """Everything that the owner's hand ever said, one durable line each, only ever added to.
+    """The append-only record of every decision and event of the owner, one durable line each.
 
-    What others append is taken over by `refresh`, which reads only what is new. One object serves all threads of a
-    process: `_guard` is held wherever what was taken over is read or changed, and never while something is written.
+    `refresh` reads the lines that other processes appended, and only those. One object serves all threads of a process:
+    `_guard` is held wherever the lines in memory are read or changed, and never while something is written.
     """
 
     def __init__(self, path: Path, checkpoint: Path) -> None:
@@ -203,7 +203,7 @@ class Ledger:
         self._forget()
 
     def facts(self, job: str) -> tuple[Fact, ...]:
-        """The facts that the lines about submission ``job`` amount to, in the order they were said."""
+        """The facts that the lines about submission ``job`` contribute, in the order in which they were recorded."""
         with self._guard:
             return self._stories.get(job, self._nothing).facts
 
@@ -224,7 +224,7 @@ class Ledger:
             return self._stories.get(job, self._nothing).released
 
     def lines(self, job: str) -> list[LedgerLine]:
-        """Everything said about submission ``job``, oldest first."""
+        """Every line about submission ``job``, oldest first."""
         try:
             return self._lines(job)
         except StoreError:
@@ -241,7 +241,7 @@ class Ledger:
         return lines[::-1]
 
     def place_of(self, job: str) -> JobRef:
-        """Where submission ``job`` lies, as the first line says that tells it.
+        """The key of submission ``job``, from the first line that has it.
 
         Raises:
             JobNotFoundError: no line does.
@@ -263,7 +263,7 @@ class Ledger:
             return frozenset(json.loads(name) for name in pattern.findall(ledger.read(self._end - since)))
 
     def lines_since(self, mark: int) -> list[LedgerLine]:
-        """Everything said after ``mark``, oldest first."""
+        """Every line recorded after ``mark``, oldest first."""
         with self._guard:
             return [self._line(number) for number in range(self._line_at(mark), len(self._begins))]
 
@@ -293,13 +293,13 @@ class Ledger:
         return self._end
 
     def changed_since(self, mark: int) -> set[str]:
-        """The ids of the submissions of which something was said after ``mark``."""
+        """The ids of the submissions about which something was recorded after ``mark``."""
         with self._guard:
             changed = set(self._said_of[self._line_at(mark) :])
             return changed | self._unsaid if mark <= self._cut_end else changed
 
     def heard_since(self, mark: int) -> set[str]:
-        """The ids of the submissions of which somebody else than this thread said something after ``mark``."""
+        """The ids of the submissions about which another thread or process recorded something after ``mark``."""
         with self._guard:
             first, me = self._line_at(mark), threading.get_ident()
             heard = {
@@ -309,12 +309,12 @@ class Ledger:
             return heard | self._unsaid if mark <= self._cut_end else heard
 
     def unfinished(self) -> list[tuple[str, int]]:
-        """The (id, attempt) that were said to start and of which nobody said yet that they are over."""
+        """The (id, attempt) whose start is recorded and whose end is not."""
         with self._guard:
             return list(self._open)
 
     def is_under_way(self, job: str, attempt: int) -> bool:
-        """Whether an attempt was said to start and nobody said yet that it is over."""
+        """Whether the start of an attempt is recorded and its end is not."""
         with self._guard:
             return (job, attempt) in self._open
 
@@ -342,10 +342,10 @@ class Ledger:
             return (job, attempt) in self._withheld
 
     def last_said(self, now: float) -> dict[str, float]:
-        """When each submission was last spoken of, in seconds since 1970; reads the whole ledger.
+        """When each submission was last recorded, in seconds since 1970; reads the whole ledger.
 
-        Lines stand in the order in which they were said, so none is older than those above it, whatever the clock said
-        at the time. Times after ``now`` are known to be wrong and tell nothing of the lines below.
+        Lines are in the order in which they were recorded, so none is older than those above it, whatever the clock
+        showed at the time. Times after ``now`` are known to be wrong and are not used for the lines below.
         """
         said: dict[str, float] = {}
         latest = 0.0
@@ -364,7 +364,7 @@ class Ledger:
         return said
 
     def jobs(self) -> Iterator[str]:
-        """The ids of all submissions of which anything was said."""
+        """The ids of all submissions about which anything was recorded."""
         with self._guard:
             return iter(list(self._last))
 

@@ -103,7 +103,7 @@ def test_a_conflict_about_a_marker_changes_nothing(people: TwoPeople, pair: Pair
     forged.write_bytes(b'{"attempt": 1, "by": "nobody"}\n')
     pair.scan()
     assert theirs.status == "approved"  # shown, and told as what it is
-    assert "unsealed 'approved': will not run" in theirs.findings
+    assert "unsigned 'approved': will not run" in theirs.findings
     pair.connect()
     connected = time.monotonic()
     copies = [

@@ -29,13 +29,13 @@ def test_a_valid_marker_has_no_message():
 @pytest.mark.parametrize(
     ("marker", "problem", "message"),
     [
-        (DONE, P.UNSIGNED, "unsealed 'done' ignored"),
+        (DONE, P.UNSIGNED, "unsigned 'done' ignored"),
         (DONE, P.EARLIER_VERSION, "'done' of an earlier version ignored"),
         (DONE, P.UNKNOWN_KEY, "'done' cannot be checked: no key of its writer is known"),
-        (DONE, P.WRONG_SIGNATURE, "'done' with a wrong seal ignored"),
+        (DONE, P.WRONG_SIGNATURE, "'done' with an invalid signature ignored"),
         (DONE, P.OTHER_ATTEMPT, "'done' of attempt 2 ignored"),
-        (APPROVED, P.UNSIGNED, "unsealed 'approved': will not run"),
-        (APPROVED, P.WRONG_SIGNATURE, "unsealed 'approved': will not run"),
+        (APPROVED, P.UNSIGNED, "unsigned 'approved': will not run"),
+        (APPROVED, P.WRONG_SIGNATURE, "unsigned 'approved': will not run"),
         (APPROVED, P.EARLIER_VERSION, "'approved' of an earlier version ignored"),
     ],
 )
