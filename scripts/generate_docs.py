@@ -116,9 +116,9 @@ def lifecycle() -> str:
         "What is written is written in this order. *ledger* is a line in the owner's home; the rest is in the job's",
         "directory, but for *workspace*, *begun* and *held results*, which are in the home.",
         "",
-        *_table(("action", "from", "by", "written", "to", "if"), (_transition(row) for row in TRANSITIONS)),
+        *_table(("verb", "from", "by", "written", "to", "if"), (_transition(row) for row in TRANSITIONS)),
         "",
-        "Everything else is refused with `InvalidTransition`; the right action by the wrong person with `NotAllowed`.",
+        "Everything else is refused with `InvalidTransition`; the right verb by the wrong person with `NotAllowed`.",
         "The state is checked first, then the conditions, then the role.",
         "",
         "## The same as a picture",
@@ -148,7 +148,7 @@ def _transition(row: Transition) -> tuple[str, ...]:
     target = row.target.value if isinstance(row.target, Target) else row.target.name
     target += ", next attempt" if row.opens_next_attempt else ""
     sources = ", ".join(map(_name_of, row.sources))
-    return (f"**{row.action}**", sources, ", ".join(row.roles), ", ".join(row.writes), target, conditions)
+    return (f"**{row.verb}**", sources, ", ".join(row.roles), ", ".join(row.writes), target, conditions)
 
 
 def _name_of(source: Source) -> str:
@@ -167,7 +167,7 @@ def _diagram() -> Iterator[str]:
         target = DONE if row.target is Target.OUTCOME or row.target in FINISHED else _name_of(row.target)
         for source in row.sources:
             name = DONE if source in FINISHED else _name_of(source)
-            arrow = f"    {name} --> {target}: {row.action}"
+            arrow = f"    {name} --> {target}: {row.verb}"
             if arrow not in seen:
                 seen.add(arrow)
                 yield arrow

@@ -272,7 +272,7 @@ def _may(client: JobClient, record: JobRecord) -> list[str]:
     """The commands that this person may use on this job now; each event of a person has the command of its name."""
     from syft_job.exchange import transitions
 
-    return [action.value for action in transitions.allowed_actions(client.participant, record)]
+    return [verb.value for verb in transitions.allowed_verbs(client.participant, record)]
 
 
 def _blocked_words(record: JobRecord) -> str:

@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 
 class Event(StrEnum):
-    """What is recorded about a job; what is done to it is an `Action` (`model.transitions`).
+    """What is recorded about a job; what is done to it is a `Verb` (`model.transitions`).
 
     The values are the words on disk: of the ledger, else of the marker.
     """

@@ -1,7 +1,7 @@
-"""The table of transitions: which action is possible from which state, for whom, and what it records.
+"""The table of transitions: which verb may be applied to a job in which state, by whom, and what it records.
 
 The table is data. Its guards are predicates over one `JobFacts`, and `check_transition` is the only place that decides
-whether an action may happen. The reference page `docs/reference/lifecycle.md` is generated from it.
+whether a verb may be applied. The reference page `docs/reference/lifecycle.md` is generated from it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .events import Event, Role
 from .states import FINISHED, UNREADABLE, JobFacts, JobState, Position, Source
 
 
-class Action(StrEnum):
-    """Everything that can be done to a job."""
+class Verb(StrEnum):
+    """Everything that can be done to a job. What is recorded of it is an `Event`."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
@@ -84,7 +84,7 @@ class Transition:
     """One row of the table.
 
     Attributes:
-        action: what is done.
+        verb: what is done.
         event: what is recorded.
         sources: the states from which it is possible.
         roles: who may do it.
@@ -92,10 +92,10 @@ class Transition:
         target: the state after it.
         opens_next_attempt: whether it is about the attempt after the present one.
         guards: the conditions over `JobFacts`, checked in this order.
-        conditions: further conditions, which the action itself checks, in words.
+        conditions: further conditions, which the verb itself checks, in words.
     """
 
-    action: Action
+    verb: Verb
     event: Event
     sources: tuple[Source, ...]
     roles: tuple[Role, ...]
@@ -114,9 +114,9 @@ _S = JobState
 _FINISHED: Final = (_S.SUCCEEDED, _S.FAILED, _S.TIMED_OUT, _S.LOST)
 
 TRANSITIONS: Final = (
-    Transition(Action.SUBMIT, Event.SUBMITTED, (_S.CREATED,), (Role.SUBMITTER,), ("config.yaml",), _S.SUBMITTED),
+    Transition(Verb.SUBMIT, Event.SUBMITTED, (_S.CREATED,), (Role.SUBMITTER,), ("config.yaml",), _S.SUBMITTED),
     Transition(
-        Action.APPROVE,
+        Verb.APPROVE,
         Event.APPROVED,
         (_S.SUBMITTED,),
         (Role.OWNER,),
@@ -129,7 +129,7 @@ TRANSITIONS: Final = (
         ),
     ),
     Transition(
-        Action.APPROVE,
+        Verb.APPROVE,
         Event.APPROVED,
         (_S.REJECTED,),
         (Role.OWNER,),
@@ -143,7 +143,7 @@ TRANSITIONS: Final = (
         ),
     ),
     Transition(
-        Action.REJECT,
+        Verb.REJECT,
         Event.REJECTED,
         (_S.CREATED, _S.SUBMITTED, _S.QUEUED, UNREADABLE),
         (Role.OWNER,),
@@ -152,7 +152,7 @@ TRANSITIONS: Final = (
         guards=(NOT_STARTING, NOT_CLEANED),
     ),
     Transition(
-        Action.WITHDRAW,
+        Verb.WITHDRAW,
         Event.WITHDRAWN,
         (_S.CREATED, _S.SUBMITTED, _S.QUEUED, _S.RUNNING, UNREADABLE),
         (Role.SUBMITTER,),
@@ -161,7 +161,7 @@ TRANSITIONS: Final = (
         conditions=("a running attempt is stopped by the runner, which then records `cancelled`",),
     ),
     Transition(
-        Action.DEPOSIT,
+        Verb.DEPOSIT,
         Event.DEPOSITED,
         (_S.SUBMITTED, _S.QUEUED),
         (Role.OWNER,),
@@ -170,7 +170,7 @@ TRANSITIONS: Final = (
         guards=(NOT_STARTING, NOT_CLEANED),
     ),
     Transition(
-        Action.START,
+        Verb.START,
         Event.STARTED,
         (_S.QUEUED,),
         (Role.RUNNER,),
@@ -183,7 +183,7 @@ TRANSITIONS: Final = (
         ),
     ),
     Transition(
-        Action.FINISH,
+        Verb.FINISH,
         Event.FINISHED,
         (_S.RUNNING,),
         (Role.RUNNER,),
@@ -191,7 +191,7 @@ TRANSITIONS: Final = (
         Target.OUTCOME,
     ),
     Transition(
-        Action.RELEASE,
+        Verb.RELEASE,
         Event.RELEASED,
         _FINISHED,
         (Role.RUNNER,),
@@ -200,7 +200,7 @@ TRANSITIONS: Final = (
         conditions=("the permit of the attempt promised it",),
     ),
     Transition(
-        Action.CANCEL,
+        Verb.CANCEL,
         Event.CANCELLED,
         (_S.QUEUED, _S.RUNNING),
         (Role.OWNER, Role.RUNNER),
@@ -208,7 +208,7 @@ TRANSITIONS: Final = (
         _S.CANCELLED,
     ),
     Transition(
-        Action.RERUN,
+        Verb.RERUN,
         Event.ATTEMPT_PERMITTED,
         (*_FINISHED, _S.CANCELLED),
         (Role.OWNER,),
@@ -218,7 +218,7 @@ TRANSITIONS: Final = (
         guards=(NOT_WITHDRAWN, NOT_CLEANED, NOT_DEPOSITED),
     ),
     Transition(
-        Action.SHARE,
+        Verb.SHARE,
         Event.RELEASED,
         _FINISHED,
         (Role.OWNER,),
@@ -226,7 +226,7 @@ TRANSITIONS: Final = (
         Target.UNCHANGED,
     ),
     Transition(
-        Action.CLEAN,
+        Verb.CLEAN,
         Event.CLEANED,
         (*_FINISHED, _S.CANCELLED, _S.REJECTED, UNREADABLE),
         (Role.OWNER,),
@@ -236,65 +236,65 @@ TRANSITIONS: Final = (
     ),
 )
 
-_NEEDED: Final[dict[Action, str]] = {
-    Action.APPROVE: "in the inbox",
-    Action.DEPOSIT: "in the inbox or approved",
-    Action.RERUN: "done",
-    Action.SHARE: "done",
-    Action.CANCEL: "approved or running",
-    Action.CLEAN: "over",
+_NEEDED: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "in the inbox",
+    Verb.DEPOSIT: "in the inbox or approved",
+    Verb.RERUN: "done",
+    Verb.SHARE: "done",
+    Verb.CANCEL: "approved or running",
+    Verb.CLEAN: "over",
 }
 """What a job would have to be, for the message that it is not."""
 
 _RERUN: Final = "To run it again: job.rerun()"
 _CANCEL: Final = "To stop it: job.cancel()"
-_REMEDIES: Final[dict[Action, dict[JobState, str]]] = {
-    Action.APPROVE: {
+_REMEDIES: Final[dict[Verb, dict[JobState, str]]] = {
+    Verb.APPROVE: {
         **dict.fromkeys(FINISHED, _RERUN),
         _S.CANCELLED: _RERUN,
         _S.QUEUED: "It will run as soon as a runner serves this datasite",
         _S.CREATED: "Wait until all its files are here",
     },
-    Action.DEPOSIT: {
+    Verb.DEPOSIT: {
         **dict.fromkeys(FINISHED, "Its result stands; job.rerun() opens another attempt"),
         _S.RUNNING: _CANCEL,
     },
-    Action.REJECT: {_S.RUNNING: _CANCEL},
-    Action.RERUN: {
+    Verb.REJECT: {_S.RUNNING: _CANCEL},
+    Verb.RERUN: {
         _S.SUBMITTED: "To run it: job.approve()",
         _S.QUEUED: "It has not run yet",
         _S.REJECTED: "If you changed your mind: job.approve()",
         _S.RUNNING: _CANCEL,
     },
-    Action.SHARE: {_S.QUEUED: "There is nothing to share before it has run"},
-    Action.CANCEL: {_S.SUBMITTED: "To refuse it: job.reject(reason)"},
+    Verb.SHARE: {_S.QUEUED: "There is nothing to share before it has run"},
+    Verb.CANCEL: {_S.SUBMITTED: "To refuse it: job.reject(reason)"},
 }
-"""What to do instead of an action that is not possible in a state."""
+"""What to do instead of a verb that is not possible in a state."""
 
 
-def find_transition(action: Action, source: Source) -> Transition | None:
-    """Return the row for ``action`` from ``source``; None where it is not possible from there."""
-    return next((row for row in TRANSITIONS if row.action is action and source in row.sources), None)
+def find_transition(verb: Verb, source: Source) -> Transition | None:
+    """Return the row for ``verb`` from ``source``; None where there is none."""
+    return next((row for row in TRANSITIONS if row.verb is verb and source in row.sources), None)
 
 
-def check_transition(job: JobFacts, action: Action, roles: Iterable[Role]) -> Transition:
-    """Check whether ``action`` may happen to a job. The state is checked first, then the guards, then the roles.
+def check_transition(job: JobFacts, verb: Verb, roles: Iterable[Role]) -> Transition:
+    """Check whether ``verb`` may be applied to a job. The state is checked first, then the guards, then the roles.
 
     Args:
         job: everything about the job that decides.
-        action: what is to be done.
+        verb: what is to be done.
         roles: the roles in which it would be done.
 
     Returns:
         The row of the table.
 
     Raises:
-        InvalidTransition: the job is not in a state from which it may happen, or a guard does not hold.
-        NotAllowed: it may happen, but not by this person.
+        InvalidTransition: the job is not in a state from which it may be applied, or a guard does not hold.
+        NotAllowed: it may be applied, but not by this person.
     """
-    row = find_transition(action, job.source)
+    row = find_transition(verb, job.source)
     if row is None:
-        raise InvalidTransition(_impossible(job, action), name=job.name, status=job.status)
+        raise InvalidTransition(_impossible(job, verb), name=job.name, status=job.status)
     for guard in row.guards:
         if not guard.holds(job):
             refusal = guard.refusal.format(name=job.name, status=job.status)
@@ -302,13 +302,13 @@ def check_transition(job: JobFacts, action: Action, roles: Iterable[Role]) -> Tr
     if not set(row.roles).intersection(roles):
         persons = sorted({"the submitter" if role is Role.SUBMITTER else "the owner" for role in row.roles})
         raise NotAllowed(
-            f"Only {' or '.join(persons)} of '{job.name}' may {action.value} it.", name=job.name, event=action.value
+            f"Only {' or '.join(persons)} of '{job.name}' may {verb.value} it.", name=job.name, event=verb.value
         )
     return row
 
 
-def _impossible(job: JobFacts, action: Action) -> str:
-    needed = f", not {_NEEDED[action]}" if action in _NEEDED else f"; it cannot be changed by {action.value!r} now"
-    remedies = _REMEDIES.get(action, {})
+def _impossible(job: JobFacts, verb: Verb) -> str:
+    needed = f", not {_NEEDED[verb]}" if verb in _NEEDED else f"; it cannot be changed by {verb.value!r} now"
+    remedies = _REMEDIES.get(verb, {})
     remedy = "" if job.is_unreadable else remedies.get(job.position.state, "")
     return f"'{job.name}' is {job.status}{needed}." + (f" {remedy}." if remedy else "")

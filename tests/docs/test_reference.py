@@ -119,7 +119,7 @@ def test_the_twelve_rules_are_twelve():
 def test_the_lifecycle_has_every_state_and_event():
     page = text_of("lifecycle.md")
     assert all(f"`{state.name}`" in page for state in JobState)
-    assert all(f"| **{row.action}** |" in page for row in TRANSITIONS)
+    assert all(f"| **{row.verb}** |" in page for row in TRANSITIONS)
 
 
 def test_no_page_names_a_command_that_does_not_exist():

@@ -1,4 +1,4 @@
-"""The table of transitions and `derive_state` for all facts, states, actions and roles."""
+"""The table of transitions and `derive_state` for all facts, states, verbs and roles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from syft_job.errors import InvalidTransition, NotAllowed
 from syft_job.model.events import EVENTS, Event, Role
 from syft_job.model.states import PERMITS, RANKS, UNREADABLE, Fact, FactKind, JobFacts, JobState, Position, derive_state
-from syft_job.model.transitions import TRANSITIONS, Action, check_transition
+from syft_job.model.transitions import TRANSITIONS, Verb, check_transition
 from tests.properties.strategies import fact_lists, facts, one_outcome_an_attempt
 
 RANK_OF_STATE = {
@@ -82,9 +82,9 @@ def test_a_no_of_the_newest_attempt_is_final_until_the_next_is_opened(found):
         assert derive_state([*refused, more]).state is JobState.REJECTED
 
 
-def answer(job: JobFacts, action: Action, roles: set[Role]) -> str:
+def answer(job: JobFacts, verb: Verb, roles: set[Role]) -> str:
     try:
-        check_transition(job, action, roles)
+        check_transition(job, verb, roles)
     except InvalidTransition:
         return "state"
     except NotAllowed:
@@ -92,41 +92,41 @@ def answer(job: JobFacts, action: Action, roles: set[Role]) -> str:
     return "yes"
 
 
-@pytest.mark.parametrize("action", list(Action))
-def test_the_check_agrees_with_the_table_for_all(action):
+@pytest.mark.parametrize("verb", list(Verb))
+def test_the_check_agrees_with_the_table_for_all(verb):
     role_sets = [set(some) for n in range(4) for some in itertools.combinations(Role, n)]
     flags = list(itertools.product((False, True), repeat=5))
     for state, roles in itertools.product(JobState, role_sets):
         for withdrawn, unreadable, starting, deposited, cleaned in flags:
             source = UNREADABLE if unreadable else state
-            rows = [row for row in TRANSITIONS if row.action is action and source in row.sources]
+            rows = [row for row in TRANSITIONS if row.verb is verb and source in row.sources]
             is_refused = (
-                (withdrawn and action in (Action.APPROVE, Action.RERUN))
-                or (starting and action in (Action.REJECT, Action.DEPOSIT))
-                or (deposited and action is Action.RERUN)
-                or (cleaned and action is not Action.CLEAN)
+                (withdrawn and verb in (Verb.APPROVE, Verb.RERUN))
+                or (starting and verb in (Verb.REJECT, Verb.DEPOSIT))
+                or (deposited and verb is Verb.RERUN)
+                or (cleaned and verb is not Verb.CLEAN)
             )
             if not rows or is_refused:
                 expected = "state"
             else:
                 expected = "yes" if any(roles & set(row.roles) for row in rows) else "person"
             job = JobFacts("N", Position(state, 1, withdrawn), unreadable, starting, deposited, cleaned)
-            assert answer(job, action, roles) == expected
+            assert answer(job, verb, roles) == expected
 
 
-OWNERS_ACTIONS = {
-    Action.APPROVE, Action.REJECT, Action.DEPOSIT, Action.RERUN, Action.SHARE, Action.CLEAN, Action.CANCEL,
+OWNERS_VERBS = {
+    Verb.APPROVE, Verb.REJECT, Verb.DEPOSIT, Verb.RERUN, Verb.SHARE, Verb.CLEAN, Verb.CANCEL,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_no_other_role_does_what_is_the_owners(state):
     job = JobFacts("N", Position(state))
-    for action in OWNERS_ACTIONS:
-        assert answer(job, action, {Role.SUBMITTER}) != "yes"
-        assert answer(job, action, set()) != "yes"
-    assert answer(job, Action.WITHDRAW, {Role.OWNER, Role.RUNNER}) != "yes"
-    assert answer(job, Action.START, {Role.OWNER, Role.SUBMITTER}) != "yes"
+    for verb in OWNERS_VERBS:
+        assert answer(job, verb, {Role.SUBMITTER}) != "yes"
+        assert answer(job, verb, set()) != "yes"
+    assert answer(job, Verb.WITHDRAW, {Role.OWNER, Role.RUNNER}) != "yes"
+    assert answer(job, Verb.START, {Role.OWNER, Role.SUBMITTER}) != "yes"
 
 
 def test_a_bounded_model_of_a_submitter_who_moves_markers_freely():
@@ -141,17 +141,17 @@ def test_a_bounded_model_of_a_submitter_who_moves_markers_freely():
         if depth == 8:
             continue
         after: list[tuple[frozenset[Fact], frozenset[Fact]]] = []
-        for action, event in (
-            (Action.APPROVE, Event.APPROVED),
-            (Action.REJECT, Event.REJECTED),
-            (Action.CANCEL, Event.CANCELLED),
-            (Action.FINISH, Event.FINISHED),
-            (Action.RERUN, Event.ATTEMPT_PERMITTED),
-            (Action.START, Event.RUNNING),
+        for verb, event in (
+            (Verb.APPROVE, Event.APPROVED),
+            (Verb.REJECT, Event.REJECTED),
+            (Verb.CANCEL, Event.CANCELLED),
+            (Verb.FINISH, Event.FINISHED),
+            (Verb.RERUN, Event.ATTEMPT_PERMITTED),
+            (Verb.START, Event.RUNNING),
         ):
-            if answer(JobFacts("N", here), action, {Role.OWNER, Role.RUNNER}) != "yes":
+            if answer(JobFacts("N", here), verb, {Role.OWNER, Role.RUNNER}) != "yes":
                 continue
-            row = check_transition(JobFacts("N", here), action, {Role.OWNER, Role.RUNNER})
+            row = check_transition(JobFacts("N", here), verb, {Role.OWNER, Role.RUNNER})
             recorded = EVENTS[event].recorded_attempt(row.attempt_after(here))
             fact = EVENTS[event].fact_of(recorded, "succeeded")
             assert fact is not None

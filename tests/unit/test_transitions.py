@@ -13,7 +13,7 @@ from syft_job.exchange import transitions
 from syft_job.job import JobInfo
 from syft_job.model.events import Event
 from syft_job.model.states import JobState
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 from syft_job.testing import TwoPeople
 
 
@@ -96,7 +96,7 @@ def test_a_transaction_releases_the_lock_when_it_refuses(people: TwoPeople):
     for _ in range(3):
         with (
             pytest.raises(InvalidTransition),
-            transitions.transaction(people.owner.participant, people.place("N"), Action.RERUN),
+            transitions.transaction(people.owner.participant, people.place("N"), Verb.RERUN),
         ):
             pass
     people.owner_job("N").approve()

@@ -1,4 +1,4 @@
-"""The transitions of a job: one module for each action of the table in `model.transitions`.
+"""The transitions of a job: one module for each verb of the table in `model.transitions`.
 
 Each holds the home's lock, reads the job again, checks the table, records the event in the ledger and then publishes it
 as a marker. People and the runner use the same functions. Each may be killed after any write and repeated: the ledger
@@ -20,7 +20,7 @@ from .release import promise_release, release_promised_results
 from .rerun import rerun
 from .share import check_share, share
 from .start import start
-from .transaction import Stage, allowed_actions, check_action, require_home, restore, roles_of, stage, transaction
+from .transaction import Stage, allowed_verbs, check_verb, require_home, restore, roles_of, stage, transaction
 from .withdraw import withdraw
 
 __all__ = [
@@ -28,12 +28,12 @@ __all__ = [
     "BUBBLEWRAP",
     "CANCEL_REQUEST",
     "Stage",
-    "allowed_actions",
+    "allowed_verbs",
     "approve",
     "ask_to_stop",
     "cancel",
-    "check_action",
     "check_share",
+    "check_verb",
     "clean",
     "deposit",
     "finish",

@@ -20,7 +20,7 @@ from syft_job.model.containment import ContainmentLevel
 from syft_job.model.events import Event
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import record_and_publish
 from .transaction import transaction
@@ -66,7 +66,7 @@ def approve(
     root = participant.home.root
     hashed: ListedStamps | None = None
     while True:
-        with transaction(participant, ref, Action.APPROVE) as txn:
+        with transaction(participant, ref, Verb.APPROVE) as txn:
             snapshot, record = txn.snapshot, txn.record
             _refuse_other_digest(record, seen)
             _refuse_incomplete(record)

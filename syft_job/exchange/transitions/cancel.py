@@ -6,7 +6,7 @@ from syft_job import fs
 from syft_job.exchange.participant import Participant
 from syft_job.model.events import Event, Role
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import publishing, record_event, unblock, write_marker
 from .transaction import transaction
@@ -17,7 +17,7 @@ CANCEL_REQUEST = "cancel"
 
 def cancel(participant: Participant, ref: JobRef, reason: str | None = None, *roles: Role) -> None:
     """Stop a job: nothing starts any more, and a running attempt is ended with everything that it started."""
-    with transaction(participant, ref, Action.CANCEL, *roles) as txn:
+    with transaction(participant, ref, Verb.CANCEL, *roles) as txn:
         marker = record_event(participant, txn, Event.CANCELLED, by=participant.email, reason=reason)
         ask_to_stop(participant, txn.id, txn.attempt)  # also where the folder cannot be written
         with publishing(txn, Event.CANCELLED):

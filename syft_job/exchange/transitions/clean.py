@@ -13,7 +13,7 @@ from syft_job.home import review_notes
 from syft_job.model.events import Event
 from syft_job.model.job_ref import JobRef
 from syft_job.model.states import derive_state
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import Transaction
 from .transaction import transaction
@@ -25,7 +25,7 @@ def clean(participant: Participant, ref: JobRef) -> None:
     Raises:
         InvalidTransition: it is not over, or an attempt of it is still being stopped.
     """
-    with transaction(participant, ref, Action.CLEAN) as txn:
+    with transaction(participant, ref, Verb.CLEAN) as txn:
         if any(job == txn.id for job, _ in participant.home.ledger.unfinished()):
             raise InvalidTransition(f"'{ref.name}' is still being stopped; clean it when that is over.", name=ref.name)
         _record(participant, txn)

@@ -18,7 +18,7 @@ from syft_job.model import names
 from syft_job.model.events import Event, MarkerKind
 from syft_job.model.job_ref import JobRef
 from syft_job.model.states import JobState
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import Transaction, publish_deposit, publishing, unblock
 from .transaction import stage, transaction
@@ -37,7 +37,7 @@ def deposit(participant: Participant, ref: JobRef, source: Path) -> Path:
         UnreadableJob: it holds links, devices or more than the limits allow.
         InvalidTransition: the job changed while the result was copied.
     """
-    with transaction(participant, ref, Action.DEPOSIT) as txn:
+    with transaction(participant, ref, Verb.DEPOSIT) as txn:
         need = Need(txn.id, txn.attempt, outputs=True, logs=True)
     source = Path(os.path.abspath(source))
     if not source.exists():
@@ -52,7 +52,7 @@ def deposit(participant: Participant, ref: JobRef, source: Path) -> Path:
             staged = copies.enter_context(stage(participant, ref, need, held.parent / deposited.name))
         except StoreError as error:
             refusal = error  # of the folder; the deposit holds all the same, and the runner publishes it later
-        txn = copies.enter_context(transaction(participant, ref, Action.DEPOSIT))
+        txn = copies.enter_context(transaction(participant, ref, Verb.DEPOSIT))
         is_same = (txn.id, txn.attempt) == (need.job, need.attempt)
         if not is_same or (staged is not None and not staged.fits(txn.record, txn.dir_fd, need)):
             raise InvalidTransition(

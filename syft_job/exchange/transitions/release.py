@@ -10,7 +10,7 @@ from syft_job.exchange.release import Grants
 from syft_job.model.events import Event, Role
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .recovery import restore_missing
 from .transaction import Stage, stage, transaction
@@ -62,7 +62,7 @@ def release_promised_results(participant: Participant, ref: JobRef, stage: Stage
     staged = stage(participant, ref, release.need_of(record.id, record.attempt, wanted))
     if staged is None:
         return None
-    with staged, transaction(participant, ref, Action.RELEASE, Role.RUNNER) as txn:
+    with staged, transaction(participant, ref, Verb.RELEASE, Role.RUNNER) as txn:
         wanted = _pending_grants(participant, txn.record)
         need = None if wanted is None else release.need_of(txn.id, txn.attempt, wanted)
         if wanted is None or need is None or not staged.fits(txn.record, txn.dir_fd, need):

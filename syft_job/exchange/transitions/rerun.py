@@ -12,7 +12,7 @@ from syft_job.format.markers import LOGS, OUTPUTS
 from syft_job.model.containment import ContainmentLevel, parse_allow
 from syft_job.model.events import Event, MarkerKind
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import (
     Transaction,
@@ -38,7 +38,7 @@ def rerun(participant: Participant, ref: JobRef, share: Grants = Grants()) -> tu
     Raises:
         InvalidTransition: it is not over, or this home has no approval of what the folder holds now.
     """
-    with transaction(participant, ref, Action.RERUN) as txn:
+    with transaction(participant, ref, Verb.RERUN) as txn:
         record, names = txn.record, txn.snapshot.names
         allow = _approved_containment(participant, txn)
         held = participant.home.held(record.id, record.attempt)

@@ -12,7 +12,7 @@ from syft_job.exchange.result_tree import copy_tree
 from syft_job.format.markers import LOGS, OUTPUTS
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import Transaction, are_results_deleted
 from .recovery import restore_missing
@@ -28,7 +28,7 @@ def check_share(participant: Participant, ref: JobRef) -> None:
     Raises:
         InvalidTransition, NotAllowed: see `check_transition`.
     """
-    with transaction(participant, ref, Action.SHARE):
+    with transaction(participant, ref, Verb.SHARE):
         return
 
 
@@ -43,12 +43,12 @@ def share(participant: Participant, ref: JobRef, grants: Grants) -> Grants:
         StoreError: the job changed each time its results were copied.
     """
     for _ in range(_MAX_TRIES):
-        with transaction(participant, ref, Action.SHARE) as txn:
+        with transaction(participant, ref, Verb.SHARE) as txn:
             record, wanted = txn.record, _all_grants(participant, txn, grants)
         _hold_released_results(participant, ref, record)
         with (
             stage(participant, ref, release.need_of(record.id, record.attempt, wanted)) as staged,
-            transaction(participant, ref, Action.SHARE) as txn,
+            transaction(participant, ref, Verb.SHARE) as txn,
         ):
             wanted = _all_grants(participant, txn, grants)
             if staged.fits(txn.record, txn.dir_fd, release.need_of(txn.id, txn.attempt, wanted)):
@@ -92,6 +92,6 @@ def _hold_released_results(participant: Participant, ref: JobRef, record: JobRec
             for name in LOGS.values():
                 if fs.look(job_fd, name) is not None:
                     fs.copy(job_fd, name, logs_fd, name, most=participant.limits.total_bytes)
-        with transaction(participant, ref, Action.SHARE) as txn:
+        with transaction(participant, ref, Verb.SHARE) as txn:
             if txn.id == record.id and not held.exists():
                 taken.put_in_place(held.name)

@@ -9,7 +9,7 @@ from syft_job.exchange.participant import Participant
 from syft_job.model.containment import ContainmentLevel
 from syft_job.model.events import Event, Role
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .marker_writer import has_files_of_an_attempt, remove_files_of_earlier_attempt, unblock
 from .permit import require_permit
@@ -36,7 +36,7 @@ def start(
         ChangedSinceSeen: the folder holds another submission than the one that was prepared.
         NotStarted: the ledger holds no permit for it under that containment.
     """
-    with transaction(participant, ref, Action.START, Role.RUNNER) as txn:
+    with transaction(participant, ref, Verb.START, Role.RUNNER) as txn:
         record, ledger = txn.record, participant.home.ledger
         if (record.id, record.digest) != (submission, digest):
             raise ChangedSinceSeen(f"'{ref.name}' is another submission by now; nothing was started.")

@@ -23,7 +23,7 @@ from syft_job.model.events import Event, Role
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef, checked
 from syft_job.model.states import JobFacts, JobState
-from syft_job.model.transitions import TRANSITIONS, Action, Transition, check_transition
+from syft_job.model.transitions import TRANSITIONS, Transition, Verb, check_transition
 
 from .marker_writer import Transaction, are_results_deleted
 from .recovery import restore_missing
@@ -41,8 +41,8 @@ class _ResultsMissing(Exception):
 
 
 @contextmanager
-def transaction(participant: Participant, ref: JobRef, action: Action | None, *roles: Role) -> Iterator[Transaction]:
-    """Hold the home's lock, read the job again and check that ``action`` is possible.
+def transaction(participant: Participant, ref: JobRef, verb: Verb | None, *roles: Role) -> Iterator[Transaction]:
+    """Hold the home's lock, read the job again and check that ``verb`` is possible.
 
     Where the folder lacks results that it had, the lock is released once to copy them (`restore`). Directories that are
     removed inside are removed when the lock is free again.
@@ -50,7 +50,7 @@ def transaction(participant: Participant, ref: JobRef, action: Action | None, *r
     Args:
         participant: the participant.
         ref: the job.
-        action: what is to be done; None for what decides nothing.
+        verb: what is to be done; None for what decides nothing.
         roles: the roles in which it is done; by default those of the participant.
 
     Raises:
@@ -67,33 +67,33 @@ def transaction(participant: Participant, ref: JobRef, action: Action | None, *r
         )
     participant.home.make()
     try:
-        with _locked(participant, ref, action, roles) as txn:
+        with _locked(participant, ref, verb, roles) as txn:
             yield txn
             return
     except _ResultsMissing:
         restore(participant, ref)
-    with _locked(participant, ref, action, roles, is_restored=True) as txn:
+    with _locked(participant, ref, verb, roles, is_restored=True) as txn:
         yield txn
 
 
 @contextmanager
 def _locked(
-    participant: Participant, ref: JobRef, action: Action | None, roles: tuple[Role, ...], *, is_restored: bool = False
+    participant: Participant, ref: JobRef, verb: Verb | None, roles: tuple[Role, ...], *, is_restored: bool = False
 ) -> Iterator[Transaction]:
     root = participant.home.root
     probe(root)  # a folder that does not respond must not be used while the lock is held
     with participant.home.locked(), fs.in_words(f"use {str(ref.under(root))!r}"):
         try:
             snapshot = job_reader.look(root, ref, participant)
-            if action is not None and participant.owns(ref) and snapshot.record.findings:
+            if verb is not None and participant.owns(ref) and snapshot.record.findings:
                 with fs.directory(root, *ref.parts) as dir_fd:
                     need = restore_missing(participant, Transaction(snapshot, dir_fd)).need
                 if need is not None and not is_restored:
                     raise _ResultsMissing(need)
                 snapshot = job_reader.look(root, ref, participant)
             transition = None
-            if action is not None:
-                transition = check_action(participant, snapshot.record, action, *roles)
+            if verb is not None:
+                transition = check_verb(participant, snapshot.record, verb, *roles)
                 if participant.owns(ref):
                     participant.home.key()  # what cannot be signed must not be recorded either
             with fs.directory(root, *ref.parts) as dir_fd:
@@ -105,7 +105,7 @@ def _locked(
 
 
 def facts_of(participant: Participant, record: JobRecord) -> JobFacts:
-    """Gather everything that decides which actions are possible, from a reading of the folder and the ledger."""
+    """Gather everything that decides which verbs are possible, from a reading of the folder and the ledger."""
     ledger = participant.home.ledger
     events = ledger.events(record.id)
     return JobFacts(
@@ -118,48 +118,48 @@ def facts_of(participant: Participant, record: JobRecord) -> JobFacts:
     )
 
 
-def check_action(participant: Participant, record: JobRecord, action: Action, *roles: Role) -> Transition:
-    """Check whether ``action`` is possible for a job now, and return the row of the table.
+def check_verb(participant: Participant, record: JobRecord, verb: Verb, *roles: Role) -> Transition:
+    """Check whether ``verb`` is possible for a job now, and return the row of the table.
 
     Args:
         participant: the participant.
         record: the job as it was read just now.
-        action: what is to be done.
+        verb: what is to be done.
         roles: the roles in which it is done; by default those of the participant.
 
     Raises:
         InvalidTransition, NotAllowed: see `check_transition`.
     """
     try:
-        return check_transition(facts_of(participant, record), action, roles or roles_of(participant, record.place))
+        return check_transition(facts_of(participant, record), verb, roles or roles_of(participant, record.place))
     except InvalidTransition as error:
         if record.state is not JobState.CREATED or not record.missing or record.problem:
             raise
         raise InvalidTransition(f"{error} {'; '.join(record.missing)}.", **error.context) from error
 
 
-def allowed_actions(participant: Participant, record: JobRecord) -> list[Action]:
-    """The actions that are possible for this participant in this state, in the order of the table."""
+def allowed_verbs(participant: Participant, record: JobRecord) -> list[Verb]:
+    """The verbs that are possible for this participant in this state, in the order of the table."""
     if participant.owns(record.place) and participant.is_home_elsewhere:
         return []  # this machine has no key to sign a decision with
-    allowed: list[Action] = []
-    for action in _ACTIONS_OF_PEOPLE:
-        if action is Action.SHARE and are_results_deleted(participant, record.id, record.attempt):
+    allowed: list[Verb] = []
+    for verb in _VERBS_OF_PEOPLE:
+        if verb is Verb.SHARE and are_results_deleted(participant, record.id, record.attempt):
             continue  # there is nothing left to share
         with suppress(InvalidTransition, NotAllowed):
-            check_action(participant, record, action)
-            allowed.append(action)
+            check_verb(participant, record, verb)
+            allowed.append(verb)
     return allowed
 
 
-_ACTIONS_OF_PEOPLE = tuple(
+_VERBS_OF_PEOPLE = tuple(
     dict.fromkeys(
-        row.action
+        row.verb
         for row in TRANSITIONS
-        if row.action is not Action.SUBMIT and not {Role.OWNER, Role.SUBMITTER}.isdisjoint(row.roles)
+        if row.verb is not Verb.SUBMIT and not {Role.OWNER, Role.SUBMITTER}.isdisjoint(row.roles)
     )
 )
-"""The actions on an existing job that people can do, in the order of the table."""
+"""The verbs on an existing job that people can do, in the order of the table."""
 
 
 def roles_of(participant: Participant, ref: JobRef) -> tuple[Role, ...]:

@@ -9,7 +9,7 @@ from syft_job.format import manifest, markers
 from syft_job.format.markers import WITHDRAWN
 from syft_job.model.events import MarkerKind
 from syft_job.model.job_ref import JobRef
-from syft_job.model.transitions import Action
+from syft_job.model.transitions import Verb
 
 from .transaction import transaction
 
@@ -20,7 +20,7 @@ def withdraw(participant: Participant, ref: JobRef, reason: str = "") -> None:
     Raises:
         UnreadableJob: it was not signed with a key of this home, so a withdrawal would not count.
     """
-    with transaction(participant, ref, Action.WITHDRAW) as txn:
+    with transaction(participant, ref, Verb.WITHDRAW) as txn:
         config = txn.snapshot.config
         key = participant.home.key_for(manifest.submitters_key(config, ref, participant.limits))
         if key is None:
