@@ -29,7 +29,7 @@ from syft_job.fs.mounts import settling_seconds
 from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 
 OWNER = "omar@example.org"
 SUBMITTERS = ("ada@example.org", "bea@example.org", "cem@example.org", "dia@example.org")

@@ -22,7 +22,16 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 import syft_job  # noqa: E402 - from this checkout, whatever is installed
-from syft_job.model.lifecycle import FINISHED, RANKS, TABLE, UNREADABLE, WORDS, JobState, Transition  # noqa: E402
+from syft_job.model.states import (  # noqa: E402
+    FINISHED,
+    RANKS,
+    STATE_LABELS,
+    UNREADABLE,
+    FactKind,
+    JobState,
+    Source,
+)
+from syft_job.model.transitions import TRANSITIONS, Target, Transition  # noqa: E402
 from syft_job.views.status_style import of_state  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -38,12 +47,12 @@ _WHAT_SAYS_SO = {
     JobState.CANCELLED: "`cancelled` n, or `withdrawn`",
 }
 _RANK_OF = {
-    JobState.CREATED: "arriving",
-    JobState.SUBMITTED: "submitted",
-    JobState.QUEUED: "approved",
-    JobState.RUNNING: "running",
-    JobState.REJECTED: "rejected",
-    JobState.CANCELLED: "cancelled",
+    JobState.CREATED: FactKind.ARRIVING,
+    JobState.SUBMITTED: FactKind.SUBMITTED,
+    JobState.QUEUED: FactKind.APPROVED,
+    JobState.RUNNING: FactKind.RUNNING,
+    JobState.REJECTED: FactKind.REJECTED,
+    JobState.CANCELLED: FactKind.CANCELLED,
 }
 
 
@@ -74,16 +83,17 @@ def main() -> int:
 def lifecycle() -> str:
     """The page about states, ranks and transitions."""
     lines = [
-        *_head("The lifecycle", "syft_job/model/lifecycle.py"),
+        *_head("The lifecycle", "syft_job/model/states.py and transitions.py"),
         "A job's state is not stored. It is derived, each time, from the [markers](format.md#markers) that count and,",
         "for the owner, from the [ledger](format.md#the-ledger):",
         "",
         "> The state is the one with the greatest (attempt, rank) among the facts that count, of attempts that are",
         "> permitted.",
         "",
-        "So the order in which files arrive does not matter, one more fact never moves a job backwards, a no outranks",
-        "a yes, and the owner's word outranks the submitter's. A withdrawal belongs to the newest attempt. Attempt 1",
-        "needs no permit to be *shown*; to be *started* it needs the owner's yes in the ledger of this home.",
+        "So the order in which files arrive does not matter, one more fact never moves a job backwards, a rejection",
+        "outranks an approval, and the owner's decisions outrank the submitter's withdrawal. A withdrawal belongs to",
+        "the newest attempt. Attempt 1 needs no permit to be *shown*; to be *started* it needs the owner's approval in",
+        "the ledger of this home.",
         "",
         "## States",
         "",
@@ -98,7 +108,7 @@ def lifecycle() -> str:
         "",
         *_table(
             ("state", "status", "backend (`JobStatus`)", "platform"),
-            ((f"`{s.name}`", w.status, f"`{w.backend}`", w.platform) for s, w in WORDS.items()),
+            ((f"`{s.name}`", w.status, f"`{w.backend}`", w.platform) for s, w in STATE_LABELS.items()),
         ),
         "",
         "## Transitions",
@@ -106,10 +116,10 @@ def lifecycle() -> str:
         "What is written is written in this order. *ledger* is a line in the owner's home; the rest is in the job's",
         "directory, but for *workspace*, *begun* and *held results*, which are in the home.",
         "",
-        *_table(("event", "from", "by", "written", "to", "if"), (_transition(row) for row in TABLE)),
+        *_table(("verb", "from", "by", "written", "to", "if"), (_transition(row) for row in TRANSITIONS)),
         "",
-        "Everything else is refused with `InvalidTransition`; the right event by the wrong person with `NotAllowed`.",
-        "The state is looked at first.",
+        "Everything else is refused with `InvalidTransition`; the right verb by the wrong person with `NotAllowed`.",
+        "The state is checked first, then the conditions, then the role.",
         "",
         "## The same as a picture",
         "",
@@ -123,23 +133,26 @@ def lifecycle() -> str:
 
 
 def _states() -> Iterator[tuple[str, ...]]:
-    for state, words in WORDS.items():
+    for state, words in STATE_LABELS.items():
         is_done = state in FINISHED
-        rank = str(RANKS["done" if is_done else _RANK_OF[state]])
+        rank = str(RANKS[FactKind.DONE if is_done else _RANK_OF[state]])
         if state is JobState.CANCELLED:
-            rank = f"{RANKS['cancelled']}; {RANKS['withdrawn']} when withdrawn"
+            rank = f"{RANKS[FactKind.CANCELLED]}; {RANKS[FactKind.WITHDRAWN]} when withdrawn"
         says = f"`done` n with the outcome `{state.value}`" if is_done else _WHAT_SAYS_SO[state]
         emoji = of_state(state.value, words.status).emoji
         yield (emoji, f"`{state.name}`", words.status, says, rank, words.note)
 
 
 def _transition(row: Transition) -> tuple[str, ...]:
-    who = ", ".join(str(one) for one in row.who)
-    return (f"**{row.event}**", _from(row), who, ", ".join(row.writes), row.target, row.condition)
+    conditions = "; ".join([*(guard.condition for guard in row.guards), *row.conditions])
+    target = row.target.value if isinstance(row.target, Target) else row.target.name
+    target += ", next attempt" if row.opens_next_attempt else ""
+    sources = ", ".join(map(_name_of, row.sources))
+    return (f"**{row.verb}**", sources, ", ".join(row.roles), ", ".join(row.writes), target, conditions)
 
 
-def _from(row: Transition) -> str:
-    return ", ".join(source.name if isinstance(source, JobState) else source for source in row.sources)
+def _name_of(source: Source) -> str:
+    return source.name if isinstance(source, JobState) else source
 
 
 def _diagram() -> Iterator[str]:
@@ -148,25 +161,16 @@ def _diagram() -> Iterator[str]:
     yield f'    state "SUCCEEDED, FAILED, TIMED_OUT or LOST" as {DONE}'
     yield "    [*] --> CREATED: files arrive"
     seen = set()
-    for row in TABLE:
-        target = _node_of(row.target)
-        if target is None:
+    for row in TRANSITIONS:
+        if row.target is Target.UNCHANGED:
             continue
+        target = DONE if row.target is Target.OUTCOME or row.target in FINISHED else _name_of(row.target)
         for source in row.sources:
-            name = (DONE if source in FINISHED else source.name) if isinstance(source, JobState) else source
-            arrow = f"    {name} --> {target}: {row.event}"
+            name = DONE if source in FINISHED else _name_of(source)
+            arrow = f"    {name} --> {target}: {row.verb}"
             if arrow not in seen:
                 seen.add(arrow)
                 yield arrow
-
-
-def _node_of(target: str) -> str | None:
-    name = target.partition(",")[0]
-    if name == "unchanged":
-        return None
-    if name not in JobState.__members__ or JobState[name] in FINISHED:
-        return DONE
-    return name
 
 
 # --- The Python names

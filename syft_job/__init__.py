@@ -16,7 +16,7 @@ _HOMES = {
     "job": ("JobInfo",),
     "jobs": ("JobsList",),
     "runner": ("JobRunner", "SyftJobRunner", "create_runner"),
-    "model.lifecycle": ("JobState",),
+    "model.states": ("JobState",),
     "format.manifest": ("JobResources", "JobSpec", "SubmissionLimits"),
     "model.job_record": ("JobRecord", "StatusTransition"),
     "exchange.job_index": ("JobIndex",),
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from syft_job.format.manifest import SubmissionLimits as SubmissionLimits
     from syft_job.model.job_record import JobRecord as JobRecord
     from syft_job.model.job_record import StatusTransition as StatusTransition
-    from syft_job.model.lifecycle import JobState as JobState
+    from syft_job.model.states import JobState as JobState
     from syft_job.model.units import Duration as Duration
     from syft_job.model.units import Memory as Memory
     from syft_job.runner import JobRunner as JobRunner

@@ -29,8 +29,8 @@ from syft_job.home import contacts
 from syft_job.home.home import Home, paused_words
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS
-from syft_job.model.lifecycle import JobState
 from syft_job.model.quoting import shortened
+from syft_job.model.states import JobState
 
 from .config import SyftJobConfig
 from .errors import PathMissing, SyftJobError

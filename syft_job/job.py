@@ -19,7 +19,7 @@ from syft_job.exchange.results import HistoryEntry, Verification
 from syft_job.format.markers import OUTPUTS
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef, expand_user, place_of
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.model.text import visible_line, visible_repr
 from syft_job.views import text
 from syft_job.views.logs import StderrViewer, StdoutViewer
@@ -531,7 +531,7 @@ class JobInfo:
         if not people:
             raise InvalidTransition(f"Name at least one person to share the {what} of '{self.name}' with.")
         place = self._known_place()
-        transitions.may_share(self.client.participant, place)
+        transitions.check_share(self.client.participant, place)
         if self.client.config.folder == "plain":
             name = self._shown_name
             self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{name}'.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from syft_job.errors import SyftJobError
-from syft_job.model.lifecycle import Event
 from syft_job.model.text import visible, visible_line
+from syft_job.model.transitions import Verb
 from syft_job.policies import retention
 from syft_job.policies.retention import Kept, Kind
 
@@ -27,7 +27,7 @@ def clean_named(frame: Frame, client: JobClient, found: list[JobInfo], *, dry_ru
     for job in found:
         record = job.record
         if dry_run:
-            transitions.check_allowed(client.participant, record, Event.CLEAN)
+            transitions.check_verb(client.participant, record, Verb.CLEAN)
             if not frame.json:
                 print(f"🧹 would remove {named(record)} from {visible(str(job.location))}, and its results at home")
         else:

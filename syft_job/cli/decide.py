@@ -13,7 +13,7 @@ import typer
 
 from syft_job.errors import ChangedSinceSeen, NotAllowed, SyftJobError
 from syft_job.model.job_record import JobRecord
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.model.text import visible_line, visible_message
 
 from .context import (
@@ -425,9 +425,9 @@ def _terms(client: JobClient) -> Terms:
 
 
 def _refuse_unknown(status: list[str]) -> None:
-    from syft_job.model.lifecycle import UNREADABLE, WORDS
+    from syft_job.model.states import STATE_LABELS, UNREADABLE
 
-    known = sorted({words.status for words in WORDS.values()} | {UNREADABLE})
+    known = sorted({words.status for words in STATE_LABELS.values()} | {UNREADABLE})
     unknown = sorted(set(status) - set(known))
     if unknown:
         raise misuse(f"there is no status {', '.join(unknown)}; there are {', '.join(known)}")

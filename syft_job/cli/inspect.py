@@ -11,7 +11,7 @@ import typer
 from syft_job import fs
 from syft_job.errors import SyftJobError, UnreadableJob
 from syft_job.model.blocked_reason import WORDS
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.model.text import visible, visible_line
 from syft_job.views.log_text import LogRenderer
 
@@ -272,7 +272,7 @@ def _may(client: JobClient, record: JobRecord) -> list[str]:
     """The commands that this person may use on this job now; each event of a person has the command of its name."""
     from syft_job.exchange import transitions
 
-    return [event.value for event in transitions.allowed_events(client.participant, record)]
+    return [verb.value for verb in transitions.allowed_verbs(client.participant, record)]
 
 
 def _blocked_words(record: JobRecord) -> str:

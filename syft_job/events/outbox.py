@@ -13,9 +13,10 @@ from datetime import datetime
 from syft_job import fs
 from syft_job.home.home import Home
 from syft_job.home.ledger import LedgerLine
+from syft_job.model.events import Event
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import Fact, JobState
+from syft_job.model.states import Fact, FactKind, JobState
 
 TOLD = "told"
 RELEASED = "released"
@@ -34,7 +35,7 @@ ToldAll = Callable[[float], bool]
 
 def end_of(home: Home, job: str, attempt: int, outcome: str) -> JobState:
     """The state in which an attempt ended. A no counts that was said while it was still ending by itself."""
-    return JobState.CANCELLED if Fact("cancelled", attempt) in home.ledger.facts(job) else JobState(outcome)
+    return JobState.CANCELLED if Fact(FactKind.CANCELLED, attempt) in home.ledger.facts(job) else JobState(outcome)
 
 
 class Outbox:
@@ -91,7 +92,7 @@ class Outbox:
     def _said(self) -> Iterator[StatusTransition]:
         """The ends and the promised releases in the lines that were not told yet."""
         for line in self._home.ledger.lines_since(self._upto):
-            if line.event == "over":
+            if line.event == Event.FINISHED:
                 state = end_of(self._home, line.id, line.attempt, line.said["outcome"])
                 begun = f"{line.id}.{line.attempt}"
                 if "started_at" in line.said and begun not in self._running:
@@ -99,7 +100,7 @@ class Outbox:
                     yield _move(line, line, JobState.QUEUED, JobState.RUNNING, "begun")
                 self._running.discard(begun)
                 yield _move(line, line, JobState.RUNNING, state, ENDED[state])
-            elif line.event == "released" and (over := self._owed_by(line)) is not None:
+            elif line.event == Event.RELEASED and (over := self._owed_by(line)) is not None:
                 state = JobState(over.said["outcome"])
                 yield _move(line, over, state, state, RELEASED)
 
@@ -109,14 +110,14 @@ class Outbox:
         for line in self._home.ledger.lines(released.id):
             if line.attempt != released.attempt:
                 continue
-            if line.event == "over" and line.said.get("owed"):
+            if line.event == Event.FINISHED and line.said.get("owed"):
                 over = line
-            elif line.event == "released":
+            elif line.event == Event.RELEASED:
                 return over if line == released else None
         return None
 
     def _newest(self, job: str) -> int:
-        return max((line.attempt for line in self._home.ledger.lines(job) if line.event == "start"), default=1)
+        return max((line.attempt for line in self._home.ledger.lines(job) if line.event == Event.STARTED), default=1)
 
 
 def forget(home: Home) -> None:

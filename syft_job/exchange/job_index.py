@@ -22,9 +22,10 @@ from pathlib import Path
 from syft_job import fs
 from syft_job.errors import InvalidName, JobNotFoundError, StoreError, SyftJobError, UnreadableJob
 from syft_job.model import names
+from syft_job.model.events import Event
 from syft_job.model.job_record import JobRecord, Stamp
 from syft_job.model.job_ref import JOBS, MAX_OWNERS, JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 
 from .job_contents import FileDigests, trace
 from .job_reader import broken, misnamed, read_summary
@@ -174,7 +175,7 @@ class JobIndex:
             except FileNotFoundError:
                 found = None
             is_same = found is not None and (found.st_mtime_ns, found.st_ctime_ns, found.st_ino) == known.stamp
-            if is_same and (known.owner != self.participant.email or known.said == home.ledger.facts(known.id)):
+            if is_same and (known.owner != self.participant.email or known.recorded == home.ledger.facts(known.id)):
                 return known
         return self.get(place)
 
@@ -576,7 +577,7 @@ class JobIndex:
         is_owners = self.participant.owns(record.place)
         if record.when >= looked - self.participant.settles or (is_owners and record.older):
             return
-        if is_owners and "start" in self.participant.home.ledger.events(record.id):
+        if is_owners and Event.STARTED in self.participant.home.ledger.events(record.id):
             return  # that an attempt begins is told by a file in the home
         seen = trace(parent, record.name, settled=looked - self.participant.settles)
         if seen is not None:

@@ -19,13 +19,14 @@ from syft_job import fs
 from syft_job.errors import BlockedCategory, StoreError, UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.manifest import CONFIG, RUN, JobSpec
-from syft_job.format.markers import ATTEMPTS, BLOCKED, OWNERS_NAMES, WITHDRAWN, Marker
+from syft_job.format.markers import BLOCKED, OWNERS_NAMES, WITHDRAWN, Marker
 from syft_job.model import names
 from syft_job.model.blocked_reason import WORDS, category_from
+from syft_job.model.events import ATTEMPTS, Event, MarkerKind
 from syft_job.model.job_record import JobRecord, Stamp
 from syft_job.model.job_ref import JobRef, checked
-from syft_job.model.lifecycle import Fact, JobState, Position, state_of
 from syft_job.model.quoting import shortened
+from syft_job.model.states import Fact, FactKind, JobState, Position, derive_state
 
 from . import arrival, job_contents, key_holder, marker_check
 from .job_contents import FileDigests, NotHashed
@@ -55,7 +56,7 @@ class JobSnapshot:
 
     def marker(self, kind: str) -> Marker | None:
         """The counting marker of ``kind`` that belongs to the present attempt or is not bound to one."""
-        counting = [found.marker for found in self.markers if found.ignored is None and found.marker.kind == kind]
+        counting = [found.marker for found in self.markers if found.is_valid and found.marker.kind == kind]
         return max(counting, key=lambda marker: marker.attempt, default=None)
 
     @property
@@ -202,7 +203,7 @@ def _vouched(
         text,
         when,
         findings=findings,
-        said=said,
+        recorded=said,
         stamp=stamp if _is_told(participant, place, present, findings) else None,
     )
 
@@ -228,8 +229,10 @@ def _claimed_time(config: bytes) -> str | None:
 @lru_cache(maxsize=4096)
 def _by_ledger(said: tuple[Fact, ...]) -> tuple[Position, frozenset[str]]:
     """Where these facts put a job, and which markers they should have left in the folder."""
-    position = state_of(said)
-    return position, frozenset(fact.kind for fact in marker_check.expected(said, position) if fact.kind != "permit")
+    position = derive_state(said)
+    return position, frozenset(
+        fact.kind for fact in marker_check.expected(said, position) if fact.kind is not FactKind.PERMITTED
+    )
 
 
 def _read(
@@ -265,15 +268,15 @@ def _read(
     facts = [*said, *_as_claimed(heard.facts, participant, place, job, said)]
     if ledger is None:
         # The owner sealed it, so the owner permitted it; the permit itself may still be on its way.
-        facts += [Fact("permit", fact.attempt - 1) for fact in heard.facts if fact.attempt > 1]
+        facts += [Fact(FactKind.PERMITTED, fact.attempt) for fact in heard.facts if fact.attempt > 1]
     if WITHDRAWN in present and config:
         taken_back = marker_check.check_withdrawal(opened, place, config, participant.limits)
         heard.checked.append(taken_back)
-        findings += [taken_back.ignored] if taken_back.ignored else []
-        facts += [Fact("withdrawn")] if taken_back.ignored is None else []
+        findings += [] if taken_back.is_valid else [taken_back.message]
+        facts += [Fact(FactKind.WITHDRAWN)] if taken_back.is_valid else []
     absent: tuple[str, ...] = ()
     have = sum(not names.is_litter(name) for name in present) if config is None else 0
-    total, position = 0, state_of(facts)
+    total, position = 0, derive_state(facts)
     if asked is not None and (full or position.state is JobState.CREATED):
         total = len(asked.files)
         try:
@@ -281,7 +284,7 @@ def _read(
         except UnreadableJob as error:
             problem = problem or str(error)
         if have == total and not problem:
-            position = state_of([*facts, Fact("submitted")])
+            position = derive_state([*facts, Fact(FactKind.SUBMITTED)])
     findings += _warnings(participant, place, asked, config, full=full)
     if ledger is not None:
         findings += marker_check.missing(opened, participant.home, job, said, position, present)
@@ -302,10 +305,10 @@ def _read(
         total=total,
         missing=absent,
         findings=_bounded(findings),
-        forged_yes=heard.has_forged_yes,
+        has_forged_approval=heard.has_forged_approval,
         blocked=blocked,
         reason=_shortened(_reason(heard.checked, position)),
-        said=said,
+        recorded=said,
         stamp=stamp if is_settled else None,
     )
     return JobSnapshot(record, asked, config or b"", present, tuple(heard.checked))
@@ -333,8 +336,8 @@ def _blocked(
         keys = participant.owner_keys(place, asked)
         checked = marker_check.check_blocked(opened, place, digest, keys, participant.limits, position.attempt)
         heard.checked.append(checked)
-        if checked.ignored is not None:
-            findings.append(checked.ignored)
+        if not checked.is_valid:
+            findings.append(checked.message)
         elif is_queued:
             category = category_from(checked.marker.body.get("category"))
     if not participant.owns(place):
@@ -356,12 +359,14 @@ def _reason(checked: Sequence[Checked], position: Position) -> str:
     """The reason in the marker that ended the job without a result; empty where none was given."""
     if position.state not in (JobState.REJECTED, JobState.CANCELLED):
         return ""
-    kinds = ("rejected",) if position.state is JobState.REJECTED else (WITHDRAWN, "cancelled")
+    is_rejected = position.state is JobState.REJECTED
+    kinds = (MarkerKind.REJECTED,) if is_rejected else (MarkerKind.WITHDRAWN, MarkerKind.CANCELLED)
     for kind in kinds:
-        for marker, ignored in checked:
-            is_present = kind == WITHDRAWN or marker.attempt == position.attempt
+        for item in checked:
+            marker = item.marker
+            is_present = kind is MarkerKind.WITHDRAWN or marker.attempt == position.attempt
             reason = marker.body.get("reason")
-            if ignored is None and marker.kind == kind and is_present and isinstance(reason, str) and reason:
+            if item.is_valid and marker.kind == kind and is_present and isinstance(reason, str) and reason:
                 return reason
     return ""
 
@@ -386,7 +391,7 @@ def _check_markers(
     vouched = frozenset(fact.kind for fact in ledger.facts(job))
     heard = marker_check.check_markers(opened, place, digest, sealers, present, limits, vouched=vouched, full=full)
     has_given_up = not sealers.isdisjoint(_given_up(participant, place.owner))
-    return marker_check.as_said(heard, ledger, job) if has_given_up else heard
+    return marker_check.require_recorded(heard, ledger, job) if has_given_up else heard
 
 
 def _warnings(
@@ -445,12 +450,12 @@ def _read_older(
     )
     # Without its digest, nothing tells whether a marker is of this submission.
     findings = ["older layout: its submitter sealed nothing", *([not_hashed] if not_hashed else heard.findings)]
-    facts = [Fact("submitted"), *said, *_as_claimed(heard.facts, participant, place, job, said)]
-    is_bare = {item.marker.kind for item in heard.checked if item.ignored is not None and not item.marker.digest}
-    if not said and "done" in is_bare:
-        facts.append(Fact("done", 1, "succeeded"))
+    facts = [Fact(FactKind.SUBMITTED), *said, *_as_claimed(heard.facts, participant, place, job, said)]
+    is_bare = {item.marker.kind for item in heard.checked if not item.is_valid and not item.marker.digest}
+    if not said and MarkerKind.DONE in is_bare:
+        facts.append(Fact(FactKind.DONE, 1, JobState.SUCCEEDED.value))
         findings = [finding for finding in findings if "'done'" not in finding]
-    position = state_of(facts)
+    position = derive_state(facts)
     if participant.owns(place):
         findings += marker_check.missing(opened, participant.home, job, said, position, present)
     blocked = None
@@ -473,11 +478,11 @@ def _read_older(
         have=total,
         total=total,
         findings=_bounded(findings),
-        forged_yes="approved" in is_bare and not said,
+        has_forged_approval=MarkerKind.APPROVED in is_bare and not said,
         older=True,
         blocked=blocked,
         reason=_shortened(_reason(heard.checked, position)),
-        said=said,
+        recorded=said,
         stamp=stamp if is_settled else None,
     )
     return JobSnapshot(record, asked, config, present, tuple(heard.checked))
@@ -490,11 +495,11 @@ def _as_claimed(
 
     A power cut can leave the marker `running` and forget the claim, and then nothing has begun.
     """
-    if not participant.owns(place) or not said or "start" not in participant.home.ledger.events(job):
+    if not participant.owns(place) or not said or Event.STARTED not in participant.home.ledger.events(job):
         return facts
-    attempt = state_of(said).attempt
-    begun = [Fact("running", attempt)] if participant.home.begun(job, attempt).exists() else []
-    return [fact for fact in facts if fact.kind != "running"] + begun
+    attempt = derive_state(said).attempt
+    begun = [Fact(FactKind.RUNNING, attempt)] if participant.home.begun(job, attempt).exists() else []
+    return [fact for fact in facts if fact.kind is not FactKind.RUNNING] + begun
 
 
 def _bounded(findings: Sequence[str]) -> tuple[str, ...]:

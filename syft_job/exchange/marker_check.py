@@ -1,7 +1,8 @@
-"""What the markers in a job's directory say, and which of it counts.
+"""Check of the markers in one job's directory: which there are, which are valid, and which are missing.
 
-For one submission and one key: every marker of the owner's hand and the submitter's withdrawal, each with None or the
-reason for which it is ignored; and, against the owner's ledger, what should lie here and does not.
+Every marker of the owner's and the submitter's withdrawal is checked for one submission and one set of keys. Each is
+valid or has a `MarkerProblem`. For the owner, the markers that the ledger requires are compared with those in the
+folder. Nothing is changed, and nothing is decided by the text of a message.
 """
 
 from __future__ import annotations
@@ -14,26 +15,66 @@ from syft_job import fs
 from syft_job.errors import UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.manifest import SubmissionLimits
-from syft_job.format.markers import ATTEMPTS, BLOCKED, OWNERS, WITHDRAWN, Marker, is_of_first_attempt, parse
+from syft_job.format.markers import BLOCKED, OWNERS_KINDS, WITHDRAWN, Marker, MarkerProblem, is_of_first_attempt, parse
 from syft_job.home.home import Home
 from syft_job.home.ledger import Ledger
+from syft_job.model.events import ATTEMPTS, MARKER_EVENTS, Event, MarkerKey, MarkerKind, marker_of_fact
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import RANKS, Fact, Position
+from syft_job.model.states import PERMITS, RANKS, Fact, FactKind, Position
 
-_BY_RANK = sorted((kind for kind in OWNERS if kind in RANKS), key=RANKS.__getitem__, reverse=True)
 UNREADABLE = "cannot be read and counts for nothing"
-MISSING = "is missing from the folder; the ledger has it and the runner puts it back"
-_ATTEMPTS_AT_MOST = 1000
-_ATTEMPTS_BYTES = 1 << 20
-"""How many entries of `attempts` are looked at, and how many bytes of them are read."""
-_ATTEMPT = re.compile(r"([1-9][0-9]{0,5})\.json")
+MISSING = "is missing from the folder; the ledger has it and the runner writes it again"
+_MAX_ATTEMPT_FILES = 1000
+_MAX_ATTEMPTS_BYTES = 1 << 20
+"""How many entries of `attempts` are read, and how many bytes of them."""
+_ATTEMPT_FILE = re.compile(r"([1-9][0-9]{0,5})\.json")
+
+
+def _rank_of(kind: MarkerKind) -> int:
+    """The rank of the fact that a marker contributes; -1 for none."""
+    fact = MARKER_EVENTS[kind].fact
+    return -1 if fact is None else RANKS[fact]
+
+
+_DECIDING_FIRST = sorted((kind for kind in OWNERS_KINDS if _rank_of(kind) >= 0), key=_rank_of, reverse=True)
 
 
 class Checked(NamedTuple):
-    """A marker that was found, and None or the reason for which it does not count."""
+    """A marker that was found, and None or the problem for which it does not count."""
 
     marker: Marker
-    ignored: str | None
+    problem: MarkerProblem | None
+    detail: str = ""
+    """What the problem is exactly, for `MarkerProblem.UNREADABLE`."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the marker counts."""
+        return self.problem is None
+
+    @property
+    def message(self) -> str:
+        """The problem as a finding for people; empty where there is none."""
+        kind = self.marker.kind
+        match self.problem:
+            case None:
+                return ""
+            case MarkerProblem.UNREADABLE:
+                return f"'{kind}' {UNREADABLE}: {self.detail}"
+            case MarkerProblem.EARLIER_VERSION:
+                return f"'{kind}' of an earlier version ignored"
+            case MarkerProblem.NOT_RECORDED:
+                return f"'{kind}' is signed with a key that was given up, and the ledger does not have it: ignored"
+            case MarkerProblem.OTHER_ATTEMPT:
+                return f"'{kind}' of attempt {self.marker.attempt} ignored"
+            case _ if kind is MarkerKind.APPROVED:
+                return "unsigned 'approved': will not run"
+            case MarkerProblem.UNSIGNED:
+                return f"unsigned '{kind}' ignored"
+            case MarkerProblem.UNKNOWN_KEY:
+                return f"'{kind}' cannot be checked: no key of its writer is known"
+            case MarkerProblem.WRONG_SIGNATURE:
+                return f"'{kind}' with an invalid signature ignored"
 
 
 class MarkerReport(NamedTuple):
@@ -44,20 +85,20 @@ class MarkerReport(NamedTuple):
 
     @property
     def facts(self) -> list[Fact]:
-        """What the counting ones amount to."""
-        return [item.marker.fact for item in self.checked if item.ignored is None and item.marker.kind != "shared"]
+        """The facts that the valid ones contribute."""
+        facts = (item.marker.fact for item in self.checked if item.is_valid)
+        return [fact for fact in facts if fact is not None]
 
     @property
-    def has_forged_yes(self) -> bool:
-        """Whether an `approved` lies there that is neither counting nor that of an earlier version."""
-        return any(
-            item.marker.kind == "approved" and item.ignored and "earlier" not in item.ignored for item in self.checked
-        )
+    def has_forged_approval(self) -> bool:
+        """Whether there is an `approved` that is neither valid nor one of an earlier version."""
+        accepted = (None, MarkerProblem.EARLIER_VERSION)
+        return any(item.marker.kind is MarkerKind.APPROVED and item.problem not in accepted for item in self.checked)
 
 
 def check_markers(
-    job: int,
-    place: JobRef,
+    dir_fd: int,
+    ref: JobRef,
     digest: str,
     keys: Collection[str],
     present: frozenset[str],
@@ -68,186 +109,198 @@ def check_markers(
 ) -> MarkerReport:
     """Read and check the owner's markers in the open job directory.
 
-    They must speak of the submission ``digest`` and be sealed with one of ``keys``. ``present`` are the names in the
-    directory, ``vouched`` the kinds that the ledger vouches for, which a list does not read again. With ``full`` all
-    are checked, else only until one decides.
+    Args:
+        dir_fd: the open directory.
+        ref: the job.
+        digest: the digest of the submission that the markers must name.
+        keys: the public keys of which one must have signed a marker.
+        present: the names in the directory.
+        limits: how large the files may be.
+        vouched: the kinds that the ledger vouches for, which a list does not read again.
+        full: check all of them; otherwise only until one decides.
     """
     findings: list[str] = []
     markers: list[Marker] = []
-    for kind in OWNERS:
+    for kind in OWNERS_KINDS:
         if kind not in present or (not full and kind in vouched):
             continue
-        limit = limits.shared_bytes if kind == "shared" else limits.marker_bytes
+        limit = limits.shared_bytes if kind is MarkerKind.SHARED else limits.marker_bytes
         try:
-            data = fs.read(job, kind, limit=limit)
+            data = fs.read(dir_fd, kind.value, limit=limit)
             if data is not None:
                 markers.append(parse(kind, data, limit=limit))
         except UnreadableJob as error:
-            findings.append(f"'{kind}' {UNREADABLE}: {error}")
-            markers += [Marker(kind, "", 1)] if kind == "approved" else []
+            unreadable = Marker(kind, "", 1)
+            findings.append(Checked(unreadable, MarkerProblem.UNREADABLE, str(error)).message)
+            markers += [unreadable] if kind is MarkerKind.APPROVED else []
     if ATTEMPTS in present:
-        markers += _attempts(job, limits, findings)
+        markers += _read_attempts(dir_fd, limits, findings)
     checked: list[Checked] = []
-    best = (0, -1)
-    for marker in sorted(markers, key=_weight, reverse=True):
-        is_decided = not full and _weight(marker) < best and marker.kind != "approved"
-        if is_decided and marker.kind != "attempt":
+    highest = (0, -1)
+    for marker in sorted(markers, key=_height, reverse=True):
+        is_decided = not full and _height(marker) < highest
+        if is_decided and marker.kind not in (MarkerKind.APPROVED, MarkerKind.ATTEMPT):
             continue
-        ignored = marker.counts(place, digest, keys)
-        if ignored is not None:
-            if marker.kind == "approved" and "earlier" not in ignored:
-                ignored = "unsealed 'approved': will not run"
-            findings.append(ignored)
+        item = Checked(marker, marker.check(ref, digest, keys))
+        if not item.is_valid:
+            findings.append(item.message)
         elif marker.attempt == 1:
-            best = max(best, _weight(marker))
-        checked.append(Checked(marker, ignored))
+            highest = max(highest, _height(marker))
+        checked.append(item)
     return MarkerReport(checked, findings)
 
 
 def check_deciding_markers(
-    job: int, place: JobRef, digest: str, keys: Collection[str], present: frozenset[str], limits: SubmissionLimits
+    dir_fd: int, ref: JobRef, digest: str, keys: Collection[str], present: frozenset[str], limits: SubmissionLimits
 ) -> MarkerReport | None:
-    """The one marker of the owner's that decides, checked, where all that lie here are of the first attempt.
+    """Check only the marker that decides, where all of the owner's markers are of the first attempt.
 
-    Then the highest rank decides, if it counts, and the others need neither be parsed nor checked. None where it is
-    not as simple as that; `hear` tells then.
+    Then the highest rank decides, if it is valid, and the others need neither be parsed nor checked.
+
+    Returns:
+        The report of that one marker; None where the case is not as simple, so that `check_markers` has to be used.
     """
     if ATTEMPTS in present:
         return None
     try:
-        lying = [(kind, fs.read(job, kind, limit=limits.marker_bytes)) for kind in _BY_RANK if kind in present]
-        if not lying or not all(data is not None and is_of_first_attempt(data) for _, data in lying):
+        contents = [
+            (kind, fs.read(dir_fd, kind.value, limit=limits.marker_bytes))
+            for kind in _DECIDING_FIRST
+            if kind in present
+        ]
+        if not contents or not all(data is not None and is_of_first_attempt(data) for _, data in contents):
             return None
-        kind, data = lying[0]
+        kind, data = contents[0]
         marker = parse(kind, data or b"", limit=limits.marker_bytes)
     except UnreadableJob:
         return None
-    return MarkerReport([Checked(marker, None)], []) if marker.counts(place, digest, keys) is None else None
+    return MarkerReport([Checked(marker, None)], []) if marker.check(ref, digest, keys) is None else None
 
 
-def as_said(heard: MarkerReport, ledger: Ledger, submission: str) -> MarkerReport:
-    """What counts of the owner's markers where others may have the key that they are sealed with: what was said."""
+def require_recorded(report: MarkerReport, ledger: Ledger, submission: str) -> MarkerReport:
+    """Refuse valid markers that the ledger does not have: others may have the key that they are signed with."""
     events, facts = ledger.events(submission), ledger.facts(submission)
 
-    def was_said(marker: Marker) -> bool:
-        if marker.kind == "shared":
+    def is_recorded(marker: Marker) -> bool:
+        if marker.kind is MarkerKind.SHARED:
             return ledger.released(submission) == marker.attempt
-        if marker.kind == "running":
-            return "start" in events
-        return marker.fact in facts or (marker.kind == "approved" and "deposit" in events)
+        if marker.kind is MarkerKind.RUNNING:
+            return Event.STARTED in events
+        return marker.fact in facts or (marker.kind is MarkerKind.APPROVED and Event.DEPOSITED in events)
 
-    checked, findings = [], list(heard.findings)
-    for item in heard.checked:
-        if item.ignored is None and not was_said(item.marker):
-            ignored = f"'{item.marker.kind}' is sealed with a key that you gave up, and you never said it: ignored"
-            findings.append(ignored)
-            checked.append(Checked(item.marker, ignored))
+    checked, findings = [], list(report.findings)
+    for item in report.checked:
+        if item.is_valid and not is_recorded(item.marker):
+            refused = Checked(item.marker, MarkerProblem.NOT_RECORDED)
+            findings.append(refused.message)
+            checked.append(refused)
         else:
             checked.append(item)
     return MarkerReport(checked, findings)
 
 
-def check_withdrawal(job: int, place: JobRef, config: bytes, limits: SubmissionLimits) -> Checked:
-    """Read and check the submitter's `withdrawn`: it counts under the key that sealed `config.yaml` only."""
+def check_withdrawal(dir_fd: int, ref: JobRef, config: bytes, limits: SubmissionLimits) -> Checked:
+    """Read and check the submitter's `withdrawn`: it counts under the key that signed `config.yaml` only."""
     try:
-        data = fs.read(job, WITHDRAWN, limit=limits.marker_bytes)
-        marker = parse(WITHDRAWN, data or b"", limit=limits.marker_bytes)
+        data = fs.read(dir_fd, WITHDRAWN, limit=limits.marker_bytes)
+        marker = parse(MarkerKind.WITHDRAWN, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
-        return Checked(Marker(WITHDRAWN, "", 1), f"'withdrawn' {UNREADABLE}: {error}")
-    key = manifest.submitters_key(config, place, limits)
-    return Checked(marker, marker.counts(place, manifest.digest_of(config), () if key is None else (key,)))
+        return Checked(Marker(MarkerKind.WITHDRAWN, "", 1), MarkerProblem.UNREADABLE, str(error))
+    key = manifest.submitters_key(config, ref, limits)
+    return Checked(marker, marker.check(ref, manifest.digest_of(config), () if key is None else (key,)))
 
 
 def check_blocked(
-    job: int, place: JobRef, digest: str, keys: Collection[str], limits: SubmissionLimits, attempt: int
+    dir_fd: int, ref: JobRef, digest: str, keys: Collection[str], limits: SubmissionLimits, attempt: int
 ) -> Checked:
     """Read and check the owner's `blocked`: it counts for the present attempt only."""
     try:
-        data = fs.read(job, BLOCKED, limit=limits.marker_bytes)
-        marker = parse(BLOCKED, data or b"", limit=limits.marker_bytes)
+        data = fs.read(dir_fd, BLOCKED, limit=limits.marker_bytes)
+        marker = parse(MarkerKind.BLOCKED, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
-        return Checked(Marker(BLOCKED, "", 1), f"'{BLOCKED}' cannot be read and counts for nothing: {error}")
-    ignored = marker.counts(place, digest, keys)
-    if ignored is None and marker.attempt != attempt:
-        ignored = f"'{BLOCKED}' of attempt {marker.attempt} ignored"
-    return Checked(marker, ignored)
+        return Checked(Marker(MarkerKind.BLOCKED, "", 1), MarkerProblem.UNREADABLE, str(error))
+    problem = marker.check(ref, digest, keys)
+    if problem is None and marker.attempt != attempt:
+        problem = MarkerProblem.OTHER_ATTEMPT
+    return Checked(marker, problem)
 
 
-def expected(said: Iterable[Fact], position: Position) -> list[Fact]:
-    """The facts of the ledger whose markers should lie in the folder now.
+def expected(recorded: Iterable[Fact], position: Position) -> list[Fact]:
+    """The facts of the ledger whose markers should be in the folder now.
 
-    Of finished attempts before the present one only the permits remain, and of several yeses the last.
+    Of finished attempts before the present one only the permits remain, and of several approvals the last.
     """
-    facts = list(dict.fromkeys(said))
-    last_yes = max((fact.attempt for fact in facts if fact.kind == "approved"), default=0)
+    facts = list(dict.fromkeys(recorded))
+    last_approval = max((fact.attempt for fact in facts if fact.kind is FactKind.APPROVED), default=0)
     return [
         fact
         for fact in facts
-        if fact.kind == "permit"
-        or (fact.kind == "approved" and fact.attempt == last_yes)
-        or (fact.kind not in ("approved", "permit") and fact.attempt == position.attempt)
+        if fact.kind is FactKind.PERMITTED
+        or (fact.kind is FactKind.APPROVED and fact.attempt == last_approval)
+        or (fact.kind not in PERMITS and fact.attempt == position.attempt)
     ]
 
 
 def missing(
-    job: int, home: Home, submission: str, said: Iterable[Fact], position: Position, present: frozenset[str]
+    dir_fd: int, home: Home, submission: str, recorded: Iterable[Fact], position: Position, present: frozenset[str]
 ) -> tuple[str, ...]:
-    """Sentences about the owner's markers that should lie in the open job directory and do not."""
+    """One finding about each of the owner's markers that should be in the open job directory and is not."""
     ledger = home.ledger
-    if "clean" in ledger.events(submission):
+    if Event.CLEANED in ledger.events(submission):
         return ()
-    names = []
-    for fact in expected(said, position):
-        if fact.kind == "permit":
-            name = f"{ATTEMPTS}/{fact.attempt}.json"
-            is_here = ATTEMPTS in present and _has_attempt(job, fact.attempt)
-        else:
-            name = fact.kind
-            is_here = name in present or (name == "done" and ledger.is_tacit(submission, fact.attempt))
-        if not is_here:
-            names.append(name)
-    if ledger.released(submission) == position.attempt and "shared" not in present:
-        names.append("shared")
-    return tuple(f"'{name}' {MISSING}" for name in names)
+    paths = []
+    for fact in expected(recorded, position):
+        key = marker_of_fact(fact)
+        is_withheld = fact.kind is FactKind.DONE and ledger.is_outcome_withheld(submission, fact.attempt)
+        if not is_withheld and not _is_present(dir_fd, key, present):
+            paths.append(key.path)
+    if ledger.released(submission) == position.attempt and MarkerKind.SHARED not in present:
+        paths.append(MarkerKind.SHARED.value)
+    return tuple(f"'{path}' {MISSING}" for path in paths)
 
 
-def _has_attempt(job: int, number: int) -> bool:
+def _is_present(dir_fd: int, key: MarkerKey, present: frozenset[str]) -> bool:
+    folder, _, name = key.path.rpartition("/")
+    if not folder:
+        return name in present
+    if folder not in present:
+        return False
     try:
-        with fs.directory(job, ATTEMPTS) as inner:
-            return fs.look(inner, f"{number}.json") is not None
+        with fs.directory(dir_fd, folder) as inner:
+            return fs.look(inner, name) is not None
     except (FileNotFoundError, UnreadableJob):
         return False
 
 
-def _weight(marker: Marker) -> tuple[int, int]:
-    if marker.kind == "shared":
-        return (marker.attempt, -1)
+def _height(marker: Marker) -> tuple[int, int]:
+    """What decides between markers: as for facts, and below them what contributes no fact."""
     fact = marker.fact
-    return (fact.attempt + (fact.kind == "permit"), RANKS[fact.kind])
+    return (marker.attempt, -1) if fact is None else fact.height
 
 
-def _attempts(job: int, limits: SubmissionLimits, findings: list[str]) -> list[Marker]:
-    found = []
+def _read_attempts(dir_fd: int, limits: SubmissionLimits, findings: list[str]) -> list[Marker]:
+    """Parse the markers in `attempts`; a finding about each that cannot be read is added to ``findings``."""
+    markers: list[Marker] = []
     try:
-        with fs.directory(job, ATTEMPTS) as inner:
-            left = _ATTEMPTS_BYTES
-            for name in sorted(fs.list_names(inner, limit=_ATTEMPTS_AT_MOST)):
-                number = _ATTEMPT.fullmatch(name)
+        with fs.directory(dir_fd, ATTEMPTS) as inner:
+            bytes_left = _MAX_ATTEMPTS_BYTES
+            for name in sorted(fs.list_names(inner, limit=_MAX_ATTEMPT_FILES)):
+                number = _ATTEMPT_FILE.fullmatch(name)
                 if number is None:
                     continue
-                if left <= 0:
-                    raise UnreadableJob(f"its files are longer than {_ATTEMPTS_BYTES} bytes together")
+                if bytes_left <= 0:
+                    raise UnreadableJob(f"its files are longer than {_MAX_ATTEMPTS_BYTES} bytes together")
                 try:
                     data = fs.read(inner, name, limit=limits.marker_bytes)
-                    left -= len(data or b"")
-                    marker = parse("attempt", data or b"", limit=limits.marker_bytes)
+                    bytes_left -= len(data or b"")
+                    marker = parse(MarkerKind.ATTEMPT, data or b"", limit=limits.marker_bytes)
                 except UnreadableJob as error:
                     findings.append(f"'{ATTEMPTS}/{name}' {UNREADABLE}: {error}")
                     continue
                 if marker.attempt == int(number[1]):
-                    found.append(marker)
+                    markers.append(marker)
     except FileNotFoundError:
-        return found
+        return markers
     except UnreadableJob as error:
         findings.append(f"'{ATTEMPTS}' {UNREADABLE}: {error}")
-    return found
+    return markers

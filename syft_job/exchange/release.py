@@ -18,6 +18,7 @@ from syft_job.format import markers, permissions
 from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES
 from syft_job.model import names
+from syft_job.model.events import Event, MarkerKind
 
 from .job_reader import JobSnapshot
 from .participant import Participant
@@ -54,7 +55,7 @@ def granted(participant: Participant, job: str, attempt: int) -> Grants:
     """What the ledger says was released of this attempt."""
     grants = Grants()
     for line in participant.home.ledger.lines(job):
-        if line.attempt == attempt and line.event == "released":
+        if line.attempt == attempt and line.event == Event.RELEASED:
             grants = Grants.from_json(line.said.get("share"))
     return grants
 
@@ -63,10 +64,11 @@ def promised(participant: Participant, job: str, attempt: int) -> Grants:
     """What the permit of this attempt said is to be released when it is over."""
     grants = Grants()
     for line in participant.home.ledger.lines(job):
-        opens = line.attempt + (line.event == "permit")
-        if opens == attempt and line.event in ("approve", "permit"):
+        if line.concerned_attempt != attempt:
+            continue
+        if line.event in (Event.APPROVED, Event.ATTEMPT_PERMITTED):
             grants = Grants.from_json(line.said.get("mark", {}).get("share"))
-        elif line.event == "promise" and line.attempt == attempt:
+        elif line.event == Event.RELEASE_PROMISED:
             grants = grants.plus(Grants.from_json(line.said.get("share")))
     return grants
 
@@ -98,10 +100,10 @@ def publish(participant: Participant, look: JobSnapshot, grants: Grants, staged:
         said["logs"] = _told(grants.logs, place.submitter, staged.put_logs_in_place())
     if _is_strange(job, "shared"):
         fs.remove(job, "shared")
-    marker = markers.make("shared", place, key, digest=record.digest, attempt=attempt, **said)
+    marker = markers.make(MarkerKind.SHARED, place, key, digest=record.digest, attempt=attempt, **said)
     fs.put(job, "shared", markers.to_bytes(marker))
     fs.put(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
-    participant.home.ledger.say(record.id, attempt, "released", share=grants.to_json(), mark=unsealed(marker))
+    participant.home.ledger.say(record.id, attempt, Event.RELEASED, share=grants.to_json(), mark=unsealed(marker))
 
 
 def withdraw_grants(job: int) -> None:

@@ -20,8 +20,9 @@ from syft_job.errors import UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES, SharedPart, people_in_share, shared_part
+from syft_job.model.events import Event, MarkerKind, label_of, marker_of_fact
 from syft_job.model.job_record import JobRecord
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import Fact, FactKind, JobState
 from syft_job.model.text import visible_line
 
 from . import job_reader
@@ -30,20 +31,6 @@ from .key_holder import Relation, identify
 from .listed_files import hashes_match
 from .marker_check import MISSING, UNREADABLE
 from .participant import Participant
-
-_WORDS = {
-    "approve": "approved",
-    "reject": "rejected",
-    "cancel": "cancelled",
-    "deposit": "answered by a deposited result",
-    "start": "started",
-    "over": "over",
-    "released": "results released",
-    "permit": "another attempt permitted",
-    "clean": "cleaned",
-    "forget": "results removed from home",
-    "tacit": "outcome kept until something is shared",
-}
 
 MISHAPS = {
     "sandbox_failed": "its sandbox could not be set up, so nothing of it ran: see logs --err and syft-job doctor",
@@ -290,7 +277,7 @@ class Results:
         """Deposited results, and those of older runners, lie in the folder for whoever can read it."""
         if self._participant.owns(self._record.place):
             said = self._participant.home.ledger.events(self._record.id)
-            return "deposit" in said or (self._record.older and "over" not in said)
+            return Event.DEPOSITED in said or (self._record.older and Event.FINISHED not in said)
         return self._record.older and not any(self._shared_with_viewer(what).who for what in ("outputs", "logs"))
 
     @property
@@ -374,7 +361,7 @@ class Results:
         record, person = self._record, self._participant.email
         if self._participant.owns(record.place) or not record.state.is_finished or self._look is None:
             return False
-        permits = ("attempt", record.attempt - 1), ("approved", record.attempt)
+        permits = (marker_of_fact(Fact(kind, record.attempt)) for kind in (FactKind.PERMITTED, FactKind.APPROVED))
         promised: set[str] = set()
         for kind, attempt in permits:
             marker = self._look.marker(kind)
@@ -422,7 +409,7 @@ def reason_of(participant: Participant, record: JobRecord) -> str:
 
     The owner's own words are read from the ledger, because a listing does not open the markers that it vouches for.
     """
-    event = {JobState.REJECTED: "reject", JobState.CANCELLED: "cancel"}.get(record.state)
+    event = {JobState.REJECTED: Event.REJECTED, JobState.CANCELLED: Event.CANCELLED}.get(record.state)
     if event is None or record.position.withdrawn or not participant.owns(record.place):
         return record.reason
     lines = [line for line in participant.home.ledger.lines(record.id) if line.event == event]
@@ -440,11 +427,12 @@ def history(participant: Participant, look: JobSnapshot) -> list[HistoryEntry]:
         for line in participant.home.ledger.lines(record.id):
             mark = line.said.get("mark", {})
             at = str(line.said.get("at") or mark.get("at", ""))
-            said.append(HistoryEntry(at, _WORDS.get(line.event, line.event), line.attempt, _detail(line.said, mark)))
+            said.append(HistoryEntry(at, label_of(line.event), line.attempt, _detail(line.said, mark)))
         return said
     for found in sorted(look.markers, key=lambda item: (item.marker.attempt, _ORDER.index(item.marker.kind))):
-        if found.ignored is None:
-            what = "another attempt permitted" if found.marker.kind == "attempt" else found.marker.kind
+        if found.is_valid:
+            is_permit = found.marker.kind is MarkerKind.ATTEMPT
+            what = label_of(Event.ATTEMPT_PERMITTED) if is_permit else found.marker.kind.value
             said.append(HistoryEntry(found.marker.at, what, found.marker.attempt, _detail({}, found.marker.body)))
     return said
 
@@ -466,10 +454,10 @@ def verify(participant: Participant, look: JobSnapshot) -> Verification:
         holds.append(f"all {len(look.spec.files)} submitted files are as listed")
     for found in look.markers:
         words = f"'{found.marker.kind}' of attempt {found.marker.attempt}"
-        if found.ignored is None:
+        if found.is_valid:
             holds.append(f"{words} is sealed for this submission")
         else:
-            fails.append(f"{words} does not count: {found.ignored}")
+            fails.append(f"{words} does not count: {found.message}")
     fails += [finding for finding in record.findings if MISSING in finding or UNREADABLE in finding]
     if not participant.owns(record.place):
         fails += _doubts_about_owner(participant, look)

@@ -18,8 +18,9 @@ from syft_job import fs
 from syft_job.errors import NotAllowed, SyftJobError
 from syft_job.home.home import seen_name
 from syft_job.model import names
+from syft_job.model.events import Event
 from syft_job.model.job_ref import JOBS, JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import FactKind, JobState
 from syft_job.policies.retention import Kept, Kind
 
 from . import transitions
@@ -28,7 +29,7 @@ from .participant import Participant
 
 _MEASURED_AT_MOST = 10_000_000
 """Entries of one tree whose sizes are added up; more, and what is too deep, or cannot be read, counts for nothing."""
-_OVER = frozenset({"done", "cancelled", "rejected"})
+_OVER = frozenset({FactKind.DONE, FactKind.CANCELLED, FactKind.REJECTED})
 
 
 class RetentionScan:
@@ -116,7 +117,7 @@ class RetentionScan:
                     )
 
     def _jobs(self) -> Iterator[Kept]:
-        pending = {job for job, _ in (*self._home.ledger.unfinished(), *self._home.ledger.owed())}
+        pending = {job for job, _ in (*self._home.ledger.unfinished(), *self._home.ledger.pending_releases())}
         for record in self._store.records():
             if not self._participant.owns(record.place):
                 continue
@@ -141,11 +142,11 @@ class RetentionScan:
         attempt = (job, int(number))
         if ledger.is_under_way(*attempt):
             return "it is not over"
-        if attempt in ledger.owed():
+        if attempt in ledger.pending_releases():
             return "a release of it is still owed"
-        if not ledger.events(job) or "clean" in ledger.events(job):
+        if not ledger.events(job) or Event.CLEANED in ledger.events(job):
             return ""
-        ends = {"done"} if kind is Kind.RESULTS else _OVER
+        ends = {FactKind.DONE} if kind is Kind.RESULTS else _OVER
         if not any(fact.kind in ends and fact.attempt == attempt[1] for fact in ledger.facts(job)):
             return "the ledger does not say that it is over"
         return ""
@@ -172,7 +173,7 @@ class RetentionScan:
         ledger = self._home.ledger
         if ledger.events(job):
             place = list(ledger.place_of(job))
-            ledger.say(job, int(number), "forget", place=place, by=self._participant.email)
+            ledger.say(job, int(number), Event.RESULTS_DELETED, place=place, by=self._participant.email)
 
     def _age(self, job: str, otherwise: float) -> float:
         """Seconds since the owner's hand last spoke of a job; what its submitter claims is not asked."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from syft_job.format.key_history import KeyHistory
 from syft_job.model.job_record import JobRecord, Stamp
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 
 from .job_contents import FileDigests, Trace
 from .sweep_budget import LEAST_SHARE, REFILL_SECONDS
@@ -141,7 +141,7 @@ def is_waiting(record: JobRecord) -> bool:
 
 def is_decided(record: JobRecord) -> bool:
     """Whether the owner decided about a job, so that the submitter alone cannot make many like it."""
-    if record.said:  # the owner's own ledger
+    if record.recorded:  # the owner's own ledger
         return True
     # Markers of the older layout carry no signature.
     return not is_waiting(record) and not record.position.withdrawn and not record.older

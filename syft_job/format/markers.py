@@ -1,110 +1,156 @@
-"""The other marker files: frozen records to bytes and back, and whether one counts.
+"""Marker files: frozen records to bytes and back, and whether one is valid for a submission.
 
-A marker is a file whose presence is a fact. Each says of which submission (digest) and which attempt it speaks and
-carries a seal over that; a bare, altered or moved one counts for nothing. Which key is the right one is decided by who
-asks.
+A marker is a signed file that states one event by being there. It names a submission (by digest) and an attempt, and
+its signature covers its kind, the job's path and its content, so one that was altered, moved or copied to another job
+is not valid. Which keys may sign is decided by the callers.
+
+Invariants:
+
+- The known fields of a parsed marker have the types that its event's definition gives them (`model.events`): a correct
+  signature says who wrote a field, not that it can be used.
+- Fields without a rule are kept as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, NamedTuple
 
 from syft_job.errors import ConfigError, InvalidName, UnreadableJob
 from syft_job.model import names
+from syft_job.model.events import (
+    ATTEMPTS,
+    MARKER_EVENTS,
+    FieldShape,
+    MarkerField,
+    MarkerKey,
+    MarkerKind,
+    Role,
+)
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import OUTCOMES, Fact
 from syft_job.model.names import InnerPath
+from syft_job.model.states import OUTCOMES, Fact
 
 from .codec import canonical, dump, load_json
 from .manifest import FileEntry, SubmissionLimits, file_entry
 from .signing import Key, is_sealed, sealed_by
 
-OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
-"""Markers of the owner's hand at the top of a job's directory."""
-WITHDRAWN = "withdrawn"
-BLOCKED = "blocked"
+OWNERS_KINDS = tuple(
+    kind
+    for kind, definition in MARKER_EVENTS.items()
+    if definition.writer is not Role.SUBMITTER and kind not in (MarkerKind.ATTEMPT, MarkerKind.BLOCKED)
+)
+"""The owner's markers at the top of a job's directory that are part of its history."""
+OWNERS = tuple(kind.value for kind in OWNERS_KINDS)
+"""Their file names."""
+WITHDRAWN = MarkerKind.WITHDRAWN.value
+BLOCKED = MarkerKind.BLOCKED.value
 """The owner's marker of an approved job that cannot start now. It is no state: nothing is derived from it."""
-ATTEMPTS = "attempts"
 OUTPUTS = "outputs"
 LOGS = {"stdout": "stdout.txt", "stderr": "stderr.txt", "returncode": "returncode.txt"}
 RULES = "syft.pub.yaml"
-_RESULTS = ("outputs", "logs")
+_RULES = {kind: definition.marker_fields for kind, definition in MARKER_EVENTS.items()}
 _SIGNATURE_BYTES = 1024
 """Room for the signature and the fields that every marker has."""
-_TEXT_FIELDS = ("at", "by", "reason", "method", "epoch")
 OWNERS_NAMES = frozenset({*OWNERS, BLOCKED, ATTEMPTS, OUTPUTS, *LOGS.values(), "logs", RULES})
 """Names in a job's directory that are the owner's, so nothing under them is part of a submission."""
 
 
+class MarkerProblem(Enum):
+    """Why a marker does not count."""
+
+    UNREADABLE = "it is no marker"
+    UNSIGNED = "it has no signature"
+    EARLIER_VERSION = "it names another digest than that of the submission"
+    UNKNOWN_KEY = "no key of its writer is known"
+    WRONG_SIGNATURE = "its signature is not valid for its content, its path or its writer's keys"
+    NOT_RECORDED = "its key was given up, and the owner's ledger does not have it"
+    OTHER_ATTEMPT = "it is of another attempt than the present one"
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """One marker: its kind, what it says it speaks of, and everything else it says.
+    """One marker: its kind, the submission and the attempt that it names, and its content.
 
     ``body`` is the whole content as it stands in the file, unknown fields included.
     """
 
-    kind: str
+    kind: MarkerKind
     digest: str
     attempt: int
     body: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def at(self) -> str:
-        """When it was said, RFC 3339, or an empty text."""
+        """Its time, RFC 3339, or an empty text."""
         return str(self.body.get("at", ""))
 
     @property
-    def fact(self) -> Fact:
-        """What it means for the state, if it counts."""
-        kind = "permit" if self.kind == "attempt" else self.kind
-        return Fact(kind, self.attempt, str(self.body.get("outcome", "")) if kind == "done" else "")
+    def key(self) -> MarkerKey:
+        """Which marker of the job it is."""
+        return MarkerKey(self.kind, self.attempt)
 
-    def counts(self, place: JobRef, digest: str, keys: Collection[str]) -> str | None:
-        """None when this marker counts for the submission ``digest`` under one of ``keys``; else why it does not."""
-        sealer = sealed_by(self.body)
-        if sealer is None:
-            return f"unsealed '{self.kind}' ignored"
+    @property
+    def fact(self) -> Fact | None:
+        """The fact that it contributes if it is valid; None where nothing is derived from its kind."""
+        return MARKER_EVENTS[self.kind].fact_of(self.attempt, str(self.body.get("outcome", "")))
+
+    def check(self, ref: JobRef, digest: str, keys: Collection[str]) -> MarkerProblem | None:
+        """Check whether it is valid for a submission.
+
+        Args:
+            ref: the job in whose directory it was found.
+            digest: the digest of the submission.
+            keys: the public keys of which one must have signed it.
+
+        Returns:
+            None where it is valid; otherwise the first problem.
+        """
+        signer = sealed_by(self.body)
+        if signer is None:
+            return MarkerProblem.UNSIGNED
         if self.digest != digest:
-            return f"'{self.kind}' of an earlier version ignored"
+            return MarkerProblem.EARLIER_VERSION
         if not keys:
-            return f"'{self.kind}' cannot be checked: no key of its writer is known"
-        if sealer not in keys or not is_sealed(
-            self.kind, place, self.body, sealer, digest=self.digest, attempt=self.attempt
+            return MarkerProblem.UNKNOWN_KEY
+        if signer not in keys or not is_sealed(
+            self.kind, ref, self.body, signer, digest=self.digest, attempt=self.attempt
         ):
-            return f"'{self.kind}' with a wrong seal ignored"
+            return MarkerProblem.WRONG_SIGNATURE
         return None
 
 
-def make(kind: str, place: JobRef, key: Key, *, digest: str, attempt: int, **said: Any) -> Marker:
-    """Build a sealed marker; fields that are None are left out."""
-    body: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+def make(kind: str, ref: JobRef, key: Key, *, digest: str, attempt: int, **fields: Any) -> Marker:
+    """Build a signed marker of a `MarkerKind`; fields that are None are left out."""
+    kind = MarkerKind(kind)
+    body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     body |= {"digest": digest, "attempt": attempt}
     body.setdefault("at", now())
-    body["seal"] = key.seal(kind, place, body, digest=digest, attempt=attempt)
+    body["seal"] = key.seal(kind, ref, body, digest=digest, attempt=attempt)
     return Marker(kind, digest, attempt, body)
 
 
-def require_publishable(said: Mapping[str, Any]) -> None:
-    """Return if a marker that says this can be signed, and read by others; ask before it is said in the ledger.
+def require_publishable(fields: Mapping[str, Any]) -> None:
+    """Return if a marker with this content can be signed, and read by others; call it before anything is recorded.
 
     Raises:
-        ConfigError: (a ValueError) a text in it is no text for others, or it is longer than readers accept.
+        ConfigError: (a ValueError) a text in it is no valid text, or it is longer than readers accept.
     """
     try:
-        canonical(dict(said))
+        canonical(dict(fields))
     except UnicodeError as error:
         raise ConfigError(
-            "reason: it holds bytes that are no UTF-8, or half a character, which nobody else could read."
+            "reason: it holds bytes that are no UTF-8, or half a character, which no other participant could read."
             " Write it anew, under a UTF-8 locale"
         ) from error
-    size, most = len(dump(dict(said))), SubmissionLimits().marker_bytes - _SIGNATURE_BYTES
-    if size > most:
+    size, limit = len(dump(dict(fields))), SubmissionLimits().marker_bytes - _SIGNATURE_BYTES
+    if size > limit:
         raise ConfigError(
-            f"reason or people: they are {size} bytes together, and others read at most {most}. Write a shorter reason,"
-            " or name fewer people"
+            f"reason or people: they are {size} bytes together, and others read at most {limit}. Write a shorter"
+            " reason, or name fewer people"
         )
 
 
@@ -114,25 +160,31 @@ def to_bytes(marker: Marker) -> bytes:
 
 
 def parse(kind: str, data: bytes, *, limit: int) -> Marker:
-    """Read a marker's bytes.
+    """Parse the content of a marker strictly. An empty file is a marker without content, which is never valid.
+
+    Args:
+        kind: the `MarkerKind` that the file's name gives.
+        data: the file's content.
+        limit: how many bytes are accepted.
 
     Raises:
-        UnreadableJob: they are no marker of that kind.
+        UnreadableJob: it is no marker of that kind, or a known field has another type than format.md §Markers gives it.
     """
+    kind = MarkerKind(kind)
     if not data.strip():
         return Marker(kind, "", 1)
-    said = load_json(data, limit=limit)
-    if not isinstance(said, dict):
+    body = load_json(data, limit=limit)
+    if not isinstance(body, dict):
         raise UnreadableJob(f"'{kind}' holds no mapping")
-    digest, attempt = said.get("digest", ""), said.get("attempt", 1)
+    digest, attempt = body.get("digest", ""), body.get("attempt", 1)
     if not isinstance(digest, str) or isinstance(attempt, bool) or not isinstance(attempt, int) or attempt < 1:
         raise UnreadableJob(f"'{kind}' has no proper digest and attempt")
-    _check_fields(kind, said)
-    return Marker(kind, digest, attempt, said)
+    _check_fields(kind, body)
+    return Marker(kind, digest, attempt, body)
 
 
 class SharedPart(NamedTuple):
-    """What `shared` says of the outputs or of the logs: who may read them, and which files they are.
+    """The outputs or the logs in a `shared`: who may read them, and which files they are.
 
     ``files`` is None where the marker lists none, because its submitter is not among the people.
     """
@@ -180,30 +232,49 @@ def people_in_share(body: Mapping[str, Any], what: str) -> tuple[str, ...]:
     return tuple(people) if people is not None and _is_list_of_texts(people) else ()
 
 
-def _check_fields(kind: str, said: Mapping[str, Any]) -> None:
-    """Refuse a marker whose known fields have other types than format.md §Markers gives them.
-
-    A correct signature says who wrote a field, not that it can be used: everything that reads markers relies on this.
+def _check_fields(kind: MarkerKind, body: Mapping[str, Any]) -> None:
+    """Check the known fields of a marker against the rules of its event.
 
     Raises:
-        UnreadableJob: one of them has.
+        UnreadableJob: a field has another shape, or a required one is missing.
     """
-    outcome = said.get("outcome")
-    if (kind == "done" or outcome is not None) and (not isinstance(outcome, str) or outcome not in OUTCOMES):
+    for rule in _RULES[kind]:
+        _CHECKS[rule.shape](kind, rule, body)
+
+
+def _check_text(_: MarkerKind, rule: MarkerField, body: Mapping[str, Any]) -> None:
+    if not isinstance(body.get(rule.name, ""), str):
+        raise UnreadableJob(f"its {rule.name} is no text")
+
+
+def _check_outcome(kind: MarkerKind, rule: MarkerField, body: Mapping[str, Any]) -> None:
+    outcome = body.get(rule.name)
+    if outcome is None and not rule.is_required:
+        return
+    if not isinstance(outcome, str) or outcome not in OUTCOMES:
         raise UnreadableJob(f"'{kind}' has the outcome {outcome!r}")
-    for key in _TEXT_FIELDS:
-        if not isinstance(said.get(key, ""), str):
-            raise UnreadableJob(f"its {key} is no text")
-    if kind == "shared":
-        for what in _RESULTS:
-            shared_part(said, what)
-    share = said.get("share")
+
+
+def _check_people(_: MarkerKind, rule: MarkerField, body: Mapping[str, Any]) -> None:
+    share = body.get(rule.name)
     if share is not None and not (
         isinstance(share, dict)
         and _is_list_of_texts(share.get("outputs", []))
         and _is_list_of_texts(share.get("logs", []))
     ):
-        raise UnreadableJob("its share is no mapping with lists of people in 'outputs' and 'logs'")
+        raise UnreadableJob(f"its {rule.name} is no mapping with lists of people in 'outputs' and 'logs'")
+
+
+def _check_released_files(_: MarkerKind, rule: MarkerField, body: Mapping[str, Any]) -> None:
+    shared_part(body, rule.name)
+
+
+_CHECKS: Mapping[FieldShape, Callable[[MarkerKind, MarkerField, Mapping[str, Any]], None]] = {
+    FieldShape.TEXT: _check_text,
+    FieldShape.OUTCOME: _check_outcome,
+    FieldShape.PEOPLE: _check_people,
+    FieldShape.RELEASED_FILES: _check_released_files,
+}
 
 
 def _is_list_of_texts(value: object) -> bool:
@@ -211,15 +282,18 @@ def _is_list_of_texts(value: object) -> bool:
 
 
 def is_of_first_attempt(data: bytes) -> bool:
-    """Whether these bytes, if they are a marker at all, are one of attempt 1; told unparsed, but never wrongly."""
+    """Return True if ``data`` is certainly a first-attempt marker, or no marker at all.
+
+    A conservative byte test that avoids parsing: it may return False for one, never True for another attempt.
+    """
     return data.count(b'"attempt"') == 1 and b'"attempt": 1,' in data and b"\\" not in data
 
 
 def now() -> str:
-    """This moment, RFC 3339 UTC, to the microsecond."""
+    """The present time, RFC 3339 UTC, to the microsecond."""
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def this_minute() -> str:
-    """This moment to the minute, for `done`, which tells no more than that."""
+    """The present time to the minute, for `done`, which is no more precise than that."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -1,7 +1,7 @@
-"""Everything that an owner's hand ever said: one durable line each, only ever added to.
+"""The ledger: the append-only record of every decision and event of the owner, one durable line each.
 
-The ledger speaks first; markers in the folder publish it. A line's first fields stand in a fixed order, so that what
-the lines about a hundred thousand jobs amount to is known without parsing JSON. What is said when is decided elsewhere.
+An event is recorded here before a marker in the folder publishes it. The first fields of a line have a fixed order, so
+that the facts about a hundred thousand jobs are known without parsing JSON. What is recorded when is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -24,44 +24,60 @@ from typing import Any
 from syft_job import fs
 from syft_job.errors import JobNotFoundError, StoreError
 from syft_job.format.markers import now
+from syft_job.model.events import LEDGER_EVENTS, Event, EventDefinition
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import Fact, JobState, state_of
+from syft_job.model.states import Fact, FactKind, JobState, derive_state
 
 _LINE = re.compile(
     r'^\{"id":"([0-9a-f]{32})","n":([0-9]{1,9}),"event":"([a-z]+)"(?:,"outcome":"([a-z_]+)")?(,"owed":true)?.*\}\n',
     re.MULTILINE,
 )
-_FACT_KINDS = {
-    "approve": "approved",
-    "permit": "permit",
-    "over": "done",
-    "deposit": "done",
-    "cancel": "cancelled",
-    "reject": "rejected",
-}
 _PARSED_AT_MOST = 1000
 _PIECE = 1 << 20
 """How much is read at once: all of it, decoded, would be in memory twice."""
 _TICK_NANOSECONDS = 50_000_000
-_ENDING = frozenset({"over", "deposit"})
-_SETTLING = frozenset({"released", "permit", "clean"})
-"""After these nothing is owed or kept back any more."""
+_ENDING = frozenset(word for word, definition in LEDGER_EVENTS.items() if definition.fact is FactKind.DONE)
+_STARTED = Event.STARTED.value
+_FINISHED = Event.FINISHED.value
+_WITHHELD = Event.OUTCOME_WITHHELD.value
+_RELEASED = Event.RELEASED.value
+_SETTLING = frozenset(word for word, definition in LEDGER_EVENTS.items() if definition.settles_release)
 
 _NO_LINE = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """One thing that the owner's hand said: of which submission and attempt, what, and the rest of it."""
+    """One recorded event: of which submission, under which attempt, which event, and its other fields.
+
+    ``event`` is the word of the ledger: a value of `Event`, or a word that a later release wrote.
+    """
 
     id: str
     attempt: int
     event: str
     said: dict[str, Any]
 
+    @property
+    def definition(self) -> EventDefinition | None:
+        """The event's definition; None for a word of a later release."""
+        return LEDGER_EVENTS.get(self.event)
+
+    @property
+    def fact(self) -> Fact | None:
+        """The fact that the event contributes to the job's state; None where it contributes none."""
+        definition = self.definition
+        return None if definition is None else definition.fact_of(self.attempt, self.said.get("outcome") or "")
+
+    @property
+    def concerned_attempt(self) -> int:
+        """The attempt that the event is about: see `EventDefinition.attempt_of`."""
+        definition = self.definition
+        return self.attempt if definition is None else definition.attempt_of(self.attempt)
+
 
 class _Story:
-    """What several lines about one submission amount to; a hundred thousand submissions share the same few stories."""
+    """The facts of several lines about one submission. A hundred thousand submissions share the same few objects."""
 
     __slots__ = ("_next", "events", "facts", "released")
 
@@ -76,20 +92,20 @@ class _Story:
         story = self._next.get(line)
         if story is None:
             attempt, event, outcome = line
-            facts, kind = self.facts, _FACT_KINDS.get(event)
-            if kind:
-                fact = Fact(kind, int(attempt), outcome or "" if kind == "done" else "")
-                facts = facts if fact in facts else (*facts, fact)
-            released = int(attempt) if event == "released" else 0 if event in _SETTLING else self.released
+            facts, definition = self.facts, LEDGER_EVENTS.get(event)
+            fact = None if definition is None else definition.fact_of(int(attempt), outcome or "")
+            if fact is not None and fact not in facts:
+                facts = (*facts, fact)
+            released = int(attempt) if event == _RELEASED else 0 if event in _SETTLING else self.released
             story = self._next[line] = _Story(facts, self.events | {event}, released)
         return story
 
 
 class Ledger:
-    """Everything that the owner's hand ever said, one durable line each, only ever added to.
+    """The append-only record of every decision and event of the owner, one durable line each.
 
-    What others append is taken over by `refresh`, which reads only what is new. One object serves all threads of a
-    process: `_guard` is held wherever what was taken over is read or changed, and never while something is written.
+    `refresh` reads the lines that other processes appended, and only those. One object serves all threads of a process:
+    `_guard` is held wherever the lines in memory are read or changed, and never while something is written.
     """
 
     def __init__(self, path: Path, checkpoint: Path) -> None:
@@ -113,8 +129,8 @@ class Ledger:
         self._nothing = _Story()
         self._stories: dict[str, _Story] = {}
         self._open: dict[tuple[str, int], None] = {}
-        self._owed: dict[tuple[str, int], None] = {}
-        self._tacit: dict[tuple[str, int], None] = {}
+        self._pending_releases: dict[tuple[str, int], None] = {}
+        self._withheld: dict[tuple[str, int], None] = {}
         self._parsed: dict[int, LedgerLine] = {}
         self._said_by: dict[int, int] = {}
         self._stamp: tuple[int, ...] | None = None
@@ -187,7 +203,7 @@ class Ledger:
         self._forget()
 
     def facts(self, job: str) -> tuple[Fact, ...]:
-        """The facts that the lines about submission ``job`` amount to, in the order they were said."""
+        """The facts that the lines about submission ``job`` contribute, in the order in which they were recorded."""
         with self._guard:
             return self._stories.get(job, self._nothing).facts
 
@@ -208,7 +224,7 @@ class Ledger:
             return self._stories.get(job, self._nothing).released
 
     def lines(self, job: str) -> list[LedgerLine]:
-        """Everything said about submission ``job``, oldest first."""
+        """Every line about submission ``job``, oldest first."""
         try:
             return self._lines(job)
         except StoreError:
@@ -225,7 +241,7 @@ class Ledger:
         return lines[::-1]
 
     def place_of(self, job: str) -> JobRef:
-        """Where submission ``job`` lies, as the first line says that tells it.
+        """The key of submission ``job``, from the first line that has it.
 
         Raises:
             JobNotFoundError: no line does.
@@ -247,7 +263,7 @@ class Ledger:
             return frozenset(json.loads(name) for name in pattern.findall(ledger.read(self._end - since)))
 
     def lines_since(self, mark: int) -> list[LedgerLine]:
-        """Everything said after ``mark``, oldest first."""
+        """Every line recorded after ``mark``, oldest first."""
         with self._guard:
             return [self._line(number) for number in range(self._line_at(mark), len(self._begins))]
 
@@ -277,13 +293,13 @@ class Ledger:
         return self._end
 
     def changed_since(self, mark: int) -> set[str]:
-        """The ids of the submissions of which something was said after ``mark``."""
+        """The ids of the submissions about which something was recorded after ``mark``."""
         with self._guard:
             changed = set(self._said_of[self._line_at(mark) :])
             return changed | self._unsaid if mark <= self._cut_end else changed
 
     def heard_since(self, mark: int) -> set[str]:
-        """The ids of the submissions of which somebody else than this thread said something after ``mark``."""
+        """The ids of the submissions about which another thread or process recorded something after ``mark``."""
         with self._guard:
             first, me = self._line_at(mark), threading.get_ident()
             heard = {
@@ -293,12 +309,12 @@ class Ledger:
             return heard | self._unsaid if mark <= self._cut_end else heard
 
     def unfinished(self) -> list[tuple[str, int]]:
-        """The (id, attempt) that were said to start and of which nobody said yet that they are over."""
+        """The (id, attempt) whose start is recorded and whose end is not."""
         with self._guard:
             return list(self._open)
 
     def is_under_way(self, job: str, attempt: int) -> bool:
-        """Whether an attempt was said to start and nobody said yet that it is over."""
+        """Whether the start of an attempt is recorded and its end is not."""
         with self._guard:
             return (job, attempt) in self._open
 
@@ -310,26 +326,26 @@ class Ledger:
         found = []
         for job, story in stories:
             if story not in is_open:
-                is_open[story] = state_of(story.facts).state in (JobState.QUEUED, JobState.RUNNING)
+                is_open[story] = derive_state(story.facts).state in (JobState.QUEUED, JobState.RUNNING)
             if is_open[story]:
                 found.append(job)
         return found
 
-    def owed(self) -> list[tuple[str, int]]:
-        """The (id, attempt) that are over and whose yes promised a release that has not happened."""
+    def pending_releases(self) -> list[tuple[str, int]]:
+        """The (id, attempt) that are over and whose approval promised a release that has not happened."""
         with self._guard:
-            return list(self._owed)
+            return list(self._pending_releases)
 
-    def is_tacit(self, job: str, attempt: int) -> bool:
-        """Whether the outcome of an attempt is kept from the folder until something of it is shared."""
+    def is_outcome_withheld(self, job: str, attempt: int) -> bool:
+        """Whether the outcome of an attempt is withheld from the folder until something of it is shared."""
         with self._guard:
-            return (job, attempt) in self._tacit
+            return (job, attempt) in self._withheld
 
     def last_said(self, now: float) -> dict[str, float]:
-        """When each submission was last spoken of, in seconds since 1970; reads the whole ledger.
+        """When each submission was last recorded, in seconds since 1970; reads the whole ledger.
 
-        Lines stand in the order in which they were said, so none is older than those above it, whatever the clock said
-        at the time. Times after ``now`` are known to be wrong and tell nothing of the lines below.
+        Lines are in the order in which they were recorded, so none is older than those above it, whatever the clock
+        showed at the time. Times after ``now`` are known to be wrong and are not used for the lines below.
         """
         said: dict[str, float] = {}
         latest = 0.0
@@ -348,20 +364,37 @@ class Ledger:
         return said
 
     def jobs(self) -> Iterator[str]:
-        """The ids of all submissions of which anything was said."""
+        """The ids of all submissions about which anything was recorded."""
         with self._guard:
             return iter(list(self._last))
 
-    def say(self, job: str, attempt: int, event: str, *, outcome: str | None = None, **said: Any) -> LedgerLine:
-        """Add a line, durably; call it under the home's lock.
+    def say(
+        self,
+        job: str,
+        attempt: int,
+        event: Event,
+        *,
+        outcome: str | None = None,
+        is_release_pending: bool = False,
+        **said: Any,
+    ) -> LedgerLine:
+        """Record an event, durably; call it under the home's lock.
+
+        Args:
+            job: the submission's id.
+            attempt: the number under which the event is recorded: see `EventDefinition.recorded_attempt`.
+            event: which event; one that the ledger records.
+            outcome: how the attempt ended, for the events that end one.
+            is_release_pending: whether the end of the attempt makes a promised release due.
+            said: the other fields; those that are None are left out.
 
         Raises:
             StoreError: the line cannot be written; nothing was said.
         """
-        head: dict[str, Any] = {"id": job, "n": attempt, "event": event}
+        head: dict[str, Any] = {"id": job, "n": attempt, "event": event.value}
         if outcome is not None:
             head["outcome"] = outcome
-        if said.pop("owed", None):
+        if is_release_pending:
             head["owed"] = True
         rest = {key: value for key, value in said.items() if value is not None} | {"at": said.get("at") or now()}
         line = json.dumps(head | rest, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
@@ -371,7 +404,7 @@ class Ledger:
             self.write_checkpoint()
         with self._guard:
             self._said_by[bisect_left(self._begins, begin)] = threading.get_ident()
-        return LedgerLine(job, attempt, event, ({"outcome": outcome} if outcome else {}) | rest)
+        return LedgerLine(job, attempt, event.value, ({"outcome": outcome} if outcome else {}) | rest)
 
     def write_checkpoint(self) -> None:
         """Note outside the home how far the ledger goes, so that an older one laid in its place is noticed.
@@ -433,18 +466,18 @@ class Ledger:
             last[job] = count
             count += 1
             stories[job] = stories.get(job, self._nothing).after((attempt, event, outcome))
-            if event == "start":
+            if event == _STARTED:
                 self._open[job, int(attempt)] = None
             elif event in _ENDING:
-                if event == "over":
+                if event == _FINISHED:
                     self._open.pop((job, int(attempt)), None)
                 if owed:
-                    self._owed[job, int(attempt)] = None
-            elif event == "tacit":
-                self._tacit[job, int(attempt)] = None
+                    self._pending_releases[job, int(attempt)] = None
+            elif event == _WITHHELD:
+                self._withheld[job, int(attempt)] = None
             elif event in _SETTLING:
-                self._owed.pop((job, int(attempt)), None)
-                self._tacit.pop((job, int(attempt)), None)
+                self._pending_releases.pop((job, int(attempt)), None)
+                self._withheld.pop((job, int(attempt)), None)
         return at
 
 

@@ -1,7 +1,7 @@
-"""Everything known about one job at one look.
+"""The row of one job, as one reading of its directory found it.
 
-A `JobRecord` is a frozen row: a hundred thousand of them are in memory at once, so it holds what a list shows and what
-decides, and no file contents. It is made by whoever reads a job's directory and never changes.
+A `JobRecord` is frozen: a hundred thousand of them are in memory at once, so it holds what a list shows and what
+decides, and no file contents. The readers of job directories make it, and it never changes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from syft_job.errors import BlockedCategory
 
 from .job_ref import JobRef
-from .lifecycle import UNREADABLE, WORDS, Fact, JobState, Position
+from .states import STATE_LABELS, UNREADABLE, Fact, JobState, Position
 
 
 class Stamp(NamedTuple):
-    """What tells whether a directory moved: mtime and ctime in nanoseconds, and its inode."""
+    """The values by which a change of a directory is noticed: mtime and ctime in nanoseconds, and its inode."""
 
     mtime: int
     ctime: int
@@ -25,25 +25,25 @@ class Stamp(NamedTuple):
 
 
 class JobRecord(NamedTuple):
-    """One job at one look. A tuple, because that is made several times faster than a frozen dataclass.
+    """One job at one reading. A tuple, because that is made several times faster than a frozen dataclass.
 
     Attributes:
         place: owner, submitter and name, from the path.
-        id: 32 hex digits that stand for this submission; another `config.yaml` is another id.
-        digest: what a yes is said to; empty where it is not known yet.
-        standing: state and attempt.
-        submitted_at: the submitter's own claim, as written, or None.
-        when: the claim in seconds since 1970, never later than the look; minus infinity where there is none.
+        id: 32 hex digits, the key of this submission; another `config.yaml` is another id.
+        digest: what an approval is bound to; empty where it is not known yet.
+        position: state and attempt.
+        submitted_at: the submitter's claim, as written, or None.
+        when: the claim in seconds since 1970, never later than the reading; minus infinity where there is none.
         problem: why the directory cannot be read as a job; empty for a readable one.
         have, total: how many of the listed files are here, while they arrive.
         missing: a clause about each of the first listed files that are not here, and how many more there are.
         findings: what a person should know about it, one sentence each.
-        forged_yes: an `approved` lies there that does not count.
+        has_forged_approval: there is an `approved` that does not count.
         older: the directory is of the earlier marker layout.
         blocked: why an approved job cannot start now; None where it can, or where that is not known.
         reason: why it was rejected, cancelled or withdrawn, cut to 200 characters; empty where a marker was not read.
-        said: the facts of the ledger that the state was derived from; the owner's only.
-        stamp: the directory's, when everything that decides was read; None when it must be looked at again.
+        recorded: the facts of the ledger that the state was derived from; the owner's only.
+        stamp: the directory's, when everything that decides was read; None when it must be read again.
     """
 
     place: JobRef
@@ -57,11 +57,11 @@ class JobRecord(NamedTuple):
     total: int = 0
     missing: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    forged_yes: bool = False
+    has_forged_approval: bool = False
     older: bool = False
     blocked: BlockedCategory | None = None
     reason: str = ""
-    said: tuple[Fact, ...] = ()
+    recorded: tuple[Fact, ...] = ()
     stamp: Stamp | None = None
 
     @property
@@ -76,21 +76,21 @@ class JobRecord(NamedTuple):
 
     @property
     def status(self) -> str:
-        """One coarse word for people; an uncounted `approved` shows as approved and is told as a finding."""
+        """One coarse word for people. An `approved` that does not count shows as approved, and a finding names it."""
         if self.problem and self.state in (JobState.CREATED, JobState.SUBMITTED):
             return UNREADABLE
-        if self.forged_yes and self.state is JobState.SUBMITTED:
-            return WORDS[JobState.QUEUED].status
-        return WORDS[self.state].status
+        if self.has_forged_approval and self.state is JobState.SUBMITTED:
+            return STATE_LABELS[JobState.QUEUED].status
+        return STATE_LABELS[self.state].status
 
     @property
     def owner(self) -> str:
-        """Whose datasite the job lies in."""
+        """The address of the owner of the datasite."""
         return self.place.owner
 
     @property
     def submitter(self) -> str:
-        """In whose folder of that datasite it lies."""
+        """The address of the submitter."""
         return self.place.submitter
 
     @property
@@ -109,8 +109,8 @@ class StatusTransition:
 
     Attributes:
         job_id: the job's id.
-        old_state: where it was; None where it was not known before.
-        new_state: where it is.
+        old_state: the state before; None where it was not known.
+        new_state: the state after.
         timestamp: seconds since 1970.
         reason: in a few words for people.
         place: which job.

@@ -28,9 +28,10 @@ from syft_job.exchange.results import MISHAPS
 from syft_job.execution.backends.shell import ExitRecord
 from syft_job.execution.plan import CurrentTerms, Terms
 from syft_job.model.blocked_reason import category_of
+from syft_job.model.events import Role
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import Fact, JobState, Role
+from syft_job.model.states import Fact, FactKind, JobState
 
 from . import attempt_files as attempts
 from . import launch, workspace
@@ -212,7 +213,7 @@ class AttemptDriver:
 
     def carry_out_release(self, place: JobRef) -> None:
         """Release what the yes promised, if that is still owed; where much is to be copied, when that is done."""
-        released = transitions.carry_out_release(self.participant, place, self._stage)
+        released = transitions.release_promised_results(self.participant, place, self._stage)
         if released is not None:
             people = ", ".join(sorted({*released.outputs, *released.logs}))
             self._say(f"📤 '{place.name}': released to {people}, as the yes said.")
@@ -263,7 +264,7 @@ class AttemptDriver:
 
     def _stop_what_was_cancelled(self, attempt: Attempt) -> None:
         """Ask the supervisor once more where whoever cancelled did not get that far."""
-        is_cancelled = Fact("cancelled", attempt.number) in self.participant.home.ledger.facts(attempt.job)
+        is_cancelled = Fact(FactKind.CANCELLED, attempt.number) in self.participant.home.ledger.facts(attempt.job)
         if is_cancelled and not (attempt.workspace / transitions.CANCEL_REQUEST).exists():
             transitions.ask_to_stop(self.participant, attempt.job, attempt.number)
 
@@ -325,8 +326,8 @@ class AttemptDriver:
                 job,
                 number,
                 outcome,
-                owed=bool(release.promised(self.participant, job, number)),
-                tacit=self.config.tell_outcome == "when_shared",
+                is_release_promised=bool(release.promised(self.participant, job, number)),
+                withhold_outcome=self.config.tell_outcome == "when_shared",
                 left_out=collected.left_out or None,
                 **told,
             )

@@ -24,6 +24,7 @@ from syft_job.execution.backends.shell import (
     supervisor_of,
     this_host,
 )
+from syft_job.model.events import Event
 from syft_job.model.job_ref import JobRef
 
 JOB = "job"
@@ -144,7 +145,7 @@ def refuse_other_host(attempt: Attempt) -> None:
     """
     for line in attempt.participant.home.ledger.lines(attempt.job):
         if (
-            line.event == "start"
+            line.event == Event.STARTED
             and line.attempt == attempt.number
             and line.said.get("host") not in (None, this_host())
         ):

@@ -15,7 +15,8 @@ from syft_job.execution.offered_containment import level_of
 from syft_job.execution.plan import Terms, limits_for
 from syft_job.execution.sandboxes import Workspace, clean_env
 from syft_job.format import manifest, permissions
-from syft_job.format.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
+from syft_job.format.markers import LOGS, OUTPUTS, OWNERS, RULES
+from syft_job.model.events import ATTEMPTS
 
 from . import workspace as workspaces
 from .attempt_files import EXIT_RECORD, HANDLE, JOB, Attempt
@@ -31,7 +32,7 @@ def start(attempt: Attempt, look: JobSnapshot, config: SyftJobConfig, terms: Ter
     """
     asked = look.spec
     offered = level_of(terms.sandbox)
-    transitions.permit(attempt.participant, look, offered=offered)
+    transitions.require_permit(attempt.participant, look, offered=offered)
     if asked is not None and asked.dependencies:
         raise NotStarted(
             f"it needs {', '.join(asked.dependencies)}, and this version builds no environments;"

@@ -22,7 +22,7 @@ from syft_job.fs.watch import MOST_WATCHES
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
-from syft_job.model.lifecycle import JobState, state_of
+from syft_job.model.states import JobState, derive_state
 
 from . import attempt_files as attempts
 from .attempt import AttemptDriver
@@ -140,7 +140,7 @@ class Scheduler:
                 del self._again[place]
                 return None
         budget = None
-        if not may_move(state_of(self._home.ledger.facts(record.id)).state):
+        if not may_move(derive_state(self._home.ledger.facts(record.id)).state):
             budget = self._budget_of(self._budgets_of_ended, place)
             if budget.used_up:
                 return None  # it stays among those to look at again, which are no more than the owner decided about
@@ -277,7 +277,7 @@ class Scheduler:
         self.line.leave(place)
 
     def _release_all(self) -> None:
-        for job, _ in self._home.ledger.owed():
+        for job, _ in self._home.ledger.pending_releases():
             fs.check_interrupted()
             place = self._home.ledger.place_of(job)
             self._hang_guard.busy()

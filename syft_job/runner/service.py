@@ -30,9 +30,9 @@ from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
 from syft_job.home.home import Home, paused_words
 from syft_job.model import names
+from syft_job.model.events import Role
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
-from syft_job.model.lifecycle import Role
 from syft_job.model.text import visible_message
 
 from . import workspace
@@ -253,7 +253,7 @@ class JobRunner:
                 grants = Grants(person * share_outputs_with_submitter, person * share_logs_with_submitter)
                 with self._scheduler.blocked_reason.retry_or_block(record.place, "it is not run"):
                     if grants:
-                        transitions.promise(self.participant, record.place, grants)
+                        transitions.promise_release(self.participant, record.place, grants)
                     finished = self._run_one(record.place, stream_output)
                     if finished is not None:
                         records.append(finished)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from syft_job.model.blocked_reason import WORDS
 from syft_job.model.job_record import JobRecord
-from syft_job.model.lifecycle import UNREADABLE, JobState
+from syft_job.model.states import UNREADABLE, JobState
 from syft_job.model.text import visible_code, visible_line, visible_message
 from syft_job.review import Review
 from syft_job.review.collect import ReviewedFile, fingerprint_of

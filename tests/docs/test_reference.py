@@ -11,9 +11,11 @@ import pytest
 import syft_job
 from syft_job import SyftJobConfig, errors
 from syft_job.format.manifest import FIELDS, SubmissionLimits
-from syft_job.format.markers import ATTEMPTS, LOGS, OWNERS, WITHDRAWN
+from syft_job.format.markers import LOGS, OWNERS, WITHDRAWN
 from syft_job.home.ledger import Ledger
-from syft_job.model.lifecycle import TABLE, Fact, JobState
+from syft_job.model.events import ATTEMPTS
+from syft_job.model.states import Fact, FactKind, JobState
+from syft_job.model.transitions import TRANSITIONS
 from tests.docs.pages import DOCS, ROOT, blocks, page_id, pages
 
 REFERENCE = DOCS / "reference"
@@ -103,8 +105,8 @@ def test_a_ledger_line_as_documented_is_read(tmp_path):
     file.write_text(f'{{"id":"{job}","n":1,"event":"over","outcome":"failed","owed":true,"at":"x"}}\n{{"id":"half')
     ledger = Ledger(file, file.with_name("witness"))
     ledger.refresh()
-    assert ledger.facts(job) == (Fact("done", 1, "failed"),)
-    assert ledger.owed() == [(job, 1)]
+    assert ledger.facts(job) == (Fact(FactKind.DONE, 1, "failed"),)
+    assert ledger.pending_releases() == [(job, 1)]
     shown = '{"id":"<32 hex>","n":<attempt>,"event":"<word>"[,"outcome":"<word>"][,"owed":true],…}'
     assert shown in text_of("format.md")
 
@@ -117,7 +119,7 @@ def test_the_twelve_rules_are_twelve():
 def test_the_lifecycle_has_every_state_and_event():
     page = text_of("lifecycle.md")
     assert all(f"`{state.name}`" in page for state in JobState)
-    assert all(f"| **{row.event}** |" in page for row in TABLE)
+    assert all(f"| **{row.verb}** |" in page for row in TRANSITIONS)
 
 
 def test_no_page_names_a_command_that_does_not_exist():

@@ -24,7 +24,7 @@ from typing import Any, Self
 from syft_job import fs
 from syft_job.errors import InvalidTransition, JobExists, StoreError, SyftJobError
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.serving import serving as in_thread

@@ -22,7 +22,7 @@ from syft_job.exchange import transitions
 from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.retention import RetentionScan
 from syft_job.format.manifest import JobResources
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.model.units import Duration
 from syft_job.policies.retention import Kind
 from syft_job.testing import TwoPeople

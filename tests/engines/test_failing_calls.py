@@ -17,7 +17,7 @@ import pytest
 
 from syft_job.errors import JobNotFoundError
 from syft_job.exchange import transitions
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.engines import strace
 from tests.reliability import Faults

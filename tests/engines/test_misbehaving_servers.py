@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.format.manifest import JobResources
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import hang_guard
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import CHANGING, FaultyFolder, Refusing, Story, Told, go_through, serving, why_no_fuse

@@ -15,7 +15,7 @@ from syft_job.exchange import transitions
 from syft_job.exchange.marker_check import MISSING
 from syft_job.execution.backends.shell import SUPERVISOR
 from syft_job.home import home
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import FaultyFolder, why_no_fuse
@@ -150,7 +150,7 @@ def cut(folder: FaultyFolder, life: Life, after: int) -> tuple[bool, float]:
 
 def _lived(people: TwoPeople, life: Life) -> bool:
     life.live(people)
-    return people.owner_job(life.name).status == "done" and not people.owner.home.ledger.owed()
+    return people.owner_job(life.name).status == "done" and not people.owner.home.ledger.pending_releases()
 
 
 def changes_of_a_life(folder: FaultyFolder, canary: Path) -> int:

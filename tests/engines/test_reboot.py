@@ -20,7 +20,7 @@ from typing import Self
 import pytest
 
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, litter, starts
 from tests.serving import until

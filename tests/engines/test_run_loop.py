@@ -17,7 +17,7 @@ from syft_job.exchange import job_reader
 from syft_job.exchange.participant import Participant
 from syft_job.job import JobInfo
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.runner.attempt import AttemptDriver
 from syft_job.runner.job_watch import JobWatch

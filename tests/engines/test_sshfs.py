@@ -11,7 +11,7 @@ import pytest
 from syft_job import doctor
 from syft_job.client import JobClient
 from syft_job.config import SyftJobConfig
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import hang_guard
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import Told, serving

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.execution.backends import shell
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.engines import strace

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.engines.syncthing import Pair, why_not
@@ -103,7 +103,7 @@ def test_a_conflict_about_a_marker_changes_nothing(people: TwoPeople, pair: Pair
     forged.write_bytes(b'{"attempt": 1, "by": "nobody"}\n')
     pair.scan()
     assert theirs.status == "approved"  # shown, and told as what it is
-    assert "unsealed 'approved': will not run" in theirs.findings
+    assert "unsigned 'approved': will not run" in theirs.findings
     pair.connect()
     connected = time.monotonic()
     copies = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import SyftJobError
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.engines.misbehaving import Away, Story, Told, go_through, serving, tmpfs, why_no_mounts

@@ -18,7 +18,7 @@ from syft_job.exchange import transitions, job_reader, job_contents
 from syft_job.format import manifest
 from syft_job.format.permissions import may_read, may_write
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.format.markers import OWNERS
 from syft_job.model.names import is_litter
 from syft_job.model.job_ref import JobRef

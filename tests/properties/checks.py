@@ -16,7 +16,7 @@ from syft_job.exchange import job_reader
 from syft_job.format.markers import LOGS, OUTPUTS, OWNERS_NAMES, WITHDRAWN
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from tests.properties.hands import A_MOMENT, LOST, OWNER, SUBMITTER, Hands
 from tests.properties.oracle import TAKEN_BACK
 

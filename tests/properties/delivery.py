@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from syft_job.format.markers import OWNERS_NAMES
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from tests.properties.checks import NAMES, Checks
 from tests.properties.hands import A_MOMENT, OWNER, SUBMITTER
 

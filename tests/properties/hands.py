@@ -28,7 +28,7 @@ from syft_job.home import home as homes
 from syft_job.job import JobInfo
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS, JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.runner import attempt_files as attempts
 from syft_job.runner import workspace as workspaces
@@ -191,7 +191,7 @@ class Hands(RuleBasedStateMachine):
             if record.state is not JobState.QUEUED:
                 return False
             attempt = Attempt(participant, place, record.id, record.attempt)
-            transitions.permit(participant, look, offered=transitions.BARE)
+            transitions.require_permit(participant, look, offered=transitions.BARE)
             workspaces.create_workspace(attempt, look)
             transitions.start(
                 participant, place, record.id, record.digest, host=shell.this_host(), offered=transitions.BARE

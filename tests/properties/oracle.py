@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from syft_job.format.manifest import CONFIG, job_id
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 
 YES, TAKEN_BACK, BEGUN, OVER, STOPPED, NO = 2, 3, 4, 5, 6, 7
 """The ranks of what is said."""

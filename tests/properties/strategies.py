@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from syft_job.format.codec import MAX_INTEGER
-from syft_job.model.lifecycle import OUTCOMES, Fact, JobState, Position, Role
-
-MARKER_KINDS = ("arriving", "submitted", "approved", "permit", "withdrawn", "running", "done", "cancelled", "rejected")
+from syft_job.model.events import Role
+from syft_job.model.states import OUTCOMES, Fact, FactKind, JobState, Position
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 integers = st.integers(-MAX_INTEGER, MAX_INTEGER)
@@ -21,16 +20,16 @@ mappings = st.dictionaries(texts, json_values, max_size=5)
 
 @st.composite
 def facts(draw: st.DrawFn) -> Fact:
-    kind = draw(st.sampled_from(MARKER_KINDS))
-    if kind in ("arriving", "submitted", "withdrawn"):
+    kind = draw(st.sampled_from(FactKind))
+    if kind in (FactKind.ARRIVING, FactKind.SUBMITTED, FactKind.WITHDRAWN):
         return Fact(kind)
-    outcome = draw(st.sampled_from(sorted(OUTCOMES))) if kind == "done" else ""
+    outcome = draw(st.sampled_from(sorted(OUTCOMES))) if kind is FactKind.DONE else ""
     return Fact(kind, draw(st.integers(1, 4)), outcome)
 
 
 def one_outcome_an_attempt(found: list[Fact]) -> bool:
     """An attempt is over once: no two `done` of one attempt differ."""
-    done = {fact for fact in found if fact.kind == "done"}
+    done = {fact for fact in found if fact.kind is FactKind.DONE}
     return len({fact.attempt for fact in done}) == len(done)
 
 

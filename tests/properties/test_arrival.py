@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syft_job.model import names
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import Delivery, TwoPeople
 from tests.properties.strategies import file_contents, file_names
 

@@ -22,7 +22,7 @@ from syft_job.errors import InvalidTransition, SyftJobError
 from syft_job.exchange import job_reader
 from syft_job.execution.backends import shell
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.properties.checks import height_of

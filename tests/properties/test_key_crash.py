@@ -13,7 +13,7 @@ from syft_job.errors import SyftJobError
 from syft_job.format.key_history import KeyHistory
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.properties.test_transitions import approved, killed_at, picture, shared
 from tests.reliability import Faults

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import BROKEN, ENDED, KILLED, Toll, approved, events, in_child, litter, process, settle, starts
 

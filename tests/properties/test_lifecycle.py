@@ -1,4 +1,4 @@
-"""The table and `state_of` for all facts, states, events and hands."""
+"""The table of transitions and `derive_state` for all facts, states, verbs and roles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from syft_job.errors import InvalidTransition, NotAllowed
-from syft_job.model.lifecycle import RANKS, TABLE, UNREADABLE, Event, Fact, JobState, Position, Role, allowed, state_of
+from syft_job.model.events import EVENTS, Event, Role
+from syft_job.model.states import PERMITS, RANKS, UNREADABLE, Fact, FactKind, JobFacts, JobState, Position, derive_state
+from syft_job.model.transitions import TRANSITIONS, Verb, check_transition
 from tests.properties.strategies import fact_lists, facts, one_outcome_an_attempt
 
 RANK_OF_STATE = {
@@ -28,38 +30,33 @@ RANK_OF_STATE = {
 
 def height(found: list[Fact]) -> tuple[int, int]:
     """How far a job is, worked out from the words of the rule and not from the code."""
-    permitted = {1} | {f.attempt for f in found if f.kind == "approved"}
-    permitted |= {f.attempt + 1 for f in found if f.kind == "permit"}
-    levels = [(1, 0)]
-    for fact in found:
-        attempt = fact.attempt + (fact.kind == "permit")
-        if fact.kind != "withdrawn" and attempt in permitted:
-            levels.append((attempt, RANKS[fact.kind]))
-    attempt, rank = max(levels)
-    return (attempt, max(rank, 3)) if Fact("withdrawn") in found else (attempt, rank)
+    permitted = {1} | {f.attempt for f in found if f.kind in (FactKind.APPROVED, FactKind.PERMITTED)}
+    counting = [f for f in found if f.kind is not FactKind.WITHDRAWN and f.attempt in permitted]
+    attempt, rank = max([(1, 0), *((f.attempt, RANKS[f.kind]) for f in counting)])
+    return (attempt, max(rank, 3)) if Fact(FactKind.WITHDRAWN) in found else (attempt, rank)
 
 
 @given(fact_lists, st.randoms(use_true_random=False))
 def test_the_order_does_not_matter(found, random):
     shuffled = found.copy()
     random.shuffle(shuffled)
-    assert state_of(shuffled) == state_of(found)
-    assert state_of(found + shuffled) == state_of(found)
+    assert derive_state(shuffled) == derive_state(found)
+    assert derive_state(found + shuffled) == derive_state(found)
 
 
 @given(fact_lists, facts())
 def test_one_more_never_moves_it_backwards(found, more):
     assume(one_outcome_an_attempt([*found, more]))
     assert height([*found, more]) >= height(found)
-    assert state_of([*found, more]).attempt >= state_of(found).attempt
+    assert derive_state([*found, more]).attempt >= derive_state(found).attempt
 
 
 @given(fact_lists)
 def test_the_state_is_that_of_the_rule(found):
     attempt, rank = height(found)
-    position = state_of(found)
+    position = derive_state(found)
     assert position.attempt == attempt
-    assert position.withdrawn == (Fact("withdrawn") in found)
+    assert position.withdrawn == (Fact(FactKind.WITHDRAWN) in found)
     if position.state is JobState.CANCELLED:
         assert rank in (3, 5, 6)
     else:
@@ -68,25 +65,26 @@ def test_the_state_is_that_of_the_rule(found):
 
 @given(fact_lists, st.integers(1, 5))
 def test_nothing_permits_itself_but_a_yes(found, attempt):
-    runs = [Fact("running", attempt), Fact("done", attempt, "succeeded")]
-    assume(not any(f.kind in ("approved", "permit") for f in found))
+    runs = [Fact(FactKind.RUNNING, attempt), Fact(FactKind.DONE, attempt, "succeeded")]
+    assume(not any(f.kind in PERMITS for f in found))
     assume(one_outcome_an_attempt([*found, *runs]))
-    assert state_of([*found, *runs]).attempt == 1
+    assert derive_state([*found, *runs]).attempt == 1
 
 
 @given(fact_lists)
 def test_a_no_of_the_newest_attempt_is_final_until_the_next_is_opened(found):
-    attempt = state_of(found).attempt
-    refused = [*found, Fact("rejected", attempt)]
-    assert state_of(refused).state is JobState.REJECTED
-    for kind in ("submitted", "running", "withdrawn", "cancelled", "approved"):
-        more = Fact(kind) if kind in ("submitted", "withdrawn") else Fact(kind, attempt)
-        assert state_of([*refused, more]).state is JobState.REJECTED
+    attempt = derive_state(found).attempt
+    refused = [*found, Fact(FactKind.REJECTED, attempt)]
+    assert derive_state(refused).state is JobState.REJECTED
+    of_the_submission = (FactKind.SUBMITTED, FactKind.WITHDRAWN)
+    for kind in (*of_the_submission, FactKind.RUNNING, FactKind.CANCELLED, FactKind.APPROVED):
+        more = Fact(kind) if kind in of_the_submission else Fact(kind, attempt)
+        assert derive_state([*refused, more]).state is JobState.REJECTED
 
 
-def exit_record(position: Position, event: Event, roles: set[Role], **more: bool) -> str:
+def answer(job: JobFacts, verb: Verb, roles: set[Role]) -> str:
     try:
-        allowed(position, event, roles, name="N", **more)
+        check_transition(job, verb, roles)
     except InvalidTransition:
         return "state"
     except NotAllowed:
@@ -94,61 +92,77 @@ def exit_record(position: Position, event: Event, roles: set[Role], **more: bool
     return "yes"
 
 
-@pytest.mark.parametrize("event", list(Event))
-def test_allowed_agrees_with_the_table_for_all(event):
-    hands = [set(some) for n in range(4) for some in itertools.combinations(Role, n)]
-    for state, withdrawn, unreadable, roles in itertools.product(JobState, (False, True), (False, True), hands):
-        source = UNREADABLE if unreadable else state
-        rows = [row for row in TABLE if row.event is event and source in row.sources]
-        if not rows or (withdrawn and event in (Event.APPROVE, Event.RERUN)):
-            expected = "state"
-        else:
-            expected = "yes" if any(roles & set(row.who) for row in rows) else "person"
-        assert exit_record(Position(state, 1, withdrawn), event, roles, unreadable=unreadable) == expected
+@pytest.mark.parametrize("verb", list(Verb))
+def test_the_check_agrees_with_the_table_for_all(verb):
+    role_sets = [set(some) for n in range(4) for some in itertools.combinations(Role, n)]
+    flags = list(itertools.product((False, True), repeat=5))
+    for state, roles in itertools.product(JobState, role_sets):
+        for withdrawn, unreadable, starting, deposited, cleaned in flags:
+            source = UNREADABLE if unreadable else state
+            rows = [row for row in TRANSITIONS if row.verb is verb and source in row.sources]
+            is_refused = (
+                (withdrawn and verb in (Verb.APPROVE, Verb.RERUN))
+                or (starting and verb in (Verb.REJECT, Verb.DEPOSIT))
+                or (deposited and verb is Verb.RERUN)
+                or (cleaned and verb is not Verb.CLEAN)
+            )
+            if not rows or is_refused:
+                expected = "state"
+            else:
+                expected = "yes" if any(roles & set(row.roles) for row in rows) else "person"
+            job = JobFacts("N", Position(state, 1, withdrawn), unreadable, starting, deposited, cleaned)
+            assert answer(job, verb, roles) == expected
 
 
-OWNERS_EVENTS = {Event.APPROVE, Event.REJECT, Event.DEPOSIT, Event.RERUN, Event.SHARE, Event.CLEAN, Event.CANCEL}
+OWNERS_VERBS = {
+    Verb.APPROVE, Verb.REJECT, Verb.DEPOSIT, Verb.RERUN, Verb.SHARE, Verb.CLEAN, Verb.CANCEL,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("state", list(JobState))
-def test_nobody_elses_hand_does_what_is_the_owners(state):
-    for event in OWNERS_EVENTS:
-        assert exit_record(Position(state), event, {Role.SUBMITTER}) != "yes"
-        assert exit_record(Position(state), event, set()) != "yes"
-    assert exit_record(Position(state), Event.WITHDRAW, {Role.OWNER, Role.RUNNER}) != "yes"
-    assert exit_record(Position(state), Event.START, {Role.OWNER, Role.SUBMITTER}) != "yes"
+def test_no_other_role_does_what_is_the_owners(state):
+    job = JobFacts("N", Position(state))
+    for verb in OWNERS_VERBS:
+        assert answer(job, verb, {Role.SUBMITTER}) != "yes"
+        assert answer(job, verb, set()) != "yes"
+    assert answer(job, Verb.WITHDRAW, {Role.OWNER, Role.RUNNER}) != "yes"
+    assert answer(job, Verb.START, {Role.OWNER, Role.SUBMITTER}) != "yes"
 
 
 def test_a_bounded_model_of_a_submitter_who_moves_markers_freely():
     """Every state that one place reaches within a few steps: the owner's state moves by the owner's hand only."""
-    start = (frozenset[Fact](), frozenset({Fact("submitted")}))
+    start = (frozenset[Fact](), frozenset({Fact(FactKind.SUBMITTED)}))
     seen = {start}
     ahead = deque([(start, 0)])
     while ahead:
         (ledger, markers), depth = ahead.popleft()
-        here = state_of([*ledger, *markers])
-        assert here.state is not JobState.QUEUED or any(f.kind in ("approved", "permit") for f in ledger)
+        here = derive_state([*ledger, *markers])
+        assert here.state is not JobState.QUEUED or any(f.kind in PERMITS for f in ledger)
         if depth == 8:
             continue
         after: list[tuple[frozenset[Fact], frozenset[Fact]]] = []
-        for event, fact in (
-            (Event.APPROVE, Fact("approved", here.attempt + (here.state is JobState.REJECTED))),
-            (Event.REJECT, Fact("rejected", here.attempt)),
-            (Event.CANCEL, Fact("cancelled", here.attempt)),
-            (Event.FINISH, Fact("done", here.attempt, "succeeded")),
-            (Event.RERUN, Fact("permit", here.attempt)),
-            (Event.START, Fact("running", here.attempt)),
+        for verb, event in (
+            (Verb.APPROVE, Event.APPROVED),
+            (Verb.REJECT, Event.REJECTED),
+            (Verb.CANCEL, Event.CANCELLED),
+            (Verb.FINISH, Event.FINISHED),
+            (Verb.RERUN, Event.ATTEMPT_PERMITTED),
+            (Verb.START, Event.RUNNING),
         ):
-            if exit_record(here, event, {Role.OWNER, Role.RUNNER}) == "yes":
-                said = ledger | {fact}
-                after.append((said, markers | {fact}))
-                assert height(list(said | markers)) > height(list(ledger | markers))
+            if answer(JobFacts("N", here), verb, {Role.OWNER, Role.RUNNER}) != "yes":
+                continue
+            row = check_transition(JobFacts("N", here), verb, {Role.OWNER, Role.RUNNER})
+            recorded = EVENTS[event].recorded_attempt(row.attempt_after(here))
+            fact = EVENTS[event].fact_of(recorded, "succeeded")
+            assert fact is not None
+            after.append((ledger | {fact}, markers | {fact}))
+            assert height(list(ledger | {fact} | markers)) > height(list(ledger | markers))
         # The submitter removes any marker, and lays any that the owner ever sealed for this submission back.
         after += [(ledger, markers - {fact}) for fact in markers]
         after += [(ledger, markers | {fact}) for fact in ledger - markers]
-        after += [(ledger, markers | {Fact("withdrawn")})]
+        after += [(ledger, markers | {Fact(FactKind.WITHDRAWN)})]
         for moved in after:
-            if moved[0] == ledger and Fact("withdrawn") not in moved[1] ^ markers and ledger:
+            if moved[0] == ledger and Fact(FactKind.WITHDRAWN) not in moved[1] ^ markers and ledger:
                 assert height(list(moved[0] | moved[1])) == height(list(ledger | markers))
             if moved not in seen:
                 seen.add(moved)

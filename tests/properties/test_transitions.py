@@ -21,7 +21,7 @@ from syft_job.errors import SyftJobError
 from syft_job.exchange import transitions
 from syft_job.model import names
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, litter
 from tests.reliability import Faults

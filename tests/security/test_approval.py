@@ -16,7 +16,8 @@ from syft_job.errors import BlockedCategory, ChangedSinceSeen, InvalidTransition
 from syft_job.exchange import listed_files, transitions
 from syft_job.execution.sandboxes import detect, host_mounts, why_not
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.events import Event
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 NAME = "Analysis"
@@ -67,7 +68,7 @@ def record_approval(people: TwoPeople, job: JobInfo, **mark: Any) -> None:
     }
     with home.locked():
         body |= {"attempt": 1, "at": "2026-01-01T00:00:00Z"}
-        home.ledger.say(job.id, 1, "approve", place=list(people.place(job.name)), mark=body | mark)
+        home.ledger.say(job.id, 1, Event.APPROVED, place=list(people.place(job.name)), mark=body | mark)
 
 
 # Threat 31: containment weaker than approved

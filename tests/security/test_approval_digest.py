@@ -18,7 +18,7 @@ from syft_job.format.signing import Key
 from syft_job.home.home import Home
 from syft_job.job import JobInfo
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 EVE = "eve@example.org"

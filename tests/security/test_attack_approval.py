@@ -18,7 +18,7 @@ from syft_job import JobRunner
 from syft_job.cli import delivery
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, NotAllowed
 from syft_job.execution.sandboxes import why_not
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 

@@ -17,7 +17,7 @@ from syft_job.execution import sandboxes
 from syft_job.execution.sandboxes import SYSTEM_PYTHON, ProtectedPlace, why_not
 from syft_job.execution.sandboxes.interpreters import inspect
 from syft_job.execution.sandboxes.protected import why_not_bound
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 SECRET = "a secret of the owner"

@@ -19,6 +19,7 @@ import pytest
 from syft_job import JobClient, JobRunner, SubmissionLimits, get_client
 from syft_job.doctor import examine
 from syft_job.errors import JobNotFoundError
+from syft_job.model.events import Event
 from syft_job.testing import TwoPeople
 
 EVE = "eve@example.org"
@@ -545,8 +546,8 @@ def test_the_ledger_names_the_jobs_that_it_speaks_of(people: TwoPeople):
     for number, name in enumerate(names):
         place = JobRef(people.owner_email, EVE, name)
         mark = ledger.end
-        ledger.say(f"{number:032x}", 1, "reject", place=list(place), mark={"reason": f'"place":{list(place)}'})
-    ledger.say("f" * 32, 1, "reject", place=[people.owner_email, people.submitter_email, "other"])
+        ledger.say(f"{number:032x}", 1, Event.REJECTED, place=list(place), mark={"reason": f'"place":{list(place)}'})
+    ledger.say("f" * 32, 1, Event.REJECTED, place=[people.owner_email, people.submitter_email, "other"])
     assert ledger.names_of(people.owner_email, EVE) == frozenset(names)
     assert ledger.names_of(people.owner_email, EVE, since=mark) == frozenset(names[-1:])
     assert ledger.names_of(people.owner_email, "nobody@example.org") == frozenset()

@@ -19,7 +19,7 @@ import pytest
 
 from syft_job.format import markers
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 

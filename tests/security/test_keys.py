@@ -23,7 +23,7 @@ from syft_job.format.key_history import document, key_place, parse
 from syft_job.format.signing import Key
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 
@@ -145,7 +145,7 @@ def test_a_key_that_follows_says_nothing_about_what_was_submitted_to_the_earlier
     (people.location("N") / "rejected").write_bytes(markers.to_bytes(no))
     for job in (people.owner_job("N"), people.submitters_job("N")):
         assert job.state is JobState.SUBMITTED
-        assert "'rejected' with a wrong seal ignored" in job.findings
+        assert "'rejected' with an invalid signature ignored" in job.findings
 
 
 # Old files brought back

@@ -13,7 +13,7 @@ import pytest
 
 from syft_job import fs, get_client
 from syft_job.errors import SyftJobError
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.review import collect
 from syft_job.testing import TwoPeople
 from syft_job.views import text

@@ -11,7 +11,7 @@ import pytest
 from syft_job.errors import SyftJobError
 from syft_job.format.permissions import may_read, may_write
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 EVE = "eve@example.org"
@@ -228,7 +228,7 @@ def test_grants_end_with_a_rerun_whatever_rule_file_survives(people: TwoPeople):
     (held / "logs").mkdir()
     (held / "logs" / "stdout.txt").write_text("printed\n")
     transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
-    transitions.carry_out_release(people.owner.participant, place)
+    transitions.release_promised_results(people.owner.participant, place)
     theirs = people.submitters_job("N")
     assert [path.name for path in theirs.output_paths] == ["r.csv"]
     assert str(theirs.stdout) == "printed\n"
@@ -288,7 +288,9 @@ def test_an_outcome_that_is_held_back_is_not_told_by_a_listing(people: TwoPeople
     job = people.owner_job("N")
     job.approve()
     transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    transitions.finish(people.owner.participant, people.place("N"), job.id, 1, "failed", tacit=True, digest=job.digest)
+    transitions.finish(
+        people.owner.participant, people.place("N"), job.id, 1, "failed", withhold_outcome=True, digest=job.digest
+    )
     assert not (job.location / "done").exists()
     assert job.state is JobState.FAILED
     assert not any("done" in finding for finding in job.findings)

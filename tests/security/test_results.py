@@ -21,7 +21,7 @@ from syft_job import fs
 from syft_job.errors import StoreError
 from syft_job.home.home import Home
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.killing import litter

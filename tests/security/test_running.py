@@ -15,7 +15,8 @@ from syft_job import fs
 from syft_job.execution import sandboxes
 from syft_job.format.manifest import SubmissionLimits
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.events import Event
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.serving import until
@@ -423,7 +424,7 @@ def test_a_release_that_cannot_be_carried_out_does_not_spin(people, tmp_path):
         until((job.location / "running").exists)
         job.location.rename(tmp_path / "kept")
         gate.touch()
-        until(lambda: people.owner.home.ledger.owed() == [(job_id(people), 1)])
+        until(lambda: people.owner.home.ledger.pending_releases() == [(job_id(people), 1)])
         before = serving.steps
         stop.wait(2)
         assert serving.steps - before < 100
@@ -478,7 +479,7 @@ def test_an_attempt_of_another_host_is_not_judged_here(people):
     job = approved(people, "true\n")
     home = people.owner.home
     with home.locked():
-        home.ledger.say(job.id, 1, "start", place=list(people.place(NAME)), host="elsewhere", sandbox="bare")
+        home.ledger.say(job.id, 1, Event.STARTED, place=list(people.place(NAME)), host="elsewhere", sandbox="bare")
     with fs.directory(home.path / "begun") as begun:
         fs.create(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
     serving = runner(people)

@@ -20,7 +20,7 @@ from syft_job.execution.backends.shell import ShellJob
 from syft_job.execution.plan import terms_of
 from syft_job.execution.sandboxes import SYSTEM_PYTHON, Workspace, host_mounts, namespaces
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.serving import until

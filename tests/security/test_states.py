@@ -29,7 +29,7 @@ from syft_job.format import markers, permissions
 from syft_job.fs.watch import Watch
 from syft_job.job import JobInfo
 from syft_job.model.blocked_reason import category_of
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 

@@ -15,8 +15,8 @@ from syft_job.errors import SyftJobError
 from syft_job.format.codec import dump
 from syft_job.format.manifest import FileEntry, JobSpec, digest_of
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
 from syft_job.model.names import InnerPath
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 

@@ -77,8 +77,8 @@ class Judge:
             self._find(f"a temporary file is left: {path}")
         for path in home.workspaces.iterdir() if home.workspaces.is_dir() else ():
             self._find(f"a workspace is left: {path}")
-        if (unfinished := home.ledger.unfinished()) or home.ledger.owed():
-            self._find(f"the ledger is not at rest: unfinished {unfinished}, owed {home.ledger.owed()}")
+        if (unfinished := home.ledger.unfinished()) or home.ledger.pending_releases():
+            self._find(f"the ledger is not at rest: unfinished {unfinished}, owed {home.ledger.pending_releases()}")
         for name in self._world.canary.strangers():
             self.twice.add(name)
             self._find(f"{name} began after it was over")

@@ -15,7 +15,7 @@ from syft_job.errors import InvalidTransition, JobExists, JobTimeoutError
 from syft_job.format.manifest import JobResources
 from syft_job.job import JobInfo
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 
 from .world import OWNER, World
 
@@ -216,7 +216,7 @@ def _agree(_: World, client: JobClient, task: Task) -> bool:
         task.in_the_way = f"its owner sees it {job.state.value} and its submitter {task.state}"
         return False
     client.home.ledger.refresh()
-    if any(id_ == job.id for id_, _ in (*client.home.ledger.unfinished(), *client.home.ledger.owed())):
+    if any(id_ == job.id for id_, _ in (*client.home.ledger.unfinished(), *client.home.ledger.pending_releases())):
         task.in_the_way = "its end or a release is still to come"
         return False
     found = job.verify()

@@ -10,7 +10,7 @@ import pytest
 
 from syft_job import doctor
 from syft_job.errors import InvalidTransition
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import Delivery, TwoPeople
 

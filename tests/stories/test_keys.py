@@ -14,7 +14,7 @@ from syft_job.format import manifest, markers
 from syft_job.format.signing import fingerprint
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 
@@ -207,7 +207,7 @@ def test_without_the_key_that_sealed_it_nothing_can_be_taken_back(people: TwoPeo
     (people.submitter.home.path / "keys" / fingerprint(old).replace(" ", "")).unlink()
     known = people.submitter.home
     people.submitter.participant.home = Home(known.path, known.root, known.email)  # as in another process
-    with pytest.raises(UnreadableJob, match="not sealed with a key of this home"):
+    with pytest.raises(UnreadableJob, match="not signed with a key of this home"):
         people.submitters_job("Mine").withdraw("no longer needed")
 
 
@@ -251,7 +251,7 @@ def test_who_stole_a_key_that_was_given_up_moves_nothing_at_the_owner(people: Tw
         forged = markers.make(kind, people.place(name), stolen, digest=digest, attempt=1, **said)
         (people.location(name) / kind).write_bytes(markers.to_bytes(forged))
         job = people.owner_job(name)
-        assert any("you never said it" in finding for finding in job.findings), name
+        assert any("the ledger does not have it" in finding for finding in job.findings), name
         assert not job.verify().ok
     assert [people.owner_job(name).state for name in "ABC"] == [
         JobState.SUBMITTED,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, litter, settle, starts
 from tests.serving import until

@@ -22,7 +22,7 @@ from syft_job.events.command_notifier import AT_ONCE, CommandNotifier
 from syft_job.home.home import Home
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 from tests.killing import ENDED, KILLED, Toll, approved, in_child, starts

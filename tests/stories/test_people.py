@@ -19,7 +19,7 @@ from syft_job.exchange import transitions
 from syft_job.format.permissions import may_read, may_write
 from syft_job.job import JobInfo
 from syft_job.jobs import JobsList
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 NAME = "Data Analysis"
@@ -494,7 +494,7 @@ def test_waiting_ends_or_says_that_it_did_not(people: TwoPeople):
     ran(people)
     with pytest.raises(TimeoutError):
         theirs.wait(0)  # what was promised has not been released
-    transitions.carry_out_release(people.owner.participant, people.place(NAME))
+    transitions.release_promised_results(people.owner.participant, people.place(NAME))
     assert theirs.wait(0) is JobState.SUCCEEDED
 
 

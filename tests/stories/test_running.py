@@ -20,7 +20,8 @@ from syft_job import fs
 from syft_job.errors import RunnerBusy
 from syft_job.format.manifest import JobResources
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.events import Event
+from syft_job.model.states import JobState
 from syft_job.model.units import Duration
 from syft_job.runner import JobRunner, SyftJobRunner, create_runner
 from syft_job.testing import TwoPeople
@@ -300,7 +301,7 @@ def test_what_was_cancelled_owes_nobody_a_release(people, gate):
     stepped_to(serving, job, JobState.RUNNING)
     job.cancel()
     stepped_to(serving, job, JobState.CANCELLED)
-    assert people.owner.home.ledger.owed() == []
+    assert people.owner.home.ledger.pending_releases() == []
 
 
 def test_a_cancellation_that_was_only_said_still_ends_what_runs(people, gate, tmp_path):
@@ -313,7 +314,7 @@ def test_a_cancellation_that_was_only_said_still_ends_what_runs(people, gate, tm
     record, home = job.record, people.owner.home
     with home.locked():
         said = {"by": people.owner_email, "at": record.submitted_at, "digest": record.digest, "attempt": 1}
-        home.ledger.say(record.id, 1, "cancel", place=list(record.place), mark=said)
+        home.ledger.say(record.id, 1, Event.CANCELLED, place=list(record.place), mark=said)
     stepped_to(runner(people), job, JobState.CANCELLED)
     assert not is_alive(int(pid.read_text()))
 

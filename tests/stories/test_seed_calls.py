@@ -12,7 +12,7 @@ import pytest
 from syft_job import get_client
 from syft_job.format.permissions import may_read, may_write
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 

@@ -31,8 +31,10 @@ MAY_WRITE = {
 # folder is opened from there on, component by component: `fs.directory`, `fs.status_of`, `fs.open_plain`.
 MAY_FOLLOW = {
     "exchange.transitions.clean": "the home",
-    "exchange.transitions.decide": "the home",
-    "exchange.transitions.share": "the home, and what the owner deposits",
+    "exchange.transitions.cancel": "the home",
+    "exchange.transitions.deposit": "the home, and what the owner deposits",
+    "exchange.transitions.rerun": "the home",
+    "exchange.transitions.share": "the home",
     "execution.backends": "/proc, and the private side",
     "client": "what the user submits",
     "cli.submit": "what the user submits, and the place for copies",

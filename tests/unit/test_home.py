@@ -11,7 +11,8 @@ from syft_job.format.key_history import KeyHistory
 from syft_job.home.contacts import published
 from syft_job.home.home import Home
 from syft_job.home.ledger import Ledger
-from syft_job.model.lifecycle import Fact
+from syft_job.model.events import Event
+from syft_job.model.states import Fact, FactKind
 from syft_job.testing import TwoPeople
 
 JOB, OTHER = "0" * 32, "1" * 32
@@ -65,39 +66,39 @@ def test_adopting_starts_a_new_epoch(home: Home):
 
 def test_the_ledger_is_added_to_and_read_by_others(tmp_path: Path):
     mine, theirs = Ledger(tmp_path / "ledger", tmp_path / "witness"), Ledger(tmp_path / "ledger", tmp_path / "witness")
-    mine.say(JOB, 1, "approve", mark={"reason": 'quotes " and \n lines \u2028'})
-    mine.say(JOB, 1, "start")
+    mine.say(JOB, 1, Event.APPROVED, mark={"reason": 'quotes " and \n lines \u2028'})
+    mine.say(JOB, 1, Event.STARTED)
     assert mine.unfinished() == [(JOB, 1)]
-    mine.say(JOB, 1, "over", outcome="failed")
-    mine.say(OTHER, 1, "reject")
+    mine.say(JOB, 1, Event.FINISHED, outcome="failed")
+    mine.say(OTHER, 1, Event.REJECTED)
     theirs.refresh()
-    assert theirs.facts(JOB) == mine.facts(JOB) == (Fact("approved"), Fact("done", 1, "failed"))
-    assert theirs.facts(OTHER) == (Fact("rejected"),)
+    assert theirs.facts(JOB) == mine.facts(JOB) == (Fact(FactKind.APPROVED), Fact(FactKind.DONE, 1, "failed"))
+    assert theirs.facts(OTHER) == (Fact(FactKind.REJECTED),)
     assert [line.event for line in theirs.lines(JOB)] == ["approve", "start", "over"]
     assert theirs.lines(JOB)[0].said["mark"]["reason"] == 'quotes " and \n lines \u2028'
     assert theirs.unfinished() == []
     mark = theirs.end
-    mine.say(OTHER, 2, "approve")
+    mine.say(OTHER, 2, Event.APPROVED)
     theirs.refresh()
     assert theirs.changed_since(mark) == {OTHER}
 
 
 def test_a_torn_last_line_was_never_said(tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger", tmp_path / "witness")
-    ledger.say(JOB, 1, "approve")
+    ledger.say(JOB, 1, Event.APPROVED)
     with (tmp_path / "ledger").open("ab") as file:
         file.write(b'{"id":"' + OTHER.encode() + b'","n":1,"ev')
     again = Ledger(tmp_path / "ledger", tmp_path / "witness")
     again.refresh()
     assert again.facts(OTHER) == ()
-    again.say(OTHER, 1, "reject")
-    assert Ledger.facts(again, OTHER) == (Fact("rejected"),)
+    again.say(OTHER, 1, Event.REJECTED)
+    assert Ledger.facts(again, OTHER) == (Fact(FactKind.REJECTED),)
 
 
 def test_a_damaged_shortened_or_lost_ledger_is_told(tmp_path: Path):
     path = tmp_path / "ledger"
     ledger = Ledger(path, path.with_name("witness"))
-    ledger.say(JOB, 1, "approve")
+    ledger.say(JOB, 1, Event.APPROVED)
     whole = path.read_bytes()
     path.write_bytes(b"junk\n" + whole)
     with pytest.raises(StoreError, match="damaged at byte 0"):

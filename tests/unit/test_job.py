@@ -7,7 +7,7 @@ import pytest
 
 from syft_job.errors import UnreadableJob
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 

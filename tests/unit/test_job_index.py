@@ -14,7 +14,7 @@ from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.format import signing
 from syft_job.home.keyring import Keyring
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
 

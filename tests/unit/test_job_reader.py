@@ -9,7 +9,7 @@ import pytest
 from syft_job import fs
 from syft_job.exchange import job_contents, job_reader, marker_check, transitions
 from syft_job.format.markers import make, to_bytes
-from syft_job.model.lifecycle import Fact, JobState, Position
+from syft_job.model.states import Fact, FactKind, JobState, Position
 from syft_job.testing import TwoPeople
 
 
@@ -88,9 +88,15 @@ def test_unlisted_files_are_named_and_litter_is_not(people: TwoPeople):
 
 
 def test_which_markers_should_lie_in_the_folder():
-    said = [Fact("approved"), Fact("rejected"), Fact("approved", 2), Fact("done", 2, "failed"), Fact("permit", 2)]
+    said = [
+        Fact(FactKind.APPROVED),
+        Fact(FactKind.REJECTED),
+        Fact(FactKind.APPROVED, 2),
+        Fact(FactKind.DONE, 2, "failed"),
+        Fact(FactKind.PERMITTED, 3),
+    ]
     expected = marker_check.expected(said, Position(JobState.QUEUED, 3))
-    assert expected == [Fact("approved", 2), Fact("permit", 2)]
+    assert expected == [Fact(FactKind.APPROVED, 2), Fact(FactKind.PERMITTED, 3)]
     assert marker_check.expected(said[:2], Position(JobState.REJECTED)) == said[:2]
 
 

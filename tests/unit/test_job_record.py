@@ -6,7 +6,7 @@ import pytest
 
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import WORDS, JobState, Position
+from syft_job.model.states import STATE_LABELS, JobState, Position
 
 PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
 
@@ -17,13 +17,13 @@ def record(state: JobState, **more: object) -> JobRecord:
 
 @pytest.mark.parametrize("state", list(JobState))
 def test_the_status_is_the_tables_word(state: JobState):
-    assert record(state).status == WORDS[state].status
+    assert record(state).status == STATE_LABELS[state].status
 
 
-def test_an_uncounted_yes_shows_as_approved_in_the_inbox_only():
-    assert record(JobState.SUBMITTED, forged_yes=True).status == "approved"
+def test_an_approval_that_does_not_count_shows_as_approved_in_the_inbox_only():
+    assert record(JobState.SUBMITTED, has_forged_approval=True).status == "approved"
     for state in set(JobState) - {JobState.SUBMITTED, JobState.QUEUED}:
-        assert record(state, forged_yes=True).status == WORDS[state].status
+        assert record(state, has_forged_approval=True).status == STATE_LABELS[state].status
 
 
 def test_a_problem_shows_as_unreadable_until_the_owner_decided():

@@ -8,6 +8,7 @@ import pytest
 
 from syft_job.errors import StoreError
 from syft_job.home.ledger import Ledger
+from syft_job.model.events import Event
 
 ONE, TWO, THREE = (digit * 32 for digit in "123")
 
@@ -15,7 +16,7 @@ ONE, TWO, THREE = (digit * 32 for digit in "123")
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
     made = Ledger(tmp_path / "ledger.jsonl", tmp_path / "witness" / "note")
-    made.say(ONE, 1, "approve")
+    made.say(ONE, 1, Event.APPROVED)
     return made
 
 
@@ -51,13 +52,13 @@ def test_it_was_never_said(tmp_path, ledger, reader):
 def test_the_next_line_takes_its_place(tmp_path, ledger, reader, job):
     mark_before = write_and_cut(tmp_path, reader, TWO)
     mark = reader.end
-    ledger.say(job, 1, "approve", at="2026-01-02T00:00:00Z")  # as long as the one that was cut off, to the byte
+    ledger.say(job, 1, Event.APPROVED, at="2026-01-02T00:00:00Z")  # as long as the one that was cut off, to the byte
     reader.refresh()
     assert reader.events(job) == {"approve"}
     assert reader.events(ONE) == {"approve"}
     assert reader.changed_since(mark) == reader.changed_since(mark_before) == {TWO, job}, "the one that was unsaid, too"
     assert [line.id for line in reader.lines_since(mark)] == [job]
-    ledger.say(THREE, 2, "permit")
+    ledger.say(THREE, 2, Event.ATTEMPT_PERMITTED)
     reader.refresh()
     assert reader.changed_since(reader.end) == set()
 
@@ -70,7 +71,7 @@ def test_its_lines_are_not_there_any_more_for_who_asks_meanwhile(tmp_path, reade
 def test_a_line_that_was_acknowledged_is_never_taken_back(tmp_path, ledger, reader):
     path = tmp_path / "ledger.jsonl"
     before = path.read_bytes()
-    ledger.say(TWO, 1, "approve")
+    ledger.say(TWO, 1, Event.APPROVED)
     reader.refresh()
     path.write_bytes(before)
     for _ in range(2):
@@ -83,5 +84,5 @@ def test_a_note_that_cannot_be_written_unsays_nothing(tmp_path, ledger):
     note = tmp_path / "witness"
     note.rename(tmp_path / "kept")
     note.write_text("no folder\n")
-    ledger.say(TWO, 1, "approve")
+    ledger.say(TWO, 1, Event.APPROVED)
     assert ledger.events(TWO) == {"approve"}

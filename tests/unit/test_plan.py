@@ -16,7 +16,7 @@ from syft_job.errors import ConfigError
 from syft_job.execution import sandboxes
 from syft_job.execution.plan import limits_for, terms_of
 from syft_job.format.manifest import JobResources, JobSpec
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
 

@@ -17,7 +17,7 @@ from syft_job.exchange.job_index import JobIndex
 from syft_job.execution.backends.shell import ExitRecord
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 from syft_job.runner import JobRunner, SyftJobRunner, workspace
 from syft_job.runner import attempt_files as attempts
 from syft_job.runner.attempt_files import Attempt

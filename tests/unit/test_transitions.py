@@ -11,7 +11,9 @@ from syft_job import fs
 from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, StoreError
 from syft_job.exchange import transitions
 from syft_job.job import JobInfo
-from syft_job.model.lifecycle import Event, JobState
+from syft_job.model.events import Event
+from syft_job.model.states import JobState
+from syft_job.model.transitions import Verb
 from syft_job.testing import TwoPeople
 
 
@@ -22,7 +24,7 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
         yield both
 
 
-def test_start_and_finish_may_be_said_twice(people: TwoPeople):
+def test_start_and_finish_may_be_recorded_twice(people: TwoPeople):
     participant, place = people.owner.participant, people.place("N")
     people.owner_job("N").approve()
     job, digest = people.owner_job("N").id, people.owner_job("N").digest
@@ -31,7 +33,11 @@ def test_start_and_finish_may_be_said_twice(people: TwoPeople):
     transitions.finish(participant, place, job, 1, "failed", digest=people.owner_job("N").digest)
     transitions.finish(participant, place, job, 1, "succeeded", digest=people.owner_job("N").digest)
     assert people.owner_job("N").state is people.submitters_job("N").state is JobState.FAILED
-    assert [line.event for line in participant.home.ledger.lines(job)] == ["approve", "start", "over"]
+    assert [line.event for line in participant.home.ledger.lines(job)] == [
+        Event.APPROVED,
+        Event.STARTED,
+        Event.FINISHED,
+    ]
 
 
 def test_an_attempt_ends_although_its_folder_is_gone(people: TwoPeople):
@@ -62,8 +68,8 @@ def test_the_runner_cannot_start_what_is_not_approved(people: TwoPeople):
         )
 
 
-def test_another_persons_viewer_can_start_and_finish_nothing(people: TwoPeople):
-    """The acts that a runner uses take its hand for granted; they must still be in the owner's own place."""
+def test_another_participant_can_start_and_finish_nothing(people: TwoPeople):
+    """The transitions of the runner assume its role; the job must still be in the owner's own datasite."""
     job = people.owner_job("N")
     job.approve()
     with pytest.raises(NotAllowed):
@@ -86,11 +92,11 @@ def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
     assert written == []
 
 
-def test_turn_frees_the_lock_when_it_refuses(people: TwoPeople):
+def test_a_transaction_releases_the_lock_when_it_refuses(people: TwoPeople):
     for _ in range(3):
         with (
             pytest.raises(InvalidTransition),
-            transitions.transaction(people.owner.participant, people.place("N"), Event.RERUN),
+            transitions.transaction(people.owner.participant, people.place("N"), Verb.RERUN),
         ):
             pass
     people.owner_job("N").approve()
@@ -114,13 +120,13 @@ def finished(job: JobInfo, people: TwoPeople) -> None:
     transitions.finish(people.owner.participant, people.place(job.name), job.id, 1, "succeeded")
 
 
-VERBS: dict[str, tuple[str, Callable[[JobInfo, TwoPeople], object], Callable[[JobInfo, Path], object]]] = {
-    "approve": ("approve", lambda job, people: None, lambda job, result: job.approve()),
-    "reject": ("reject", lambda job, people: None, lambda job, result: job.reject("not now")),
-    "cancel": ("cancel", lambda job, people: job.approve(), lambda job, result: job.cancel("enough")),
-    "rerun": ("permit", finished, lambda job, result: job.rerun()),
+VERBS: dict[str, tuple[Event, Callable[[JobInfo, TwoPeople], object], Callable[[JobInfo, Path], object]]] = {
+    "approve": (Event.APPROVED, lambda job, people: None, lambda job, result: job.approve()),
+    "reject": (Event.REJECTED, lambda job, people: None, lambda job, result: job.reject("not now")),
+    "cancel": (Event.CANCELLED, lambda job, people: job.approve(), lambda job, result: job.cancel("enough")),
+    "rerun": (Event.ATTEMPT_PERMITTED, finished, lambda job, result: job.rerun()),
     "deposit": (
-        "deposit",
+        Event.DEPOSITED,
         lambda job, people: job.approve(share_outputs=True),
         lambda job, result: job.accept_by_depositing_result(result),
     ),
@@ -128,37 +134,37 @@ VERBS: dict[str, tuple[str, Callable[[JobInfo, TwoPeople], object], Callable[[Jo
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_refusal_of_the_disk_says_whether_the_verb_holds(people: TwoPeople, tmp_path: Path, verb: str):
-    """Whoever is refused knows whether to ask again: a rerun that is asked for twice would run twice."""
+def test_an_error_of_the_disk_says_whether_the_event_is_recorded(people: TwoPeople, tmp_path: Path, verb: str):
+    """The message decides whether a person repeats the command: a rerun that is repeated would run twice."""
     event, before, act = VERBS[verb]
     result = tmp_path / "result.csv"
     result.write_text("1\n")
     seen: Counter[bool] = Counter()
-    for refused_from in range(1, 200):
-        name = f"N{refused_from}"
+    for failing_from in range(1, 200):
+        name = f"N{failing_from}"
         people.submit(name=name)
         job = people.owner_job(name)
         before(job, people)
         job = people.owner_job(name)
         count = 0
 
-        def refuse(what: str, first: int = refused_from) -> None:
+        def refuse(what: str, first: int = failing_from) -> None:
             nonlocal count
             count += 1
             if count >= first:
                 raise OSError(errno.EROFS, "Read-only file system", what)
 
-        told = ""
+        message = ""
         try:
             with fs.count_writes(refuse):
                 act(job, result)
         except StoreError as error:
-            told = str(error)
-            assert "read-only" in told
-            is_said = event in people.owner.home.ledger.events(job.id)
-            seen[is_said] += 1
-            assert ("it holds" in told) is is_said, (refused_from, told)
-        if count < refused_from:
+            message = str(error)
+            assert "read-only" in message
+            is_recorded = event in people.owner.home.ledger.events(job.id)
+            seen[is_recorded] += 1
+            assert ("it holds" in message) is is_recorded, (failing_from, message)
+        if count < failing_from:
             break
-    assert not told
+    assert not message
     assert set(seen) == {True, False}

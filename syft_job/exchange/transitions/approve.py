@@ -17,11 +17,12 @@ from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.home import review_notes
 from syft_job.model.containment import ContainmentLevel
+from syft_job.model.events import Event
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import Event, JobState
+from syft_job.model.transitions import Verb
 
-from .marker_writer import Transaction, say_and_put
+from .marker_writer import record_and_publish
 from .transaction import transaction
 
 _HASHED_UNDER_LOCK_BYTES = 4 << 20
@@ -31,7 +32,7 @@ _HASHED_UNDER_LOCK_FILES = 64
 
 def approve(
     participant: Participant,
-    place: JobRef,
+    ref: JobRef,
     *,
     seen: str | None,
     allow: ContainmentLevel,
@@ -44,8 +45,8 @@ def approve(
     """Approve exactly the digest ``seen``; from a rejected job it opens the next attempt.
 
     Args:
-        participant: who approves.
-        place: the job.
+        participant: the owner.
+        ref: the job.
         seen: the digest that was shown, 64 hex digits; None takes the present one.
         allow: the containment under which the job may run; a stronger one is allowed, too.
         allow_weaker: whether ``allow`` may be weaker than what the review showed.
@@ -62,63 +63,48 @@ def approve(
         InvalidTransition: not all of it is here, it cannot be read, or a listed file differs from the manifest.
         NotAllowed: this is not the owner, or a review is missing or was not complete.
     """
+    root = participant.home.root
     hashed: ListedStamps | None = None
     while True:
-        with transaction(participant, place, Event.APPROVE) as now:
-            look = now.look
-            _refuse_other_digest(look.record, seen)
-            _refuse_incomplete(look.record)
+        with transaction(participant, ref, Verb.APPROVE) as txn:
+            snapshot, record = txn.snapshot, txn.record
+            _refuse_other_digest(record, seen)
+            _refuse_incomplete(record)
             is_reviewed = _is_reviewed(
-                participant, look.record, allow, allow_weaker=allow_weaker, require_review=require_review
+                participant, record, allow, allow_weaker=allow_weaker, require_review=require_review
             )
-            if _is_hashed_under_lock(look):
-                _refuse_differences(look.record, listed_files.hashes_match(look, participant.home.root))
-                _record(participant, now, allow, is_reviewed=is_reviewed, reason=reason, share=share, method=method)
+            is_small = _is_hashed_under_lock(snapshot)
+            if is_small:
+                _refuse_differences(record, listed_files.hashes_match(snapshot, root))
+            elif hashed is not None and hashed != listed_files.stamps_of(snapshot, root):
+                raise ChangedSinceSeen(
+                    f"Files of '{ref.name}' changed while they were checked; nothing was approved. Try again.",
+                    name=ref.name,
+                )
+            if is_small or hashed is not None:
+                record_and_publish(
+                    participant,
+                    txn,
+                    Event.APPROVED,
+                    by=participant.email,
+                    epoch=participant.home.epoch,
+                    method=method,
+                    reviewed=is_reviewed,
+                    allow=allow.to_json(),
+                    reason=reason,
+                    share=share.to_json(),
+                )
                 return is_reviewed
-            if hashed is not None:
-                if hashed != listed_files.stamps_of(look, participant.home.root):
-                    raise ChangedSinceSeen(
-                        f"Files of '{place.name}' changed while they were checked; nothing was approved. Try again.",
-                        name=place.name,
-                    )
-                _record(participant, now, allow, is_reviewed=is_reviewed, reason=reason, share=share, method=method)
-                return is_reviewed
-        hashed = listed_files.stamps_of(look, participant.home.root)
-        _refuse_differences(look.record, listed_files.hashes_match(look, participant.home.root))
+        hashed = listed_files.stamps_of(snapshot, root)
+        _refuse_differences(record, listed_files.hashes_match(snapshot, root))
 
 
-def _record(
-    participant: Participant,
-    now: Transaction,
-    allow: ContainmentLevel,
-    *,
-    is_reviewed: bool,
-    reason: str | None,
-    share: Grants,
-    method: str,
-) -> None:
-    record = now.look.record
-    say_and_put(
-        participant,
-        now,
-        "approve",
-        record.attempt + 1 if record.state is JobState.REJECTED else record.attempt,
-        by=participant.email,
-        epoch=participant.home.epoch,
-        method=method,
-        reviewed=is_reviewed,
-        allow=allow.to_json(),
-        reason=reason,
-        share=share.to_json(),
-    )
-
-
-def _is_hashed_under_lock(look: JobSnapshot) -> bool:
+def _is_hashed_under_lock(snapshot: JobSnapshot) -> bool:
     """Return True if hashing takes next to no time. Reading a job of the older layout has hashed it already."""
-    if look.spec is None or look.record.older:
+    if snapshot.spec is None or snapshot.record.older:
         return True
-    is_small = look.spec.total_bytes <= _HASHED_UNDER_LOCK_BYTES
-    return is_small and len(look.spec.files) <= _HASHED_UNDER_LOCK_FILES
+    is_small = snapshot.spec.total_bytes <= _HASHED_UNDER_LOCK_BYTES
+    return is_small and len(snapshot.spec.files) <= _HASHED_UNDER_LOCK_FILES
 
 
 def _refuse_other_digest(record: JobRecord, seen: str | None) -> None:

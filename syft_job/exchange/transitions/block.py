@@ -6,21 +6,22 @@ from syft_job.errors import BlockedCategory
 from syft_job.exchange.participant import Participant
 from syft_job.format import markers
 from syft_job.format.markers import BLOCKED
+from syft_job.model.events import MarkerKind
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import JobState
+from syft_job.model.states import JobState
 
-from .marker_writer import is_directory, put
+from .marker_writer import is_directory, write_marker
 from .transaction import transaction
 
 
-def publish_blocked(participant: Participant, place: JobRef, job: str, attempt: int, category: BlockedCategory) -> bool:
-    """Tell the submitter that an approved attempt cannot start, in one word.
+def publish_blocked(participant: Participant, ref: JobRef, job: str, attempt: int, category: BlockedCategory) -> bool:
+    """Publish that an approved attempt cannot start, with the category of the reason.
 
     It is no decision: the ledger has no line about it, and nothing is derived from the marker.
 
     Args:
         participant: the owner.
-        place: the job.
+        ref: the job.
         job: the id of the submission that could not be started; another one is left alone.
         attempt: which attempt could not be started.
         category: why.
@@ -32,16 +33,16 @@ def publish_blocked(participant: Participant, place: JobRef, job: str, attempt: 
         JobNotFoundError: the directory is gone.
         StoreError: the folder or the home cannot be used.
     """
-    with transaction(participant, place, None) as now:
-        record = now.look.record
+    with transaction(participant, ref, None) as txn:
+        record = txn.record
         is_current = (record.id, record.attempt, record.state) == (job, attempt, JobState.QUEUED)
-        if not is_current or not participant.owns(place) or participant.home.ledger.is_under_way(job, attempt):
+        if not is_current or not participant.owns(ref) or participant.home.ledger.is_under_way(job, attempt):
             return False
-        if is_directory(now.job, BLOCKED):
-            return False  # the submitter's own doing; removing it may take long, and the home is locked
-        key = participant.answering_key(now.look.spec)
-        put(
-            now.job,
-            markers.make(BLOCKED, place, key, digest=record.digest, attempt=attempt, category=category.value),
+        if is_directory(txn.dir_fd, BLOCKED):
+            return False  # the submitter's own; removing it may take long, and the home is locked
+        key = participant.answering_key(txn.snapshot.spec)
+        marker = markers.make(
+            MarkerKind.BLOCKED, ref, key, digest=record.digest, attempt=attempt, category=category.value
         )
+        write_marker(txn.dir_fd, marker)
         return True

@@ -1,4 +1,4 @@
-"""Taking a job that is over out of the folder and the home."""
+"""Removal of a job that is over from the folder and the home; its ledger stays."""
 
 from __future__ import annotations
 
@@ -10,50 +10,60 @@ from syft_job.exchange import release
 from syft_job.exchange.participant import Participant
 from syft_job.format import manifest, markers
 from syft_job.home import review_notes
+from syft_job.model.events import Event
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import Event, state_of
+from syft_job.model.states import derive_state
+from syft_job.model.transitions import Verb
 
+from .marker_writer import Transaction
 from .transaction import transaction
 
 
-def clean(participant: Participant, place: JobRef) -> None:
-    """Remove a job that is over from the folder, and its results and workspaces from the home; the ledger stays."""
-    with transaction(participant, place, Event.CLEAN) as now:
-        record = now.look.record
-        if any(job == record.id for job, _ in participant.home.ledger.unfinished()):
-            raise InvalidTransition(
-                f"'{place.name}' is still being stopped; clean it when that is over.", name=place.name
-            )
-        if not state_of(participant.home.ledger.facts(record.id)).state.is_terminal:
-            # Taken back by its submitter, or unreadable, which goes with the folder: the ledger keeps that it is over.
-            body = {"by": participant.email, "at": markers.now(), "digest": record.digest, "attempt": record.attempt}
-            participant.home.ledger.say(record.id, record.attempt, "cancel", place=list(place), mark=body)
-        participant.home.ledger.say(record.id, record.attempt, "clean", place=list(place), by=participant.email)
-        release.withdraw_grants(now.job)
-        lines = participant.home.ledger.lines(record.id)
-        job = os.dup(now.job)
+def clean(participant: Participant, ref: JobRef) -> None:
+    """Remove a job that is over from the folder, and its results and workspaces from the home.
+
+    Raises:
+        InvalidTransition: it is not over, or an attempt of it is still being stopped.
+    """
+    with transaction(participant, ref, Verb.CLEAN) as txn:
+        if any(job == txn.id for job, _ in participant.home.ledger.unfinished()):
+            raise InvalidTransition(f"'{ref.name}' is still being stopped; clean it when that is over.", name=ref.name)
+        _record(participant, txn)
+        release.withdraw_grants(txn.dir_fd)
+        lines = participant.home.ledger.lines(txn.id)
+        dir_fd = os.dup(txn.dir_fd)
     try:
         # Without the lock, since the job and its submitter decide how much there is. Nothing uses it any more, and
         # `config.yaml` stays until everything else is gone: a process that is killed here leaves a job that is still
         # listed, and that can be cleaned once more.
-        numbers = {number for line in lines for number in (line.attempt, line.attempt + 1)}  # a permit opens the next
+        attempts = {attempt for line in lines for attempt in (line.attempt, line.concerned_attempt)}
         for base in (participant.home.path / "held", participant.home.workspaces):
             if base.is_dir():
-                with fs.directory(base) as opened:
-                    for number in sorted(numbers):
-                        fs.remove(opened, f"{record.id}.{number}")
-        fs.remove_content(job, keep=manifest.CONFIG)
-        _remove_directory(participant, place, job)
+                with fs.directory(base) as base_fd:
+                    for attempt in sorted(attempts):
+                        fs.remove(base_fd, f"{txn.id}.{attempt}")
+        fs.remove_content(dir_fd, keep=manifest.CONFIG)
+        _remove_directory(participant, ref, dir_fd)
     finally:
-        os.close(job)
+        os.close(dir_fd)
 
 
-def _remove_directory(participant: Participant, place: JobRef, job: int) -> None:
+def _record(participant: Participant, txn: Transaction) -> None:
+    """Record the removal, and before it that the job is over where only the folder has that."""
+    record, ledger = txn.record, participant.home.ledger
+    if not derive_state(ledger.facts(txn.id)).state.is_terminal:
+        # Withdrawn by its submitter, or unreadable: both go with the folder, and the ledger keeps that it is over.
+        mark = {"by": participant.email, "at": markers.now(), "digest": record.digest, "attempt": record.attempt}
+        ledger.say(txn.id, record.attempt, Event.CANCELLED, place=list(txn.ref), mark=mark)
+    ledger.say(txn.id, record.attempt, Event.CLEANED, place=list(txn.ref), by=participant.email)
+
+
+def _remove_directory(participant: Participant, ref: JobRef, dir_fd: int) -> None:
     """Remove the job's directory, unless another one has its name by now."""
-    found = os.fstat(job)
-    with participant.home.locked(), fs.directory(participant.home.root, *place.parts[:-1]) as parent:
-        there = fs.look(parent, place.name)
-        if there is not None and (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
-            fs.remove(job, manifest.CONFIG)
-            fs.remove(parent, place.name)
-        review_notes.remove_note(participant.home, place)  # another submission of that name is another job
+    removed = os.fstat(dir_fd)
+    with participant.home.locked(), fs.directory(participant.home.root, *ref.parts[:-1]) as parent_fd:
+        status = fs.look(parent_fd, ref.name)
+        if status is not None and (status.st_dev, status.st_ino) == (removed.st_dev, removed.st_ino):
+            fs.remove(dir_fd, manifest.CONFIG)
+            fs.remove(parent_fd, ref.name)
+        review_notes.remove_note(participant.home, ref)  # another submission of that name is another job

@@ -1,139 +1,71 @@
-"""Letting results out: by hand, by a grant, by what the yes promised."""
+"""Sharing by the owner: held results of a finished job are released to more people."""
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack
-from pathlib import Path
-
 from syft_job import fs
-from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError, UnreadableJob
-from syft_job.exchange import job_reader, release
+from syft_job.errors import PathMissing, StoreError
+from syft_job.exchange import release
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
-from syft_job.exchange.result_staging import LOGS_FOLDER, Need, StagedDirectory
-from syft_job.exchange.result_tree import copy_tree, why_not
+from syft_job.exchange.result_staging import LOGS_FOLDER, StagedDirectory
+from syft_job.exchange.result_tree import copy_tree
 from syft_job.format.markers import LOGS, OUTPUTS
-from syft_job.model import names
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.lifecycle import Event, Role
+from syft_job.model.transitions import Verb
 
-from .marker_writer import Transaction, are_forgotten, publish_deposit, telling, unblock
+from .marker_writer import Transaction, are_results_deleted
 from .recovery import restore_missing
-from .transaction import Stage, stage, transaction
+from .transaction import stage, transaction
 
-_TRIES = 5
+_MAX_TRIES = 5
 """How often results are copied again because the job changed meanwhile."""
 
 
-def deposit(participant: Participant, place: JobRef, source: Path) -> Path:
-    """Answer a job with a result made by hand: a file or a folder goes to `outputs/`, and the job is done.
-
-    Everything is copied before the home's lock is taken, and put in place under it.
-
-    Returns:
-        Where the result lies in the job's directory.
+def check_share(participant: Participant, ref: JobRef) -> None:
+    """Return if this participant may share results of the job now.
 
     Raises:
-        PathMissing: there is nothing at ``source``.
-        UnreadableJob: it holds links, devices or more than the limits allow.
+        InvalidTransition, NotAllowed: see `check_transition`.
     """
-    with transaction(participant, place, Event.DEPOSIT) as now:
-        record = now.look.record
-    need = Need(record.id, record.attempt, outputs=True, logs=True)
-    source = Path(os.path.abspath(source))
-    if not source.exists():
-        raise PathMissing(f"There is nothing at {source} to deposit.", path=str(source))
-    held = participant.home.held(record.id, record.attempt)
-    with ExitStack() as copies:
-        copies.enter_context(fs.in_words(f"deposit {str(source)!r}"))
-        deposited = copies.enter_context(StagedDirectory(participant.home, held.parent))
-        try:
-            _copy_deposit(deposited, source, participant)
-        except FileNotFoundError as error:
-            raise PathMissing(
-                f"{source} changed while it was copied; nothing was deposited. Try again when it is whole.",
-                path=str(source),
-            ) from error
-        staged, refused = None, None
-        try:
-            staged = copies.enter_context(stage(participant, place, need, held.parent / deposited.name))
-        except StoreError as error:
-            refused = error  # by the folder; it holds all the same, and the runner publishes it later
-        now = copies.enter_context(transaction(participant, place, Event.DEPOSIT))
-        if (now.id, now.look.record.attempt) != (need.job, need.attempt) or (
-            staged is not None and not staged.fits(now.look.record, now.job, need)
-        ):
-            raise InvalidTransition(
-                f"'{place.name}' changed while the result was copied; nothing was deposited. Look at it again.",
-                name=place.name,
-            )
-        deposited.put_in_place(held.name)
-        promised = release.promised(participant, need.job, need.attempt)
-        has_yes = any(item.ignored is None and item.marker.kind == "approved" for item in now.look.markers)
-        participant.home.ledger.say(
-            need.job,
-            need.attempt,
-            "deposit",
-            outcome="succeeded",
-            owed=bool(promised),
-            place=list(place),
-            mark={
-                "by": participant.email,
-                "method": "deposit",
-                "digest": now.look.record.digest,
-                "approves": not has_yes,
-            },
-        )
-        with telling(now, "deposit"):
-            if refused is not None:
-                raise refused
-            publish_deposit(participant, now, staged)
-            unblock(participant, now)
-            if promised and staged is not None:
-                release.publish(participant, now.look, promised, staged)
-        return place.under(participant.home.root) / OUTPUTS / names.inner_path(source.name)
-
-
-def may_share(participant: Participant, place: JobRef) -> None:
-    """Return if this person may share results of the job now.
-
-    Raises:
-        InvalidTransition, NotAllowed: see `lifecycle.allowed`.
-    """
-    with transaction(participant, place, Event.SHARE):
+    with transaction(participant, ref, Verb.SHARE):
         return
 
 
-def share(participant: Participant, place: JobRef, grants: Grants) -> Grants:
-    """Release results to more people; returns everything that is granted now."""
-    for _ in range(_TRIES):
-        with transaction(participant, place, Event.SHARE) as now:
-            record, wanted = now.look.record, _together(participant, now, grants)
-        _hold_what_lies_there(participant, place, record)
+def share(participant: Participant, ref: JobRef, grants: Grants) -> Grants:
+    """Release results to more people.
+
+    Returns:
+        Everything that is granted now.
+
+    Raises:
+        PathMissing: the results are not held any more.
+        StoreError: the job changed each time its results were copied.
+    """
+    for _ in range(_MAX_TRIES):
+        with transaction(participant, ref, Verb.SHARE) as txn:
+            record, wanted = txn.record, _all_grants(participant, txn, grants)
+        _hold_released_results(participant, ref, record)
         with (
-            stage(participant, place, release.need_of(record.id, record.attempt, wanted)) as staged,
-            transaction(participant, place, Event.SHARE) as now,
+            stage(participant, ref, release.need_of(record.id, record.attempt, wanted)) as staged,
+            transaction(participant, ref, Verb.SHARE) as txn,
         ):
-            wanted = _together(participant, now, grants)
-            if staged.fits(now.look.record, now.job, release.need_of(now.id, now.look.record.attempt, wanted)):
-                release.publish(participant, now.look, wanted, staged)
-                restore_missing(participant, now, is_published=True)  # an outcome that was kept back until now
+            wanted = _all_grants(participant, txn, grants)
+            if staged.fits(txn.record, txn.dir_fd, release.need_of(txn.id, txn.attempt, wanted)):
+                release.publish(participant, txn.snapshot, wanted, staged)
+                restore_missing(participant, txn, is_published=True)  # an outcome that was withheld until now
                 return wanted
-    raise StoreError(
-        f"'{place.name}' changed each time its results were copied, so nothing more was shared. Try again."
-    )
+    raise StoreError(f"'{ref.name}' changed each time its results were copied, so nothing more was shared. Try again.")
 
 
-def _together(participant: Participant, now: Transaction, grants: Grants) -> Grants:
-    """What is granted once ``grants`` are added.
+def _all_grants(participant: Participant, txn: Transaction, grants: Grants) -> Grants:
+    """Everything that is granted once ``grants`` are added.
 
     Raises:
         PathMissing: the results are not held any more.
     """
-    record = now.look.record
-    if are_forgotten(participant, record.id, record.attempt):
+    record = txn.record
+    if are_results_deleted(participant, record.id, record.attempt):
         raise PathMissing(
             f"The results of '{record.name}' were removed from this home to free its room, so no more people can be"
             " given them. What was shared before stays. To have them again: job.rerun()",
@@ -142,100 +74,24 @@ def _together(participant: Participant, now: Transaction, grants: Grants) -> Gra
     return release.granted(participant, record.id, record.attempt).plus(grants)
 
 
-def promise(participant: Participant, place: JobRef, grants: Grants) -> None:
-    """Say that results of the present attempt are to be released when it is over, beyond what its yes says."""
-    with transaction(participant, place, None) as now:
-        record = now.look.record
-        if not participant.owns(place):
-            raise NotAllowed(f"Only the owner of '{place.name}' may promise its results.", name=place.name)
-        if release.promised(participant, record.id, record.attempt).plus(grants) != release.promised(
-            participant, record.id, record.attempt
-        ):
-            participant.home.ledger.say(record.id, record.attempt, "promise", place=list(place), share=grants.to_json())
-
-
-def carry_out_release(participant: Participant, place: JobRef, stage: Stage = stage) -> Grants | None:
-    """Release what the yes to the present attempt promised, if that has not happened; None where it has.
-
-    Args:
-        participant: the owner.
-        place: the job.
-        stage: how results are copied. Where it copies them elsewhere and answers None, nothing is released yet.
-    """
-    participant.home.make()
-    try:
-        with (
-            fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
-            fs.directory(participant.home.root, *place.parts[:-1]) as parent,
-        ):
-            record = job_reader.read_summary(parent, place, participant)
-    except FileNotFoundError as error:
-        raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
-    participant.home.ledger.refresh()
-    wanted = _owed(participant, record)
-    if wanted is None:
-        return None
-    staged = stage(participant, place, release.need_of(record.id, record.attempt, wanted))
-    if staged is None:
-        return None
-    with staged, transaction(participant, place, Event.RELEASE, Role.RUNNER) as now:
-        wanted = _owed(participant, now.look.record)
-        need = None if wanted is None else release.need_of(now.id, now.look.record.attempt, wanted)
-        if wanted is None or need is None or not staged.fits(now.look.record, now.job, need):
-            return None  # where it is still owed, it is tried again
-        release.publish(participant, now.look, wanted, staged)
-        restore_missing(participant, now, is_published=True)
-        return wanted
-
-
-def _owed(participant: Participant, record: JobRecord) -> Grants | None:
-    """All that is to be granted where not all of what was promised is; None where it is."""
-    wanted = release.promised(participant, record.id, record.attempt)
-    done = release.granted(participant, record.id, record.attempt)
-    return None if not wanted or wanted.plus(done) == done else done.plus(wanted)
-
-
-def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Participant) -> None:
-    """Copy what is deposited into the home first, as a whole, so that it can be published again after a crash."""
-    with (
-        fs.directory(source.parent) as parent,
-        fs.directory(deposited.descriptor, OUTPUTS, create=True, mode=0o700) as outputs,
-    ):
-        found = os.stat(source.name, dir_fd=parent)  # what the owner names may be a link
-        if refused := why_not(source.name, fs.Entry(source.name, found)):
-            raise UnreadableJob(f"{refused}. Deposit something else.")
-        name = names.inner_path(source.name)
-        if source.is_dir():
-            with (
-                fs.directory(source) as tree,
-                fs.directory(outputs, name, create=True, mode=0o700) as target,
-            ):
-                copy_tree(tree, target, participant.limits, private=True)
-        else:
-            with fs.directory(source.resolve().parent) as place:
-                most = participant.limits.total_bytes
-                fs.copy(place, source.resolve().name, outputs, name, most=most, durable=True)
-                fs.sync(outputs)
-
-
-def _hold_what_lies_there(participant: Participant, place: JobRef, record: JobRecord) -> None:
-    """Take results that an older runner left in the folder into the home, so that they are released like others."""
+def _hold_released_results(participant: Participant, ref: JobRef, record: JobRecord) -> None:
+    """Copy results that an older runner left in the folder into the home, so that they are released like others."""
     held = participant.home.held(record.id, record.attempt)
     if not record.older or held.exists():
         return
     with (
-        fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
+        fs.in_words(f"use {str(ref.under(participant.home.root))!r}"),
         StagedDirectory(participant.home, held.parent) as taken,
-        fs.directory(participant.home.root, *place.parts) as job,
+        fs.directory(participant.home.root, *ref.parts) as job_fd,
     ):
-        with fs.directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs:
-            if fs.look(job, OUTPUTS) is not None:
-                with fs.directory(job, OUTPUTS) as lying:
-                    copy_tree(lying, outputs, participant.limits, private=True)
-        with fs.directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs:
+        with fs.directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs_fd:
+            if fs.look(job_fd, OUTPUTS) is not None:
+                with fs.directory(job_fd, OUTPUTS) as src_fd:
+                    copy_tree(src_fd, outputs_fd, participant.limits, private=True)
+        with fs.directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs_fd:
             for name in LOGS.values():
-                if fs.look(job, name) is not None:
-                    fs.copy(job, name, logs, name, most=participant.limits.total_bytes)
-        with transaction(participant, place, Event.SHARE) as now:
-            if now.id == record.id and not held.exists():
+                if fs.look(job_fd, name) is not None:
+                    fs.copy(job_fd, name, logs_fd, name, most=participant.limits.total_bytes)
+        with transaction(participant, ref, Verb.SHARE) as txn:
+            if txn.id == record.id and not held.exists():
                 taken.put_in_place(held.name)

@@ -1,4 +1,11 @@
-"""One act at a time: the home's lock, a fresh look at the job, and the table's word on whether it may happen."""
+"""One transition at a time: the home's lock, a fresh reading of the job, and the check against the table.
+
+Invariants:
+
+- Nothing is recorded without the home's lock, and nothing is decided by a reading from before the lock was taken.
+- The lock is not held while results are copied, or while a folder is probed that may not respond.
+- The owner's folder is recovered first, so that a transition starts from what the ledger says.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +19,21 @@ from syft_job.exchange import job_reader
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.result_staging import Need, StagedResults
 from syft_job.fs.probe import probe
+from syft_job.model.events import Event, Role
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef, checked
-from syft_job.model.lifecycle import TABLE, Event, JobState, Role, allowed
+from syft_job.model.states import JobFacts, JobState
+from syft_job.model.transitions import TRANSITIONS, Transition, Verb, check_transition
 
-from .marker_writer import Transaction, are_forgotten
+from .marker_writer import Transaction, are_results_deleted
 from .recovery import restore_missing
 
 Stage = Callable[[Participant, JobRef, Need], StagedResults | None]
-"""Copies results while no lock is held; None where they are still being copied: then the act is done later."""
+"""Copies results while no lock is held; None where they are still being copied: then the caller continues later."""
 
 
 class _ResultsMissing(Exception):
-    """The folder lacks results; the turn is taken again once they were copied without the lock."""
+    """The folder lacks results; the transaction begins again once they were copied without the lock."""
 
     def __init__(self, need: Need) -> None:
         super().__init__(need)
@@ -32,127 +41,139 @@ class _ResultsMissing(Exception):
 
 
 @contextmanager
-def transaction(participant: Participant, place: JobRef, event: Event | None, *roles: Role) -> Iterator[Transaction]:
-    """Hold the home's lock, read the job again and ask whether ``event`` is allowed.
+def transaction(participant: Participant, ref: JobRef, verb: Verb | None, *roles: Role) -> Iterator[Transaction]:
+    """Hold the home's lock, read the job again and check that ``verb`` is possible.
 
-    Where the folder lacks results that it had, the lock is left once to copy them (`restore`). Directories that are
+    Where the folder lacks results that it had, the lock is released once to copy them (`restore`). Directories that are
     removed inside are removed when the lock is free again.
 
     Args:
-        participant: who acts.
-        place: the job.
-        event: what is to happen; None for putting back what is said already.
-        roles: the hands that act; by default those of the person.
+        participant: the participant.
+        ref: the job.
+        verb: what is to be done; None for what decides nothing.
+        roles: the roles in which it is done; by default those of the participant.
 
     Raises:
         JobNotFoundError: the directory is gone.
-        UnreadableJob: the place's names are such that nothing can be said of it.
-        InvalidTransition, NotAllowed: see `lifecycle.allowed`.
-        ConfigError: the owner's word could not be sealed, see `Home.key`; nothing was said.
-        StoreError: the folder or the home does not do what it is asked.
+        UnreadableJob: the job's name is such that nothing can be recorded about it.
+        InvalidTransition, NotAllowed: see `check_transition`.
+        ConfigError: the owner's markers could not be signed, see `Home.key`; nothing was recorded.
+        StoreError: the folder or the home cannot be used.
     """
-    checked(place)
-    if Role.RUNNER in roles and not participant.owns(place):
+    checked(ref)
+    if Role.RUNNER in roles and not participant.owns(ref):
         raise NotAllowed(
-            f"'{place.name}' is not in the datasite of {participant.email}, so no runner of theirs may act on it."
+            f"'{ref.name}' is not in the datasite of {participant.email}, so no runner of theirs may act on it."
         )
     participant.home.make()
     try:
-        with _locked_turn(participant, place, event, roles) as now:
-            yield now
+        with _locked(participant, ref, verb, roles) as txn:
+            yield txn
             return
     except _ResultsMissing:
-        restore(participant, place)
-    with _locked_turn(participant, place, event, roles, is_restored=True) as now:
-        yield now
+        restore(participant, ref)
+    with _locked(participant, ref, verb, roles, is_restored=True) as txn:
+        yield txn
 
 
 @contextmanager
-def _locked_turn(
-    participant: Participant, place: JobRef, event: Event | None, roles: tuple[Role, ...], *, is_restored: bool = False
+def _locked(
+    participant: Participant, ref: JobRef, verb: Verb | None, roles: tuple[Role, ...], *, is_restored: bool = False
 ) -> Iterator[Transaction]:
-    probe(participant.home.root)  # a folder that hangs must not be met with the lock in hand
-    with participant.home.locked(), fs.in_words(f"use {str(place.under(participant.home.root))!r}"):
+    root = participant.home.root
+    probe(root)  # a folder that does not respond must not be used while the lock is held
+    with participant.home.locked(), fs.in_words(f"use {str(ref.under(root))!r}"):
         try:
-            look = job_reader.look(participant.home.root, place, participant)
-            if event is not None and participant.owns(place) and look.record.findings:
-                with fs.directory(participant.home.root, *place.parts) as job:
-                    need = restore_missing(participant, Transaction(look, job)).need
+            snapshot = job_reader.look(root, ref, participant)
+            if verb is not None and participant.owns(ref) and snapshot.record.findings:
+                with fs.directory(root, *ref.parts) as dir_fd:
+                    need = restore_missing(participant, Transaction(snapshot, dir_fd)).need
                 if need is not None and not is_restored:
                     raise _ResultsMissing(need)
-                look = job_reader.look(participant.home.root, place, participant)
-            if event is not None:
-                record = look.record
-                check_allowed(participant, record, event, *roles)
-                if participant.owns(place):
-                    participant.home.key()  # what cannot be sealed must not be said either
-            with fs.directory(participant.home.root, *place.parts) as job:
-                yield Transaction(look, job)
+                snapshot = job_reader.look(root, ref, participant)
+            transition = None
+            if verb is not None:
+                transition = check_verb(participant, snapshot.record, verb, *roles)
+                if participant.owns(ref):
+                    participant.home.key()  # what cannot be signed must not be recorded either
+            with fs.directory(root, *ref.parts) as dir_fd:
+                yield Transaction(snapshot, dir_fd, transition)
         except FileNotFoundError as error:
             if isinstance(error, PathMissing):
                 raise
-            raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
+            raise JobNotFoundError(f"'{ref.name}' is not in the folder any more.", name=ref.name) from error
 
 
-def check_allowed(participant: Participant, record: JobRecord, event: Event, *roles: Role) -> None:
-    """Return if ``event`` may happen to a job now: the state machine's table, asked with everything that it needs.
-
-    Args:
-        participant: who acts.
-        record: the job as it was read just now.
-        event: what is to happen.
-        roles: the roles that act; by default those of the person.
-
-    Raises:
-        InvalidTransition, NotAllowed: see `lifecycle.allowed`.
-    """
+def facts_of(participant: Participant, record: JobRecord) -> JobFacts:
+    """Gather everything that decides which verbs are possible, from a reading of the folder and the ledger."""
     ledger = participant.home.ledger
     events = ledger.events(record.id)
+    return JobFacts(
+        record.name,
+        record.position,
+        is_unreadable=bool(record.problem) and not record.state.is_terminal,
+        is_start_recorded=ledger.is_under_way(record.id, record.attempt),
+        is_deposited=Event.DEPOSITED in events,
+        is_cleaned=Event.CLEANED in events,
+    )
+
+
+def check_verb(participant: Participant, record: JobRecord, verb: Verb, *roles: Role) -> Transition:
+    """Check whether ``verb`` is possible for a job now, and return the row of the table.
+
+    Args:
+        participant: the participant.
+        record: the job as it was read just now.
+        verb: what is to be done.
+        roles: the roles in which it is done; by default those of the participant.
+
+    Raises:
+        InvalidTransition, NotAllowed: see `check_transition`.
+    """
     try:
-        allowed(
-            record.position,
-            event,
-            roles or roles_of(participant, record.place),
-            name=record.name,
-            unreadable=bool(record.problem) and not record.state.is_terminal,
-            starting=ledger.is_under_way(record.id, record.attempt),
-            deposited="deposit" in events,
-            cleaned="clean" in events,
-        )
+        return check_transition(facts_of(participant, record), verb, roles or roles_of(participant, record.place))
     except InvalidTransition as error:
         if record.state is not JobState.CREATED or not record.missing or record.problem:
             raise
         raise InvalidTransition(f"{error} {'; '.join(record.missing)}.", **error.context) from error
 
 
-def allowed_events(participant: Participant, record: JobRecord) -> list[Event]:
-    """The events that this participant may cause in this state, in the order of the table."""
+def allowed_verbs(participant: Participant, record: JobRecord) -> list[Verb]:
+    """The verbs that are possible for this participant in this state, in the order of the table."""
     if participant.owns(record.place) and participant.is_home_elsewhere:
         return []  # this machine has no key to sign a decision with
-    events = dict.fromkeys(
-        row.event for row in TABLE if row.event is not Event.SUBMIT and {Role.OWNER, Role.SUBMITTER} & {*row.who}
-    )
-    found: list[Event] = []
-    for event in events:
-        if event is Event.SHARE and are_forgotten(participant, record.id, record.attempt):
+    allowed: list[Verb] = []
+    for verb in _VERBS_OF_PEOPLE:
+        if verb is Verb.SHARE and are_results_deleted(participant, record.id, record.attempt):
             continue  # there is nothing left to share
         with suppress(InvalidTransition, NotAllowed):
-            check_allowed(participant, record, event)
-            found.append(event)
-    return found
+            check_verb(participant, record, verb)
+            allowed.append(verb)
+    return allowed
 
 
-def roles_of(participant: Participant, place: JobRef) -> tuple[Role, ...]:
-    """The hands that ``participant`` has in the job at ``place``."""
-    return (Role.OWNER,) * participant.owns(place) + (Role.SUBMITTER,) * (participant.email == place.submitter)
+_VERBS_OF_PEOPLE = tuple(
+    dict.fromkeys(
+        row.verb
+        for row in TRANSITIONS
+        if row.verb is not Verb.SUBMIT and not {Role.OWNER, Role.SUBMITTER}.isdisjoint(row.roles)
+    )
+)
+"""The verbs on an existing job that people can do, in the order of the table."""
 
 
-def stage(participant: Participant, place: JobRef, need: Need, source: Path | None = None) -> StagedResults:
+def roles_of(participant: Participant, ref: JobRef) -> tuple[Role, ...]:
+    """The roles of ``participant`` in a job: owner, submitter, both or none."""
+    roles = {Role.OWNER: participant.owns(ref), Role.SUBMITTER: participant.email == ref.submitter}
+    return tuple(role for role, has_role in roles.items() if has_role)
+
+
+def stage(participant: Participant, ref: JobRef, need: Need, source: Path | None = None) -> StagedResults:
     """Copy results into the job's directory under a temporary name, here and now; the home's lock must be free.
 
     Args:
         participant: the owner.
-        place: the job.
+        ref: the job.
         need: what is to be copied.
         source: where from; by default where the home holds the results of the attempt.
 
@@ -161,37 +182,37 @@ def stage(participant: Participant, place: JobRef, need: Need, source: Path | No
         UnreadableJob, StoreError: see `StagedResults`.
     """
     try:
-        with fs.in_words(f"use {str(place.under(participant.home.root))!r}"):
-            return StagedResults(participant.home, place, need, participant.limits, source)
+        with fs.in_words(f"use {str(ref.under(participant.home.root))!r}"):
+            return StagedResults(participant.home, ref, need, participant.limits, source)
     except FileNotFoundError as error:
-        raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
+        raise JobNotFoundError(f"'{ref.name}' is not in the folder any more.", name=ref.name) from error
 
 
-def restore(participant: Participant, place: JobRef, stage: Stage = stage) -> tuple[str, ...]:
-    """Put back the owner's markers and released results that the ledger has and the folder lacks.
+def restore(participant: Participant, ref: JobRef, stage: Stage = stage) -> tuple[str, ...]:
+    """Write the owner's markers and released results that the ledger has and the folder lacks.
 
     Args:
-        participant: who acts; for another one than the owner nothing is done.
-        place: the job.
+        participant: the participant; for another one than the owner nothing is done.
+        ref: the job.
         stage: how results are copied.
 
     Returns:
-        The names of what was put back.
+        The kinds of the markers that were written.
     """
-    with transaction(participant, place, None) as now:
-        if not participant.owns(place):
+    with transaction(participant, ref, None) as txn:
+        if not participant.owns(ref):
             return ()
-        done = restore_missing(participant, now)
-    staged = None if done.need is None else stage(participant, place, done.need)
+        restored = restore_missing(participant, txn)
+    staged = None if restored.need is None else stage(participant, ref, restored.need)
     if staged is None:
-        return done.names
-    with staged, transaction(participant, place, None) as now:
-        again = restore_missing(participant, now, staged=staged)
-    return (*done.names, *again.names)
+        return restored.names
+    with staged, transaction(participant, ref, None) as txn:
+        with_results = restore_missing(participant, txn, staged=staged)
+    return (*restored.names, *with_results.names)
 
 
 def require_home(participant: Participant) -> None:
-    """Refuse where the home is a copy that nobody adopted.
+    """Refuse where the home is a copy that was not adopted.
 
     Raises:
         StoreError: it is.
