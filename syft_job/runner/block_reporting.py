@@ -36,14 +36,14 @@ class BlockedReports:
         if marker is not None and (marker.attempt, marker.body.get("category")) == (attempt.number, found.category):
             return
         try:
-            transitions.publish_blocked(attempt.participant, attempt.place, attempt.job, attempt.number, found.category)
+            transitions.publish_blocked(attempt.participant, attempt.ref, attempt.job, attempt.number, found.category)
         except JobNotFoundError:
             return  # the directory went away; the sweep finds it when it is back
         except (SyftJobError, OSError) as refusal:
             kind = errno_of(refusal) or str(refusal)
             if kind not in self._refusals:
                 self._refusals.add(kind)
-                name, submitter = attempt.place.name, attempt.place.submitter
+                name, submitter = attempt.ref.name, attempt.ref.submitter
                 self._announce(f"⚠ {submitter} cannot be told that '{name}' is blocked: {refusal}")
         else:
             self._refusals.clear()

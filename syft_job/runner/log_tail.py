@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from syft_job.execution.attempt_operations import STREAMS
 from syft_job.model.text import decoded, visible
 
-from .attempt_files import STREAMS, Attempt
+from .attempt_files import Attempt
 
 _LONGEST_LINE = 65536
 

@@ -24,7 +24,6 @@ from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.lifecycle import JobState, state_of
 
-from . import attempt_files as attempts
 from .attempt import AttemptDriver
 from .attempt_files import Attempt
 from .blocked_jobs import BlockedJobs
@@ -162,20 +161,23 @@ class Scheduler:
 
     def collect(self, moves: list[StatusTransition]) -> bool:
         """Bring home what is over, without touching the folder; returns whether something runs or is collected."""
-        self._home.ledger.refresh()
         still = False
-        for job, number in self._home.ledger.unfinished():
-            attempt = Attempt(self._participant, self._home.ledger.place_of(job), job, number)
+        for attempt, evidence in self.driver.poll(self._unfinished_attempts()):
+            condition = ("home", attempt.job, attempt.number)
             try:
-                moves += self.driver.collect(attempt)
-                self._conditions.end(("home", job, number))
+                moves += self.driver.collect(attempt, evidence)
+                self._conditions.end(condition)
             except (SyftJobError, OSError) as error:
-                whose = f"'{attempt.place.name}' from {attempt.place.submitter}"
-                self._conditions.begin(
-                    ("home", job, number), f"The results of {whose} are not brought home yet. {error}"
-                )
-            still = still or self.driver.is_collecting(attempt) or attempts.supervisor_is_alive(attempt)
+                job = f"'{attempt.ref.name}' from {attempt.ref.submitter}"
+                self._conditions.begin(condition, f"The results of {job} are not brought home yet. {error}")
+            still = still or self.driver.is_collecting(attempt) or self.driver.is_active(attempt)
         return still
+
+    def _unfinished_attempts(self) -> list[Attempt]:
+        """The attempts that were started and are not finished, as the ledger has them."""
+        ledger = self._home.ledger
+        ledger.refresh()
+        return [Attempt(self._participant, ledger.place_of(job), job, number) for job, number in ledger.unfinished()]
 
     def start(self, place: JobRef, look: JobSnapshot | None = None) -> None:
         """Start one job now, whoever else waits; ``look`` is how it was a moment ago, for who looked."""
@@ -235,27 +237,25 @@ class Scheduler:
         return any(ledger.place_of(job) == place for job, _ in ledger.unfinished())
 
     def _advance_all(self, moves: list[StatusTransition]) -> None:
-        """Look after everything that was said to start and is not over, wherever its folder is."""
+        """Advance every attempt that was started and is not finished, wherever its folder is."""
         ledger = self._home.ledger
-        ledger.refresh()
         running: Counter[str] = Counter()
-        for job, number in ledger.unfinished():
-            place = ledger.place_of(job)
-            attempt = Attempt(self._participant, place, job, number)
+        for attempt, evidence in self.driver.poll(self._unfinished_attempts()):
             fs.check_interrupted()
             self._hang_guard.busy()
-            with self.blocked_reason.now_and_then(place, f"attempt {number} is not looked after") as is_time:
+            trouble = f"attempt {attempt.number} is not looked after"
+            with self.blocked_reason.now_and_then(attempt.ref, trouble) as is_time:
                 if is_time:
-                    moves += self.driver.advance(attempt)
-                    running[place.submitter] += attempts.supervisor_is_alive(attempt)
-            if not ledger.is_under_way(job, number):
+                    moves += self.driver.advance(attempt, evidence)
+            running[attempt.ref.submitter] += self.driver.is_active(attempt)
+            if not ledger.is_under_way(attempt.job, attempt.number):
                 self._leave_alone(attempt)
         self.running = running
 
     def _leave_alone(self, attempt: Attempt) -> None:
         """An attempt is over: who says something of its job makes us look at it again."""
-        self.blocked_reason.forget(attempt.place)
-        self._forget(attempt.place)
+        self.blocked_reason.forget(attempt.ref)
+        self._forget(attempt.ref)
 
     def _forget(self, place: JobRef) -> None:
         """Nothing moves this job by itself any more."""

@@ -25,6 +25,8 @@ from syft_job.exchange import transitions
 from syft_job.exchange.job_index import MAX_DIRECTORIES, JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
+from syft_job.execution import backends
+from syft_job.execution.backends.base import JobABC
 from syft_job.execution.plan import CurrentTerms, Terms
 from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
@@ -67,6 +69,7 @@ class JobRunner:
         told_all: for a ``told`` that only takes note: wait at most so many seconds until all of it is told; whether it
             is. Then it counts as told.
         max_parallel: how many jobs run at once; the number of processors by default.
+        backend: what runs the jobs; by default processes of this machine.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class JobRunner:
         told: Told | None = None,
         told_all: ToldAll | None = None,
         max_parallel: int | None = None,
+        backend: JobABC | None = None,
     ) -> None:
         self.config = config
         self.poll_interval = poll_interval
@@ -96,6 +100,7 @@ class JobRunner:
         self._made: Scheduler | None = None
         self._watch: Watch | None = None
         self._serves = False
+        self._backend = backend or backends.default()
 
     @property
     def terms(self) -> Terms:
@@ -336,7 +341,7 @@ class JobRunner:
                 self._made = Scheduler(
                     self.config.email,
                     self.store,
-                    AttemptDriver(self.participant, self.config, terms, self._say, self.poll_interval),
+                    AttemptDriver(self.participant, self.config, terms, self._backend, self._say, self.poll_interval),
                     say=self._say,
                     troubles=self._conditions,
                     hang_guard=self._hang_guard,

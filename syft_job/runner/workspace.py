@@ -15,7 +15,8 @@ from syft_job.exchange import job_contents
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.result_staging import StagedDirectory
 from syft_job.exchange.result_tree import copy_tree
-from syft_job.execution.backends.shell import ExitRecord
+from syft_job.execution.attempt_operations import JOB, STREAMS
+from syft_job.execution.evidence import ExitRecord
 from syft_job.format import manifest
 from syft_job.format.manifest import JobSpec
 from syft_job.format.markers import LOGS, OUTPUTS
@@ -25,7 +26,7 @@ from syft_job.model import names
 from syft_job.model.job_ref import JOBS
 from syft_job.model.quoting import shortened
 
-from .attempt_files import JOB, STREAMS, Attempt
+from .attempt_files import Attempt
 
 MAX_LEFT_OUT = 100
 MAX_LEFT_OUT_CHARACTERS = 400
@@ -90,7 +91,7 @@ class LeftOutResults(list[str]):
             super().append(f"and {self.more} more files and folders")
 
 
-class Collected:
+class ResultCopies:
     """Copies of everything that an attempt left, in the home under a temporary name; close it.
 
     Args:
@@ -231,7 +232,7 @@ def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
 def _copy_listed(attempt: Attempt, look: JobSnapshot, job: int) -> None:
     assert look.spec is not None  # noqa: S101 - the caller looked
     root = attempt.participant.home.root
-    with fs.directory(root, *attempt.place.parts) as source:
+    with fs.directory(root, *attempt.ref.parts) as source:
         if (
             look.record.older
             and manifest.older_digest(job_contents.older_files(source, attempt.participant.limits))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.execution.backends.base import Command, JobABC, JobDryRun, JobHandle, JobStatusResult, build
+from syft_job.execution.backends.base import JobABC, JobDryRun, JobHandle, JobStatusResult, build
+from syft_job.execution.command import Command
 
 PATIENCE = 60.0
 BACKENDS = [{"module": "shell"}, {"module": "shell", "detach": False}]

@@ -7,16 +7,17 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syft_job import doctor
 from syft_job.errors import ConfigError
 from syft_job.execution import sandboxes
-from syft_job.execution.backends.base import Command, JobHandle, JobStatus
+from syft_job.execution.backends.base import CliCommand, JobDryRun, JobHandle, JobStatus
 from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.command import Command
 from syft_job.execution.plan import terms_of
 from syft_job.execution.sandboxes import SYSTEM_PYTHON, Workspace, host_mounts, namespaces
 from syft_job.job import JobInfo
@@ -327,10 +328,10 @@ def test_32_data_in_the_owners_datasite_is_shown_and_nothing_beside_it(work_dir:
 
 
 def started(workspace: Workspace, script: str, **env: str) -> str:
-    from syft_job.execution.backends.private_argv import handed_over
+    from syft_job.execution.backends.private_argv import open_private_arguments
 
     command = sandboxes.by_name("bubblewrap")(Command(argv=("/bin/sh", "-c", script), env=env), workspace)
-    with handed_over(command) as ready:
+    with open_private_arguments(command) as ready:
         done = subprocess.run(
             ready.argv,
             env=dict(command.env or {}),
@@ -536,12 +537,11 @@ def test_32_a_runner_whose_sandbox_breaks_starts_nothing_without_it(
 def test_32_a_sandbox_that_fails_at_the_start_is_not_the_jobs_own_failure(work_dir: Path):
     """It worked when it was tried: the failure comes between."""
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
-        serving = runner(people)
+        serving = JobRunner(people.owner.config, poll_interval=0.05, announce=None, backend=BreaksOnce())
         assert serving.terms.is_contained
         job = python_job(people, main="print('ran')\n")
         announced: list[str] = []
         serving.announce = announced.append
-        fail_once(serving)
         serving.process_approved_jobs(stream_output=False)
         assert job.state is JobState.FAILED
         assert "ran" not in str(job.stdout).split()
@@ -550,21 +550,18 @@ def test_32_a_sandbox_that_fails_at_the_start_is_not_the_jobs_own_failure(work_d
         assert any("its sandbox could not be set up" in str(said) for said in job.history)
 
 
-def fail_once(serving: JobRunner) -> None:
-    """Let the sandbox bind what is gone once it is bound."""
-    from syft_job.runner import launch as starting
+class BreaksOnce(ShellJob):
+    """The first command's sandbox binds what is gone once it is bound."""
 
-    original = starting.launch
+    _commands: int = 0
 
-    def launch(attempt: Any, terms: Any, command: Command, workspace: Workspace) -> None:
-        from dataclasses import replace
-
-        where = command.argv.index("--args")
-        broken = (*command.argv[:where], "--ro-bind", "/no/such/place", "/x", *command.argv[where:])
-        original(attempt, terms, replace(command, argv=broken), workspace)
-
-    starting.launch, restore = launch, original
-    serving.told = lambda _: setattr(starting, "launch", restore)
+    def _submit(self, command: Command | CliCommand, *, dry_run: bool) -> JobHandle | JobDryRun:
+        self._commands += 1
+        if self._commands == 1 and isinstance(command, Command):
+            at = command.argv.index("--args")
+            argv = (*command.argv[:at], "--ro-bind", "/no/such/place", "/x", *command.argv[at:])
+            command = replace(command, argv=argv)
+        return super()._submit(command, dry_run=dry_run)
 
 
 def test_32_a_job_cannot_claim_that_its_sandbox_failed(work_dir: Path):

@@ -11,8 +11,9 @@ import pytest
 from pydantic import Field, ValidationError
 
 from syft_job.errors import Issue, JobValidationError, NotAllowed
-from syft_job.execution.backends.base import Command, JobABC, JobDryRun, JobHandle, JobStatus, JobStatusResult, build
+from syft_job.execution.backends.base import JobABC, JobDryRun, JobHandle, JobStatus, JobStatusResult, build
 from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.command import Command
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

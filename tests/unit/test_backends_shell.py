@@ -18,17 +18,15 @@ import psutil
 import pytest
 
 from syft_job.errors import JobValidationError, StoreError
-from syft_job.execution.backends import shell
-from syft_job.execution.backends.base import Command, JobDryRun, JobHandle, JobStatus
+from syft_job.execution.backends import processes
+from syft_job.execution.backends.base import JobDryRun, JobHandle, JobStatus
+from syft_job.execution.backends.processes import is_alive, stat_of, this_boot, this_host
 from syft_job.execution.backends.shell import (
-    ExitRecord,
     ShellJob,
-    is_alive,
-    read_claim,
-    read_exit_record,
-    this_boot,
-    this_host,
 )
+from syft_job.execution.backends.supervisor_files import SUPERVISOR, read_claim, read_exit_record
+from syft_job.execution.command import Command
+from syft_job.execution.evidence import ExitRecord
 from syft_job.fs.watch import Watch
 from syft_job.model.resources import ResourceLimits
 from tests.serving import until
@@ -261,7 +259,7 @@ def test_a_process_that_may_not_be_looked_at_is_running(monkeypatch: pytest.Monk
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", refuse)
-    monkeypatch.setattr(shell, "_stat_of", lambda pid: None)  # /proc mounted with hidepid
+    monkeypatch.setattr(processes, "stat_of", lambda pid: None)  # /proc mounted with hidepid
 
     assert ShellJob().status(JobHandle(job_id="4", backend="shell")).status is JobStatus.RUNNING
 
@@ -286,7 +284,7 @@ def test_a_zombie_and_another_process_of_the_same_number_are_not_running():
     assert not is_alive(zombie.pid)
     zombie.wait()
 
-    found = shell._stat_of(os.getpid())
+    found = stat_of(os.getpid())
     assert found is not None
     assert is_alive(os.getpid(), found[1], this_boot())
     assert not is_alive(os.getpid(), found[1] + 1, this_boot())
@@ -397,11 +395,11 @@ def test_a_damaged_verdict_is_no_verdict(tmp_path: Path, text: str):
     (tmp_path / "verdict").write_text(text + "\n", encoding="latin-1")
     handle = JobHandle(job_id="1", backend="shell", metadata={"verdict": str(tmp_path / "verdict")})
 
-    with pytest.raises(StoreError, match="no verdict"):
+    with pytest.raises(StoreError, match="no exit record"):
         read_exit_record(tmp_path / "verdict")
     result = ShellJob().status(handle)
     assert result.status is JobStatus.FINISHED_UNKNOWN
-    assert "no verdict" in result.detail["reason"]
+    assert "no exit record" in result.detail["reason"]
 
 
 @pytest.mark.parametrize("text", ["", '{"returncode": 0, "timed_out": fal'])
@@ -805,7 +803,7 @@ def test_a_verdict_of_an_earlier_supervisor_does_not_speak_of_the_disk_and_count
 @pytest.mark.parametrize(("supervisor", "starts"), [("lives", True), ("is gone", False), ("gives no pipe", True)])
 def test_the_first_process_of_a_sandbox_starts_nothing_once_its_supervisor_is_gone(tmp_path, supervisor, starts):
     """The kernel ends a sandbox with its supervisor, but one that is gone already cannot end any more."""
-    first, canary = shell.SUPERVISOR.with_name("first.sh"), tmp_path / "canary"
+    first, canary = SUPERVISOR.with_name("first.sh"), tmp_path / "canary"
     reading, writing = os.pipe()
     if supervisor == "is gone":
         os.close(writing)
