@@ -32,6 +32,10 @@ class JobQueue:
             if not waiting:
                 del self._waiting[place.submitter]
 
+    def has_waiting(self, paused: Collection[str] = ()) -> bool:
+        """Return True if a job waits whose submitter is not paused."""
+        return "*" not in paused and any(submitter not in paused for submitter in self._waiting)
+
     def next(self, running: Counter[str], paused: Collection[str] = ()) -> JobRef | None:
         """Take the first job of the submitter who has the fewest running now; None when nobody may go.
 

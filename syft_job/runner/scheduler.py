@@ -7,6 +7,7 @@ next and what was said already. All of it belongs to the runner's loop, but for 
 from __future__ import annotations
 
 import errno
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from syft_job.exchange.job_index import HASHED_BYTES, JobIndex
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.sweep_budget import SweepBudget
 from syft_job.fs.watch import MOST_WATCHES
+from syft_job.home.slots import BusySlots, write_busy_slots
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
@@ -86,6 +88,9 @@ class Scheduler:
         self._again: dict[JobRef, None] = {}
         self._mark = 0
         self._has_upgraded_rules = False
+        self._busy_slots: BusySlots | None = None
+        self._has_recorded_slots = False
+        """Whether the home has what `_busy_slots` says; an earlier runner may have left something else."""
         self._budgets: dict[str, SweepBudget] = {}
         """What each submitter's undecided jobs may still cost until the next sweep."""
         self._budgets_of_ended: dict[str, SweepBudget] = {}
@@ -115,6 +120,18 @@ class Scheduler:
                 if look is not None and place in self.line and len(looks) < _LOOKS_AT_MOST:
                     looks[place] = look
         self._start_next(at_most, looks)
+        if at_most:
+            self._record_busy_slots(at_most)
+
+    def _record_busy_slots(self, count: int) -> None:
+        """Record for `show` and `doctor` that approved jobs wait for a free slot; written only when that changes."""
+        is_full = self.running.total() >= count and self.line.has_waiting(self._home.paused())
+        if self._has_recorded_slots and (self._busy_slots is not None) == is_full:
+            return
+        busy = BusySlots(count, time.time()) if is_full else None
+        with suppress(SyftJobError, OSError):  # a report that cannot be written now is written at the next change
+            write_busy_slots(self._home, busy)
+            self._busy_slots, self._has_recorded_slots = busy, True
 
     def _look_after(self, place: JobRef, *, is_swept: bool) -> JobSnapshot | None:
         """Note what a job is, and put right what the ledger has about it; returns the full look where there was one.

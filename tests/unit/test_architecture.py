@@ -49,6 +49,7 @@ MAY_FOLLOW = {
     "home.home": "the home",
     "home.keyring": "the home",
     "home.ledger": "the home",
+    "home.slots": "the home",
     "exchange.retention": "the home",
     "runner.log_tail": "the home",
     "events.outbox": "the home",
