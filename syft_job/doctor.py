@@ -276,19 +276,19 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
 
 
 def _sandbox(config: SyftJobConfig) -> list[Check]:
-    from syft_job.execution.plan import terms_of
+    from syft_job.execution.plan import plan_for
 
-    terms = terms_of(config)
-    told = " ".join((*terms.conditions[:1], *terms.sandbox_warnings))
-    advice = "" if terms.is_contained else "Until bubblewrap works, run jobs of people whom you trust only."
-    found = [Check("sandbox", ok=terms.is_contained, told=told, advice=advice)]
-    if terms.workspace_problem is not None:
-        found.append(Check("workspaces", ok=False, told=f"No job can start. {terms.workspace_problem}"))
-    if terms.interpreter is None:
-        told = f"Python jobs cannot start. {terms.interpreter_problem}"
+    plan = plan_for(config)
+    told = " ".join((*plan.conditions[:1], *plan.sandbox_warnings))
+    advice = "" if plan.is_contained else "Until bubblewrap works, run jobs of people whom you trust only."
+    found = [Check("sandbox", ok=plan.is_contained, told=told, advice=advice)]
+    if plan.host.workspace_problem is not None:
+        found.append(Check("workspaces", ok=False, told=f"No job can start. {plan.host.workspace_problem}"))
+    if plan.environment.interpreter is None:
+        told = f"Python jobs cannot start. {plan.environment.interpreter_problem}"
         found.append(Check("interpreter", ok=False, told=told))
     else:
-        found.append(Check("interpreter", ok=True, told=str(terms.interpreter)))
+        found.append(Check("interpreter", ok=True, told=str(plan.environment.interpreter)))
     return found
 
 

@@ -21,7 +21,7 @@ from syft_job.exchange.participant import Participant
 from syft_job.execution.attempt import AttemptMachine
 from syft_job.execution.backends.base import JobABC
 from syft_job.execution.evidence import Evidence
-from syft_job.execution.plan import CurrentTerms, Terms
+from syft_job.execution.plan import ExecutionPlan
 from syft_job.model.blocked_reason import category_of
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import JobRef
@@ -31,6 +31,7 @@ from . import workspace
 from .attempt_files import Attempt
 from .block_reporting import BlockedReports
 from .exchange_operations import ExchangeOperations
+from .planner import Planner
 from .transfers import Transfers
 
 _PAUSE_FACTOR = 20.0
@@ -56,7 +57,7 @@ class AttemptDriver:
     Args:
         participant: the owner.
         config: the owner's settings.
-        terms: the conditions under which jobs run here.
+        planner: plans the jobs.
         backend: what runs the attempts.
         announce: called with one line for each thing that happens.
         patience_s: seconds between two tries of something that failed.
@@ -66,23 +67,23 @@ class AttemptDriver:
         self,
         participant: Participant,
         config: SyftJobConfig,
-        terms: CurrentTerms,
+        planner: Planner,
         backend: JobABC,
         announce: Callable[[str], None],
         patience_s: float,
     ) -> None:
         self._participant = participant
-        self._terms = terms
+        self._planner = planner
         self._announce = announce
         self._blocked = BlockedReports(announce)
         self._failed_starts: dict[tuple[str, int], _FailedStart] = {}
-        self._operations = ExchangeOperations(participant, config, terms, announce)
+        self._operations = ExchangeOperations(participant, config, planner, announce)
         self._machine = AttemptMachine[Attempt](backend, self._operations, patience_s)
 
     @property
-    def terms(self) -> Terms:
-        """The conditions under which jobs run here, as they were determined last."""
-        return self._terms.terms
+    def general_plan(self) -> ExecutionPlan:
+        """The plan for any job, as it was determined last."""
+        return self._planner.general
 
     @property
     def config(self) -> SyftJobConfig:

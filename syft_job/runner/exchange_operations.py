@@ -24,13 +24,13 @@ from syft_job.exchange.result_staging import Need, StagedResults
 from syft_job.exchange.results import MISHAPS
 from syft_job.execution.attempt_operations import Collected, Permission, Prepared
 from syft_job.execution.evidence import ExitRecord
-from syft_job.execution.plan import CurrentTerms
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import JobRef
 from syft_job.model.lifecycle import Fact, JobState
 
 from . import launch, workspace
 from .attempt_files import Attempt
+from .planner import Planner
 from .transfers import Inline, Transfers
 
 
@@ -40,16 +40,16 @@ class ExchangeOperations:
     Args:
         participant: the owner.
         config: the owner's settings.
-        terms: the conditions under which jobs run here.
+        planner: plans the jobs.
         announce: called with one line for each thing that happens.
     """
 
     def __init__(
-        self, participant: Participant, config: SyftJobConfig, terms: CurrentTerms, announce: Callable[[str], None]
+        self, participant: Participant, config: SyftJobConfig, planner: Planner, announce: Callable[[str], None]
     ) -> None:
         self.participant = participant
         self.config = config
-        self.terms = terms
+        self._planner = planner
         self.transfers: Transfers = Inline()
         """Where results are copied and large trees are removed."""
         self._announce = announce
@@ -98,7 +98,8 @@ class ExchangeOperations:
             NotStarted: it may not start, or not now.
         """
         snapshot = self._permitted.pop(attempt.paths.label)
-        return launch.prepare(attempt, snapshot, self.config, self.terms.at_start())
+        plan = self._planner.plan_at_start(snapshot.spec, self.config)
+        return launch.prepare(attempt, snapshot, self.config, plan)
 
     def recorded_host(self, attempt: Attempt) -> str | None:
         """Return the machine that the start in the ledger names."""
@@ -152,7 +153,7 @@ class ExchangeOperations:
         with self._memory:
             self._restored.discard(attempt.paths.label)
         if record is not None and record.sandbox_failed:
-            self.terms.doubt()
+            self._planner.doubt()
         state = end_of(home, attempt.job, attempt.number, outcome)
         emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
         self._announce(f"{emoji} '{attempt.ref.name}' from {attempt.ref.submitter} {ENDED[state]}.")

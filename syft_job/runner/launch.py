@@ -10,10 +10,9 @@ from syft_job.errors import BlockedCategory, ConfigError, NotStarted
 from syft_job.exchange import transitions
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.execution.command import Command
-from syft_job.execution.offered_containment import level_of
-from syft_job.execution.plan import Terms, limits_for
+from syft_job.execution.plan import ExecutionPlan
 from syft_job.execution.sandboxes import Workspace, clean_env
-from syft_job.format import manifest, permissions
+from syft_job.format import permissions
 from syft_job.format.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
 
 from . import workspace as workspaces
@@ -26,7 +25,7 @@ class PreparedLaunch:
 
     attempt: Attempt
     digest: str
-    terms: Terms
+    plan: ExecutionPlan
     workspace: Workspace
     command: Command
 
@@ -36,7 +35,7 @@ class PreparedLaunch:
         Raises:
             NotStarted: the ledger holds no permit for it, or another submission is in its place by now.
         """
-        attempt, offered = self.attempt, level_of(self.terms.sandbox)
+        attempt, offered = self.attempt, self.plan.containment
         try:
             transitions.start(attempt.participant, attempt.ref, attempt.job, self.digest, offered=offered, host=host)
         except BaseException:
@@ -49,10 +48,10 @@ class PreparedLaunch:
         Raises:
             StoreError: that is not possible.
         """
-        self.terms.sandbox.prepare(self.workspace)
+        self.plan.sandbox.prepare(self.workspace)
 
 
-def prepare(attempt: Attempt, snapshot: JobSnapshot, config: SyftJobConfig, terms: Terms) -> PreparedLaunch:
+def prepare(attempt: Attempt, snapshot: JobSnapshot, config: SyftJobConfig, plan: ExecutionPlan) -> PreparedLaunch:
     """Check that an approved attempt may start here and now, and make its verified copy and its command.
 
     Everything that can prevent the start is checked before the start is recorded and before anything can claim the
@@ -61,44 +60,26 @@ def prepare(attempt: Attempt, snapshot: JobSnapshot, config: SyftJobConfig, term
     Raises:
         NotStarted: it may not start, or not now.
     """
-    spec = snapshot.spec
-    transitions.permit(attempt.participant, snapshot, offered=level_of(terms.sandbox))
-    if spec is not None and spec.dependencies:
-        raise NotStarted(
-            f"it needs {', '.join(spec.dependencies)}, and this version builds no environments;"
-            " ask for it without dependencies, or answer it with a deposit"
-        )
-    if spec is not None and spec.datasets:
-        raise NotStarted(f"it needs the data {', '.join(spec.datasets)}, and this version provides none to jobs")
-    if config.require_sandbox and not terms.is_contained:
-        raise NotStarted(
-            "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
-        )
-    if terms.workspace_problem is not None:
-        raise NotStarted(terms.workspace_problem, category=BlockedCategory.SANDBOX)
-    _refuse_without_interpreter(snapshot, terms)
+    transitions.permit(attempt.participant, snapshot, offered=plan.containment)
+    plan.require_startable()
     _refuse_open_folder(attempt, config)
     workspaces.create_workspace(attempt, snapshot)
     try:
-        command, workspace = command_for(attempt, snapshot, config, terms)
+        command, workspace = command_for(attempt, config, plan)
     except BaseException:
         _discard_copy(attempt)
         raise
-    return PreparedLaunch(attempt, snapshot.record.digest, terms, workspace, command)
+    return PreparedLaunch(attempt, snapshot.record.digest, plan, workspace, command)
 
 
-def command_for(
-    attempt: Attempt, snapshot: JobSnapshot, config: SyftJobConfig, terms: Terms
-) -> tuple[Command, Workspace]:
-    """Return the command of the attempt in its sandbox, with its environment and limits.
+def command_for(attempt: Attempt, config: SyftJobConfig, plan: ExecutionPlan) -> tuple[Command, Workspace]:
+    """Return the planned command in its sandbox, with its environment and limits, for one attempt.
 
     Raises:
         NotStarted: the sandbox cannot be made without showing what it must not show.
     """
-    assert snapshot.spec is not None  # noqa: S101 - its files were copied before
-    paths = attempt.paths
-    interpreter = terms.interpreter if snapshot.spec.type == "python" else None
-    workspace = Workspace(root=paths.job, interpreter=interpreter, protected=terms.protected)
+    paths, interpreter = attempt.paths, plan.environment.interpreter
+    workspace = Workspace(root=paths.job, interpreter=interpreter, protected=plan.host.protected)
     extra = {
         "SYFTBOX_FOLDER": str(config.syftbox_folder),
         "SYFTBOX_EMAIL": config.email,
@@ -106,23 +87,23 @@ def command_for(
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    extra |= {name: os.environ[name] for name in config.pass_environment if name in os.environ}
+    extra |= {name: os.environ[name] for name in plan.environment.variables if name in os.environ}
     if interpreter is not None:
         extra["SYFT_JOB_PYTHON"] = str(interpreter)
     bare = Command(
-        argv=("/bin/bash", manifest.RUN),
+        argv=plan.command,
         cwd=workspace.root,
         env=clean_env(extra, home=workspace.root),
         stdout=paths.log("stdout"),
         stderr=paths.log("stderr"),
-        limits=limits_for(config, snapshot.spec),
+        limits=plan.limits,
         claim=paths.claim,
         exit_record=paths.exit_record,
         results=workspace.root / OUTPUTS,
         label=paths.label,
     )
     try:
-        return terms.sandbox(bare, workspace), workspace
+        return plan.sandbox(bare, workspace), workspace
     except ConfigError as error:
         raise NotStarted(f"its sandbox cannot be made. {error}", category=BlockedCategory.SANDBOX) from error
 
@@ -131,13 +112,6 @@ def _discard_copy(attempt: Attempt) -> None:
     """Remove a copy that was made for nothing: its attempt may never be allowed to start."""
     if not attempt.participant.home.ledger.is_under_way(attempt.job, attempt.number):
         workspaces.remove_workspace(attempt)
-
-
-def _refuse_without_interpreter(snapshot: JobSnapshot, terms: Terms) -> None:
-    """Refuse to start a Python job where the configured Python, or any, cannot be used."""
-    if snapshot.spec is not None and snapshot.spec.type == "python" and terms.interpreter is None:
-        reason = terms.interpreter_problem or "no Python was looked for"
-        raise NotStarted(f"it needs a Python. {reason}", category=BlockedCategory.INTERPRETER)
 
 
 def _refuse_open_folder(attempt: Attempt, config: SyftJobConfig) -> None:

@@ -27,7 +27,7 @@ from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.execution import backends
 from syft_job.execution.backends.base import JobABC
-from syft_job.execution.plan import CurrentTerms, Terms
+from syft_job.execution.plan import ExecutionPlan
 from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
 from syft_job.home.home import Home, paused_words
@@ -44,6 +44,7 @@ from .conditions import Conditions, errno_of
 from .hang_guard import HangGuard
 from .job_watch import JobWatch
 from .log_tail import LogTail
+from .planner import Planner
 from .scheduler import Scheduler, may_move
 from .transfers import Inline, Pool
 
@@ -103,9 +104,9 @@ class JobRunner:
         self._backend = backend or backends.default()
 
     @property
-    def terms(self) -> Terms:
-        """Under what jobs run here: sandbox, interpreter, limits."""
-        return self._scheduler.driver.terms
+    def terms(self) -> ExecutionPlan:
+        """The plan for any job on this machine: sandbox, interpreter, limits."""
+        return self._scheduler.driver.general_plan
 
     @property
     def blocked_jobs(self) -> dict[JobRef, str]:
@@ -337,11 +338,11 @@ class JobRunner:
         """Made when it is needed first: it looks for a sandbox. The loop and the thread that stands by share it."""
         with self._making:
             if self._made is None:
-                terms = CurrentTerms(self.config, retry_after=self.poll_interval)
+                planner = Planner(self.config, self.poll_interval, self._backend.short_name)
                 self._made = Scheduler(
                     self.config.email,
                     self.store,
-                    AttemptDriver(self.participant, self.config, terms, self._backend, self._say, self.poll_interval),
+                    AttemptDriver(self.participant, self.config, planner, self._backend, self._say, self.poll_interval),
                     say=self._say,
                     troubles=self._conditions,
                     hang_guard=self._hang_guard,

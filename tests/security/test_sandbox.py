@@ -18,7 +18,7 @@ from syft_job.execution import sandboxes
 from syft_job.execution.backends.base import CliCommand, JobDryRun, JobHandle, JobStatus
 from syft_job.execution.backends.shell import ShellJob
 from syft_job.execution.command import Command
-from syft_job.execution.plan import terms_of
+from syft_job.execution.plan import plan_for
 from syft_job.execution.sandboxes import SYSTEM_PYTHON, Workspace, host_mounts, namespaces
 from syft_job.job import JobInfo
 from syft_job.model.lifecycle import JobState
@@ -181,7 +181,7 @@ def refused(people: TwoPeople, program: Path, *words: str) -> None:
     checks = {check.name: check for check in doctor.examine(people.owner.config)}
     assert checks["interpreter"].ok is False
     job = python_job(people)
-    terms = terms_of(people.owner.config)
+    terms = plan_for(people.owner.config)
     serving = runner(people)
     assert serving.process_approved_jobs(stream_output=False) == []
     assert job.state is JobState.QUEUED
@@ -292,7 +292,7 @@ def test_32_what_the_owner_mends_lets_the_job_start_without_a_new_runner(work_di
 def test_32_data_that_contains_a_protected_place_is_refused(work_dir: Path, shown: str, reason: str):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
         (work_dir / "two" / "link").symlink_to(work_dir)
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         workspace = Workspace(work_dir, (work_dir / "two" / shown,), None, protected)
         with pytest.raises(ConfigError, match=f"cannot be shown to jobs: .*{reason}"):
             sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
@@ -300,7 +300,7 @@ def test_32_data_that_contains_a_protected_place_is_refused(work_dir: Path, show
 
 def test_32_data_inside_a_home_is_refused(work_dir: Path):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         workspace = Workspace(work_dir, (people.owner.home.path / "held",), None, protected)
         with pytest.raises(ConfigError, match="is inside"):
             sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
@@ -310,7 +310,7 @@ def test_32_a_link_in_the_shared_folder_is_not_followed_to_data(work_dir: Path):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
         link = people.root / "ada@example.org" / "data"
         link.symlink_to("/srv")
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         with pytest.raises(ConfigError, match="symbolic link"):
             sandboxes.by_name("bubblewrap")(
                 Command(argv=("true",), env={}), Workspace(work_dir, (link,), None, protected)
@@ -322,7 +322,7 @@ def test_32_data_in_the_owners_datasite_is_shown_and_nothing_beside_it(work_dir:
         data = people.root / "omar@example.org" / "private" / "table.csv"
         data.parent.mkdir()
         data.write_text("a,b\n")
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         told = started(Workspace(Path("/usr"), (data,), None, protected), f"cat {data}; find {people.root} -type f")
         assert told.split() == ["a,b", str(data)]
 

@@ -1,6 +1,11 @@
 """What starts and polls processes: `base` is the contract, each other module one implementation of it."""
 
+from typing import Final
+
 from .base import JobABC
+
+DEFAULT: Final = "shell"
+"""The name of the backend where no other one is chosen."""
 
 
 def default() -> JobABC:
