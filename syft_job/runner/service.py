@@ -343,10 +343,10 @@ class JobRunner:
                     self.config.email,
                     self.store,
                     AttemptDriver(self.participant, self.config, planner, self._backend, self._say, self.poll_interval),
-                    say=self._say,
-                    troubles=self._conditions,
+                    announce=self._say,
+                    conditions=self._conditions,
                     hang_guard=self._hang_guard,
-                    patience=self.poll_interval,
+                    patience_s=self.poll_interval,
                 )
             return self._made
 

@@ -53,7 +53,7 @@ def test_a_job_beyond_the_slots_waits_for_one_until_there_is_one(people: TwoPeop
 def test_it_is_written_when_it_changes_and_not_at_each_look(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
     approved(people, "a", "b", "c")
     written: list[BusySlots | None] = []
-    monkeypatch.setattr("syft_job.runner.scheduler.write_busy_slots", lambda _, busy: written.append(busy))
+    monkeypatch.setattr("syft_job.runner.slot_report.write_busy_slots", lambda _, busy: written.append(busy))
     backend = FakeBackend()
     runner = JobRunner(people.owner.config, announce=None, max_parallel=1, backend=backend)
     with runner._serving():
@@ -103,7 +103,7 @@ def test_a_home_that_cannot_be_written_holds_nothing_up(people: TwoPeople, monke
     def refuse(*_: object) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr("syft_job.runner.scheduler.write_busy_slots", refuse)
+    monkeypatch.setattr("syft_job.runner.slot_report.write_busy_slots", refuse)
     backend = FakeBackend()
     runner = JobRunner(people.owner.config, announce=None, max_parallel=1, backend=backend)
     with runner._serving():
