@@ -246,8 +246,7 @@ def _check(made: Tree, count: int) -> None:
 def _fingerprint() -> str:
     """Changes when the form of what is generated may have changed."""
     package = Path(syft_job.__file__).parent
-    sources = [Path(__file__), *(package / name for name in ("markers.py", "seal.py", "codec.py"))]
-    sources += sorted((package / "spec").glob("*.py"))
+    sources = [Path(__file__), *sorted((package / "format").rglob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

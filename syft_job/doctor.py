@@ -27,6 +27,7 @@ from syft_job.format import permissions, signing
 from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.home import contacts
 from syft_job.home.home import Home, paused_words
+from syft_job.home.slots import awaits_slot, read_busy_slots
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS
 from syft_job.model.quoting import shortened
@@ -275,19 +276,19 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
 
 
 def _sandbox(config: SyftJobConfig) -> list[Check]:
-    from syft_job.execution.plan import terms_of
+    from syft_job.execution.plan import plan_for
 
-    terms = terms_of(config)
-    told = " ".join((*terms.conditions[:1], *terms.sandbox_warnings))
-    advice = "" if terms.is_contained else "Until bubblewrap works, run jobs of people whom you trust only."
-    found = [Check("sandbox", ok=terms.is_contained, told=told, advice=advice)]
-    if terms.workspace_problem is not None:
-        found.append(Check("workspaces", ok=False, told=f"No job can start. {terms.workspace_problem}"))
-    if terms.interpreter is None:
-        told = f"Python jobs cannot start. {terms.interpreter_problem}"
+    plan = plan_for(config)
+    told = " ".join((*plan.conditions[:1], *plan.sandbox_warnings))
+    advice = "" if plan.is_contained else "Until bubblewrap works, run jobs of people whom you trust only."
+    found = [Check("sandbox", ok=plan.is_contained, told=told, advice=advice)]
+    if plan.host.workspace_problem is not None:
+        found.append(Check("workspaces", ok=False, told=f"No job can start. {plan.host.workspace_problem}"))
+    if plan.environment.interpreter is None:
+        told = f"Python jobs cannot start. {plan.environment.interpreter_problem}"
         found.append(Check("interpreter", ok=False, told=told))
     else:
-        found.append(Check("interpreter", ok=True, told=str(terms.interpreter)))
+        found.append(Check("interpreter", ok=True, told=str(plan.environment.interpreter)))
     return found
 
 
@@ -308,9 +309,10 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
         advice = "syft-job resume, when their jobs are to start again"
         found.append(Check("paused", ok=None, told=paused_words(paused), advice=advice))
     pid = home.served_by()
-    if pid is not None:
-        return [Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}"), *found]
     own = [record for record in records if record.owner == config.email]
+    if pid is not None:
+        served = Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}")
+        return [served, *_slots(home, own), *found]
     waiting = sum(r.state is JobState.QUEUED and r.blocked is None and not {"*", r.submitter} & paused for r in own)
     home.ledger.refresh()
     started = len(home.ledger.unfinished())
@@ -322,6 +324,20 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     if started:
         told += f", and {started} that {'was' if started == 1 else 'were'} started must be looked after"
     return [Check("runner", ok=False, told=told, advice="syft-job run"), *found]
+
+
+def _slots(home: Home, own: list[JobRecord]) -> Iterator[Check]:
+    """A check where approved jobs wait because the runner runs as many as it may."""
+    slots = read_busy_slots(home)
+    if slots is None:
+        return
+    home.ledger.refresh()
+    queued = [record for record in own if record.state is JobState.QUEUED]
+    count = sum(awaits_slot(home, record.submitter, record.id, record.attempt) for record in queued)
+    if count:
+        jobs = "1 approved job waits" if count == 1 else f"{count} approved jobs wait"
+        advice = "syft-job run --jobs N, to run more at once"
+        yield Check("slots", ok=None, told=f"{jobs} for {slots}", advice=advice)
 
 
 def _jobs(store: JobIndex, records: list[JobRecord], config: SyftJobConfig, home: Home) -> list[Check]:

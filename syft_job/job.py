@@ -189,12 +189,14 @@ class JobInfo:
             ChangedSinceSeen: the job is another one than was shown; nothing was approved.
             ConfigError: (a ValueError) the sandbox that the configuration asks for does not work here.
         """
-        from syft_job.execution.offered_containment import level_to_approve
+        from syft_job.execution.plan import containment_to_approve
 
         participant, place, config = self.client.participant, self._known_place(), self.client.config
         promised = Grants(self._people(share_outputs), self._people(share_logs))
         # Others than the owner are refused by the act, whatever this machine offers.
-        allow = level_to_approve(config, allow_bare=allow_bare) if participant.owns(place) else transitions.BUBBLEWRAP
+        allow = transitions.BUBBLEWRAP
+        if participant.owns(place):
+            allow = containment_to_approve(config, allow_bare=allow_bare)
         is_reviewed = transitions.approve(
             participant,
             place,

@@ -1,7 +1,6 @@
 """The public names of the backends; what they do is in `syft_job.execution.backends`."""
 
 from syft_job.execution.backends.base import (
-    Command,
     JobABC,
     JobDryRun,
     JobHandle,
@@ -10,5 +9,6 @@ from syft_job.execution.backends.base import (
     build,
 )
 from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.command import Command
 
 __all__ = ["Command", "JobABC", "JobDryRun", "JobHandle", "JobStatus", "JobStatusResult", "ShellJob", "build"]

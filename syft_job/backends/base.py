@@ -1,7 +1,6 @@
 """The contract of a backend; see `syft_job.execution.backends.base`."""
 
 from syft_job.execution.backends.base import (
-    Command,
     JobABC,
     JobDryRun,
     JobHandle,
@@ -9,5 +8,6 @@ from syft_job.execution.backends.base import (
     JobStatusResult,
     build,
 )
+from syft_job.execution.command import Command
 
 __all__ = ["Command", "JobABC", "JobDryRun", "JobHandle", "JobStatus", "JobStatusResult", "build"]

@@ -35,7 +35,7 @@ from .delivery import is_delivered_in_full
 
 if TYPE_CHECKING:
     from syft_job.client import JobClient
-    from syft_job.execution.plan import Terms
+    from syft_job.execution.plan import ExecutionPlan
     from syft_job.job import JobInfo
     from syft_job.model.job_record import JobRecord
     from syft_job.review import Review
@@ -418,10 +418,10 @@ def _pauses(client: JobClient) -> list[str]:
     return [f"⏸ {paused_words(paused)}"] if paused else []
 
 
-def _terms(client: JobClient) -> Terms:
-    from syft_job.execution.plan import terms_of
+def _terms(client: JobClient) -> ExecutionPlan:
+    from syft_job.execution.plan import plan_for
 
-    return terms_of(client.config)
+    return plan_for(client.config)
 
 
 def _refuse_unknown(status: list[str]) -> None:

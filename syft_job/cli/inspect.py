@@ -47,6 +47,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
     record = found.record
     reason = found.reason
     warning = (client.participant.home_warning if client.participant.owns(record.place) else None) or ""
+    waits = _awaited_slots(client, record)
     outputs, may, blocked_reason = found.output_paths, _may(client, record), _blocked_reason(client, record)
     appearance = status_style.of_state(record.state.value, record.status)
     exact = record.state.value.replace("_", " ")
@@ -65,7 +66,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         ("folder", visible_line(str(found.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
         ("blocked", _blocked_words(record)),
-        ("waits", visible_line(blocked_reason or "")),
+        ("waits", visible_line(blocked_reason or waits or "")),
         ("findings", "\n".join(text.findings(record))),
         ("warning", visible_line(warning)),
         ("you may", ", ".join(may)),
@@ -77,6 +78,7 @@ def show(ctx: typer.Context, job: JobName) -> None:
         "may": may,
         "warning": warning or None,
         "aside": blocked_reason,
+        "waits": waits,
     }
     frame.answer({"job": document}, tables.pairs(rows))
 
@@ -277,6 +279,18 @@ def _may(client: JobClient, record: JobRecord) -> list[str]:
 
 def _blocked_words(record: JobRecord) -> str:
     return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
+
+
+def _awaited_slots(client: JobClient, record: JobRecord) -> str | None:
+    """What an approved job waits for where all slots of the runner are busy."""
+    from syft_job.home.slots import awaits_slot, read_busy_slots
+
+    home = client.home
+    if record.state is not JobState.QUEUED or not client.participant.owns(record.place) or not home.exists:
+        return None
+    slots = read_busy_slots(home)
+    is_waiting = slots is not None and awaits_slot(home, record.submitter, record.id, record.attempt)
+    return f"for {slots}" if is_waiting else None
 
 
 def _blocked_reason(client: JobClient, record: JobRecord) -> str | None:

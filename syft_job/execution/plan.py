@@ -1,61 +1,56 @@
-"""Under what conditions jobs run on this machine: sandbox, interpreter, limits; and how a reviewer is told.
+"""The execution plan of a job: what would run, in which sandbox, with what, how much of it, and where.
 
-The runner starts jobs under these terms, and review, approval and doctor show the same ones. It starts nothing.
+`plan_for` computes it from the owner's configuration and the job's manifest. The review shows it, an approval is given
+for its containment, the start in the ledger names its sandbox, and the launch executes it. It starts nothing.
 """
 
 from __future__ import annotations
 
 import shlex
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from syft_job.config import SyftJobConfig
-from syft_job.errors import BlockedCategory, ConfigError, NotStarted, StoreError
-from syft_job.format.manifest import JobSpec
+from syft_job.errors import BlockedCategory, ConfigError, NotAllowed, NotStarted, StoreError
+from syft_job.format.manifest import RUN, JobSpec
 from syft_job.home.home import Home
 from syft_job.model import resources
+from syft_job.model.containment import ContainmentLevel
 from syft_job.model.resources import ResourceLimits
 
-from . import sandboxes
+from . import backends, sandboxes
 from .sandboxes import Bare, Bubblewrap, ProtectedPlace, Sandbox
-
-PROOF_HOLDS_S: Final = 60.0
-"""For how many seconds one run of the sandbox proves that it works, while nothing tells of a change."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What stands between a job and this machine, and in which words a reviewer is told so.
+class PlannedEnvironment:
+    """What the command finds beside its files.
 
-    ``interpreter`` is None where no Python job can start; ``interpreter_problem`` is then the reason. ``protected`` are
-    the places that no sandbox shows. ``workspace_problem`` is why no job can reach its workspace, or None.
+    ``interpreter`` is None where the job needs none, and where none can be used: ``interpreter_problem`` is then the
+    reason. ``variables`` are names of variables that are passed on, never their values.
+    """
+
+    interpreter: Path | None = None
+    interpreter_problem: str | None = None
+    dependencies: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostOffer:
+    """What this machine offers to all jobs under the owner's configuration, whatever a job asks for.
+
+    ``protected`` are the places that no sandbox shows. ``bare_reason`` is why there is no sandbox,
+    ``workspace_problem`` why no job can reach its workspace, ``interpreter_problem`` why no Python can be used; None
+    where that is not so, or was not looked for.
     """
 
     sandbox: Sandbox
-    interpreter: Path | None
-    ceiling: ResourceLimits
-    conditions: tuple[str, ...]
-    sandbox_warnings: tuple[str, ...]
-    interpreter_problem: str | None = None
-    protected: tuple[ProtectedPlace, ...] = ()
+    protected: tuple[ProtectedPlace, ...]
+    bare_reason: str | None = None
     workspace_problem: str | None = None
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a reviewer is warned of: of the sandbox, then of the workspaces and the interpreter."""
-        told = list(self.sandbox_warnings)
-        if self.workspace_problem is not None:
-            told.append(f"No job can start. {self.workspace_problem}")
-        if self.interpreter_problem is not None:
-            told.append(f"Python jobs cannot start. {self.interpreter_problem}")
-        return tuple(told)
-
-    @property
-    def sandbox_name(self) -> str:
-        """One word for records."""
-        return self.sandbox.name
+    interpreter: Path | None = None
+    interpreter_problem: str | None = None
 
     @property
     def is_contained(self) -> bool:
@@ -63,49 +58,191 @@ class Terms:
         return not isinstance(self.sandbox, Bare)
 
 
-def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
-    """The terms under which the owner who set ``config`` lets jobs run on this machine.
+@dataclass(frozen=True, slots=True)
+class ExecutionPlan:
+    """What would run for one job, or for any job where no manifest was given, and under which conditions."""
+
+    command: tuple[str, ...]
+    host: HostOffer
+    environment: PlannedEnvironment
+    datasets: tuple[str, ...]
+    limits: ResourceLimits
+    backend: str
+    needs_interpreter: bool
+    requires_sandbox: bool
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox that the command runs in."""
+        return self.host.sandbox
+
+    @property
+    def sandbox_name(self) -> str:
+        """The name of the sandbox in records and lists."""
+        return self.sandbox.name
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether the command runs in a sandbox."""
+        return self.host.is_contained
+
+    @property
+    def containment(self) -> ContainmentLevel:
+        """The level that an approval is given for, and that a start is compared with."""
+        return _containment_of(self.sandbox)
+
+    @property
+    def network(self) -> bool:
+        """Whether the command has network."""
+        return self.containment.network
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions in sentences, for a reviewer."""
+        held = [part for part in self.sandbox.contains if part.holds]
+        gaps = [part for part in self.sandbox.contains if not part.holds]
+        sentences = [f"in the sandbox {self.sandbox.name}: " + " ".join(part.words for part in held)]
+        if self.is_contained:
+            sentences += [part.words for part in gaps]
+        if self.environment.interpreter is not None:
+            sentences.append(f"Python: {self.environment.interpreter}")
+        return (*sentences, *resources.words(self.limits, self.sandbox.enforces))
+
+    @property
+    def sandbox_warnings(self) -> tuple[str, ...]:
+        """What the sandbox does not contain, where there is none, and why."""
+        if self.is_contained:
+            return ()
+        gaps = [part.words for part in self.sandbox.contains if not part.holds]
+        warnings = ["NO SANDBOX. " + " ".join(gaps)]
+        if self.host.bare_reason:
+            warnings.append(f"There is no sandbox because {self.host.bare_reason}")
+        return tuple(warnings)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reviewer is warned of: of the sandbox, then of the workspaces and the interpreter."""
+        warnings = list(self.sandbox_warnings)
+        if self.host.workspace_problem is not None:
+            warnings.append(f"No job can start. {self.host.workspace_problem}")
+        if self.environment.interpreter_problem is not None:
+            warnings.append(f"Python jobs cannot start. {self.environment.interpreter_problem}")
+        return tuple(warnings)
+
+    def require_startable(self) -> None:
+        """Return if the plan can be executed on this machine now.
+
+        Raises:
+            NotStarted: it cannot; the message has the reason.
+        """
+        if self.environment.dependencies:
+            raise NotStarted(
+                f"it needs {', '.join(self.environment.dependencies)}, and this version builds no environments;"
+                " ask for it without dependencies, or answer it with a deposit"
+            )
+        if self.datasets:
+            raise NotStarted(f"it needs the data {', '.join(self.datasets)}, and this version provides none to jobs")
+        if self.requires_sandbox and not self.is_contained:
+            raise NotStarted(
+                "a sandbox is required and this host has none; see syft-job doctor", category=BlockedCategory.SANDBOX
+            )
+        if self.host.workspace_problem is not None:
+            raise NotStarted(self.host.workspace_problem, category=BlockedCategory.SANDBOX)
+        if self.needs_interpreter and self.environment.interpreter is None:
+            reason = self.environment.interpreter_problem or "no Python was looked for"
+            raise NotStarted(f"it needs a Python. {reason}", category=BlockedCategory.INTERPRETER)
+
+
+def plan_for(
+    config: SyftJobConfig,
+    spec: JobSpec | None = None,
+    *,
+    host: HostOffer | None = None,
+    backend: str = backends.DEFAULT,
+) -> ExecutionPlan:
+    """Compute the plan of a job on this machine.
 
     Args:
-        config: what the owner set.
-        asked: a job, whose own wishes are then part of the limits that are told.
+        config: the owner's settings.
+        spec: the job's manifest; None plans for any job, with the interpreter that a Python job would get.
+        host: what this machine offers, if that was determined already.
+        backend: the name of what starts the command.
 
     Raises:
-        ConfigError: the sandbox that was asked for cannot be had here.
+        ConfigError: the sandbox that the configuration asks for does not work here.
+    """
+    needs_interpreter = spec is not None and spec.type == "python"
+    has_interpreter = spec is None or needs_interpreter
+    host = host or host_offer(config, with_interpreter=has_interpreter)
+    return ExecutionPlan(
+        command=("/bin/bash", RUN),
+        host=host,
+        environment=PlannedEnvironment(
+            interpreter=host.interpreter if has_interpreter else None,
+            interpreter_problem=host.interpreter_problem if has_interpreter else None,
+            dependencies=() if spec is None else tuple(spec.dependencies),
+            variables=tuple(config.pass_environment),
+        ),
+        datasets=() if spec is None else tuple(spec.datasets),
+        limits=limits_for(config, spec),
+        backend=backend,
+        needs_interpreter=needs_interpreter,
+        requires_sandbox=config.require_sandbox,
+    )
+
+
+def host_offer(config: SyftJobConfig, *, with_interpreter: bool = True) -> HostOffer:
+    """Determine what this machine offers to jobs; to look for an interpreter takes longest.
+
+    Raises:
+        ConfigError: the sandbox that the configuration asks for does not work here.
     """
     sandbox = sandboxes.by_name(config.sandbox)
     home = Home.of(config.syftbox_folder, config.email)
     protected = sandboxes.places_of(home)
-    conditions, warnings = [], []
-    interpreter, problem = None, None
-    if asked is None or asked.type == "python":
+    interpreter, interpreter_problem, bare_reason = None, None, None
+    if with_interpreter:
         try:
             interpreter = sandboxes.usable_interpreter(config.python, sandbox, protected)
         except ConfigError as error:
-            problem = str(error)
-    held = [part for part in sandbox.contains if part.holds]
-    gaps = [part for part in sandbox.contains if not part.holds]
-    conditions.append(f"in the sandbox {sandbox.name}: " + " ".join(part.words for part in held))
+            interpreter_problem = str(error)
     if isinstance(sandbox, Bare):
-        warnings.append("NO SANDBOX. " + " ".join(part.words for part in gaps))
-        reason = sandboxes.why_not() if config.sandbox == "auto" else "the configuration asks for none"
-        if reason:
-            warnings.append(f"There is no sandbox because {reason}")
-    else:
-        conditions += [part.words for part in gaps]
-    if interpreter is not None:
-        conditions.append(f"Python: {interpreter}")
-    conditions += resources.words(limits_for(config, asked), sandbox.enforces)
-    return Terms(
+        bare_reason = sandboxes.why_not() if config.sandbox == "auto" else "the configuration asks for none"
+    return HostOffer(
         sandbox,
-        interpreter,
-        _ceiling(config),
-        tuple(conditions),
-        tuple(warnings),
-        interpreter_problem=problem,
-        protected=protected,
+        protected,
+        bare_reason=bare_reason,
         workspace_problem=_workspace_problem(sandbox, home),
+        interpreter=interpreter,
+        interpreter_problem=interpreter_problem,
     )
+
+
+def containment_to_approve(config: SyftJobConfig, *, allow_bare: bool) -> ContainmentLevel:
+    """Return the containment that an approval on this machine is given for (docs/adr/0013).
+
+    Args:
+        config: the owner's settings. ``sandbox = "bare"`` is the owner's decision for every approval.
+        allow_bare: the owner decides for this approval that the job may run without a sandbox.
+
+    Raises:
+        NotAllowed: jobs would run without a sandbox here, and the owner decided that neither for all nor for this one.
+        ConfigError: the sandbox that the configuration asks for does not work here.
+    """
+    if allow_bare or config.sandbox == "bare":
+        return _containment_of(sandboxes.bare)
+    sandbox = sandboxes.by_name(config.sandbox)
+    if isinstance(sandbox, Bare):
+        raise NotAllowed(
+            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. Repair it (syft-job"
+            " doctor), or approve the job to run without a sandbox: --allow-bare, in Python approve(allow_bare=True)."
+        )
+    return _containment_of(sandbox)
+
+
+def _containment_of(sandbox: Sandbox) -> ContainmentLevel:
+    has_no_network = any(part.what == "network" and part.holds for part in sandbox.contains)
+    return ContainmentLevel(sandbox.name, network=not has_no_network)
 
 
 def _workspace_problem(sandbox: Sandbox, home: Home) -> str | None:
@@ -125,73 +262,11 @@ def _workspace_problem(sandbox: Sandbox, home: Home) -> str | None:
     )
 
 
-class CurrentTerms:
-    """The terms of one runner's jobs, found again when what they depend on may have changed, or once a minute.
-
-    The containment of one runner never becomes weaker: where bubblewrap worked and works no more, jobs are not started.
-    What breaks it is seen before the start: at once where a program or a switch of the kernel changed, else by a run of
-    the sandbox that is at most `PROOF_HOLDS_S` old.
-
-    Args:
-        config: what the owner set.
-        retry_after: seconds after which terms are found again that lack a sandbox, an interpreter or a way to the
-            workspaces.
-    """
-
-    def __init__(self, config: SyftJobConfig, retry_after: float) -> None:
-        self._config = config
-        self._retry_after = retry_after
-        self._host_state = sandboxes.host_state()
-        self._found_at = sandboxes.probed_at()  # a process may have tried it hours before it runs jobs
-        self._problem: str | None = None
-        self._is_doubtful = False
-        self.terms = terms_of(config)
-
-    def doubt(self) -> None:
-        """Find the terms again at the next start: a sandbox could not be set up."""
-        self._is_doubtful = True
-
-    def at_start(self) -> Terms:
-        """Return the terms for an attempt that is about to start.
-
-        Raises:
-            NotStarted: jobs were contained and cannot be any more.
-        """
-        state = sandboxes.host_state()
-        is_bare = self._config.sandbox == "auto" and not self.terms.is_contained
-        lacks = self.terms.interpreter is None or self.terms.workspace_problem is not None
-        is_incomplete = is_bare or self._problem is not None or lacks
-        age = time.monotonic() - self._found_at
-        is_due = age >= (self._retry_after if is_incomplete else PROOF_HOLDS_S)
-        if state != self._host_state or is_due or self._is_doubtful:
-            sandboxes.forget_findings()
-            self._host_state, self._is_doubtful, self._found_at = state, False, time.monotonic()
-            self._problem = self._renew()
-        if self._problem is not None:
-            raise NotStarted(self._problem, category=BlockedCategory.SANDBOX)
-        return self.terms
-
-    def _renew(self) -> str | None:
-        """Find the terms again; returns why jobs cannot start under them."""
-        try:
-            found = terms_of(self._config)
-        except ConfigError as error:
-            return str(error)
-        if self.terms.is_contained and not found.is_contained:
-            reason = sandboxes.why_not() or "the reason is not known"
-            return (
-                f"the sandbox {self.terms.sandbox_name} worked and works no more: {reason} The job starts when it works"
-                " again; see syft-job doctor"
-            )
-        self.terms = found
-        return None
-
-
-def limits_for(config: SyftJobConfig, asked: JobSpec | None) -> ResourceLimits:
-    """What a job may use: what it asks for, under the owner's ceiling."""
-    if asked is None:
+def limits_for(config: SyftJobConfig, spec: JobSpec | None) -> ResourceLimits:
+    """Return what a job may use: what its manifest asks for, under the owner's ceiling."""
+    if spec is None:
         return _ceiling(config)
-    wanted = asked.resources
+    wanted = spec.resources
     return resources.limits_of(
         time=wanted.time_limit, memory=wanted.memory, cpu_count=wanted.cpu_count, ceiling=_ceiling(config)
     )

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from syft_job.config import SyftJobConfig
 from syft_job.exchange.participant import Participant
-from syft_job.execution.offered_containment import level_of
-from syft_job.execution.plan import terms_of
+from syft_job.execution.plan import plan_for
 from syft_job.home import review_notes
 from syft_job.home.review_notes import ReviewNote
 from syft_job.model.job_ref import JobRef
@@ -24,8 +23,8 @@ def review(participant: Participant, place: JobRef, config: SyftJobConfig) -> Re
     collected = collect(participant, place)
     if not participant.owns(place):
         return collected
-    terms = terms_of(config, collected.spec)  # of the very manifest that is shown
-    return replace(collected, conditions=terms.conditions, warnings=terms.warnings, level=level_of(terms.sandbox))
+    plan = plan_for(config, collected.spec)  # of the very manifest that is shown
+    return replace(collected, conditions=plan.conditions, warnings=plan.warnings, level=plan.containment)
 
 
 def record_review(participant: Participant, delivered: Review) -> None:

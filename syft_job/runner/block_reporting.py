@@ -28,29 +28,31 @@ class BlockedReports:
         self._announce = announce
         self._refusals: set[object] = set()
 
-    def report(self, attempt: Attempt, look: JobSnapshot, error: Exception) -> None:
-        """Report why ``attempt`` could not be started; ``look`` is the job as it was read before."""
-        found = Blocked(category_of(error), str(error))
-        self._report_at_home(attempt, found)
-        marker = look.marker("blocked")
-        if marker is not None and (marker.attempt, marker.body.get("category")) == (attempt.number, found.category):
+    def report(self, attempt: Attempt, snapshot: JobSnapshot, error: Exception) -> None:
+        """Report why ``attempt`` could not be started; ``snapshot`` is the job as it was read before."""
+        blocked = Blocked(category_of(error), str(error))
+        self._report_at_home(attempt, blocked)
+        marker = snapshot.marker("blocked")
+        if marker is not None and (marker.attempt, marker.body.get("category")) == (attempt.number, blocked.category):
             return
         try:
-            transitions.publish_blocked(attempt.participant, attempt.place, attempt.job, attempt.number, found.category)
+            transitions.publish_blocked(attempt.participant, attempt.ref, attempt.job, attempt.number, blocked.category)
         except JobNotFoundError:
             return  # the directory went away; the sweep finds it when it is back
         except (SyftJobError, OSError) as refusal:
             kind = errno_of(refusal) or str(refusal)
             if kind not in self._refusals:
                 self._refusals.add(kind)
-                name, submitter = attempt.place.name, attempt.place.submitter
+                name, submitter = attempt.ref.name, attempt.ref.submitter
                 self._announce(f"⚠ {submitter} cannot be told that '{name}' is blocked: {refusal}")
         else:
             self._refusals.clear()
 
-    def _report_at_home(self, attempt: Attempt, found: Blocked) -> None:
+    def _report_at_home(self, attempt: Attempt, blocked: Blocked) -> None:
         known = attempt.participant.home.blocked(attempt.job)
         # A failing disk words the same failure differently from try to try.
-        is_known = known == found or (known is not None and known.category is found.category is BlockedCategory.STORAGE)
+        is_known = known == blocked or (
+            known is not None and known.category is blocked.category is BlockedCategory.STORAGE
+        )
         if not is_known:
-            attempt.participant.home.record_blocked_reason(attempt.job, found.reason, found.category)
+            attempt.participant.home.record_blocked_reason(attempt.job, blocked.reason, blocked.category)

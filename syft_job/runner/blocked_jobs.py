@@ -1,4 +1,4 @@
-"""Jobs that something is in the way of: set aside visibly, with the reason, while the others go on."""
+"""Blocked jobs: each is reported with its reason, while the others go on."""
 
 from __future__ import annotations
 
@@ -21,88 +21,90 @@ _log = logging.getLogger(__name__)
 
 
 class BlockedJobs:
-    """The jobs that are set aside, and why.
+    """The blocked jobs and their reasons.
 
     Args:
-        store: the jobs of the folder.
-        say: called with one line for each job that is set aside.
-        patience: seconds between two tries of what did not go well.
-        gone: called with a job that went away while it was looked at.
+        store: the index of the jobs.
+        announce: called with one line for each job that is blocked.
+        patience_s: seconds between two tries of what failed.
+        handle_missing: called with a job that went away while it was read.
     """
 
     def __init__(
-        self, store: JobIndex, say: Callable[[str], None], patience: float, gone: Callable[[JobRef], None]
+        self,
+        store: JobIndex,
+        announce: Callable[[str], None],
+        patience_s: float,
+        handle_missing: Callable[[JobRef], None],
     ) -> None:
         self.reasons: dict[JobRef, str] = {}
         self._store = store
-        self._say = say
-        self._patience = patience
-        self._gone = gone
+        self._announce = announce
+        self._patience_s = patience_s
+        self._handle_missing = handle_missing
         self._not_before: dict[tuple[JobRef, str], float] = {}
-        self._said_of: dict[tuple[JobRef, str], str] = {}
+        self._announced: dict[tuple[JobRef, str], str] = {}
 
-    def forget(self, place: JobRef) -> None:
-        """Nothing is in the way of this job any more."""
-        self.reasons.pop(place, None)
+    def forget(self, ref: JobRef) -> None:
+        """Note that the job is not blocked any more."""
+        self.reasons.pop(ref, None)
 
     @contextmanager
-    def retry_or_block(self, place: JobRef, trouble: str) -> Iterator[None]:
-        """Set a job aside when something is in its way inside the block; nothing of it is raised.
+    def retry_or_block(self, ref: JobRef, effect: str) -> Iterator[None]:
+        """Note a job as blocked where the block raises; nothing of it is raised further.
 
         Args:
-            place: the job.
-            trouble: what does not happen then, in words.
+            ref: the job.
+            effect: what does not happen then, in words.
         """
         try:
-            with fs.in_words(f"use {str(place.under(self._store.root))!r}"):
+            with fs.in_words(f"use {str(ref.under(self._store.root))!r}"):
                 yield
         except (JobNotFoundError, FileNotFoundError):
-            self._said_of.pop((place, trouble), None)
-            self._gone(place)  # the sweep finds it when it is back
+            self._announced.pop((ref, effect), None)
+            self._handle_missing(ref)  # the sweep finds it when it is back
         except InvalidTransition:
-            return  # it moved on while we looked: the next look tells how
+            return  # it moved on meanwhile, and is read again
         except SyftJobError as error:
-            self._set_aside(place, trouble, error)
-        except Exception as error:  # noqa: BLE001 - told as the job's reason; one job must not stop the runner
-            _log.debug("Looking after the job %s failed.", place, exc_info=error)
-            words = shortened(f"it failed with {type(error).__name__}: {error}")
-            self._set_aside(place, trouble, SyftJobError(f"{words}. Please report this."))
+            self._block(ref, effect, error)
+        except Exception as error:  # noqa: BLE001 - reported as the job's reason; one job must not stop the runner
+            _log.debug("A step of the job %s failed.", ref, exc_info=error)
+            text = shortened(f"it failed with {type(error).__name__}: {error}")
+            self._block(ref, effect, SyftJobError(f"{text}. Please report this."))
         else:
-            self._said_of.pop((place, trouble), None)
-            if self.reasons.get(place, "").startswith(f"{trouble}: "):
-                del self.reasons[place]
+            self._announced.pop((ref, effect), None)
+            if self.reasons.get(ref, "").startswith(f"{effect}: "):
+                del self.reasons[ref]
 
     @contextmanager
-    def now_and_then(self, place: JobRef, trouble: str) -> Iterator[bool]:
-        """As `retry_or_block`; yields False where it did not go well less than the patience ago."""
-        key = (place, trouble)
+    def now_and_then(self, ref: JobRef, effect: str) -> Iterator[bool]:
+        """As `retry_or_block`; yields False where it failed less than the patience ago."""
+        key = (ref, effect)
         if time.monotonic() < self._not_before.get(key, 0.0):
             yield False
             return
-        self._not_before[key] = time.monotonic() + self._patience
-        with self.retry_or_block(place, trouble):
+        self._not_before[key] = time.monotonic() + self._patience_s
+        with self.retry_or_block(ref, effect):
             yield True
             del self._not_before[key]
 
-    def _set_aside(self, place: JobRef, trouble: str, error: Exception) -> None:
-        reason = f"{trouble}: {error}"
-        # A disk refuses now this and now that for one reason, and what it says of one job it says of many.
+    def _block(self, ref: JobRef, effect: str, error: Exception) -> None:
+        reason = f"{effect}: {error}"
+        # A disk refuses one operation or another for one reason, and for many jobs at once.
         number = errno_of(error)
         mark = reason if number is None else errno.errorcode.get(number, "")
-        if self._said_of.get((place, trouble)) == mark:
+        if self._announced.get((ref, effect)) == mark:
             return
-        is_said = number is not None and reason in self.reasons.values()
-        self._said_of[place, trouble] = mark
-        self.reasons[place] = reason
-        if not is_said:
-            self._say(f"⚠ '{place.name}' from {place.submitter}: {reason}")
-        self._note(place, error)
+        is_announced = number is not None and reason in self.reasons.values()
+        self._announced[ref, effect] = mark
+        self.reasons[ref] = reason
+        if not is_announced:
+            self._announce(f"⚠ '{ref.name}' from {ref.submitter}: {reason}")
+        self._record(ref, error)
 
-    def _note(self, place: JobRef, error: Exception) -> None:
-        """Keep the reason and its category in the home for listings of the owner."""
+    def _record(self, ref: JobRef, error: Exception) -> None:
+        """Keep the reason and its category in the home, for the owner's listings."""
         try:
-            self._store.participant.home.record_blocked_reason(
-                self._store.get(place).id, str(error), category_of(error)
-            )
+            self._store.participant.home.record_blocked_reason(self._store.get(ref).id, str(error), category_of(error))
         except (SyftJobError, OSError):
-            return  # it cannot even be read, and its row says so; or the home is what is in the way
+            return  # it cannot even be read, which its row reports; or the home itself cannot be written

@@ -1,4 +1,4 @@
-"""What is in the runner's way now: told once when it begins and once when it is over, not at each look.
+"""Problems of the runner as a whole: each is announced once when it begins and once when it is over.
 
 The runner's loop and the thread that stands by both report here, so a lock guards what is known.
 """
@@ -12,14 +12,14 @@ from syft_job.errors import StoreError
 
 
 class Conditions:
-    """The troubles of the moment, each under a key of its own.
+    """The present problems, each under a key of its own.
 
     Args:
-        say: called with one line for each beginning and each end.
+        announce: called with one line for each beginning and each end.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
         self._guard = threading.Lock()
         self._now: dict[Hashable, str] = {}
 
@@ -27,32 +27,32 @@ class Conditions:
         with self._guard:
             return key in self._now
 
-    def begin(self, key: Hashable, words: str) -> None:
-        """Say that something is in the way, unless it was said already."""
+    def begin(self, key: Hashable, text: str) -> None:
+        """Announce a problem, unless that was done already."""
         with self._guard:
             if key in self._now:
                 return
-            self._now[key] = words
-        self._say(f"⚠ {words}")
+            self._now[key] = text
+        self._announce(f"⚠ {text}")
 
     def end(self, key: Hashable) -> None:
-        """Say that something is not in the way any more, if it was."""
+        """Announce that a problem is over, if it was announced."""
         with self._guard:
-            words = self._now.pop(key, None)
-        if words is not None:
-            self._say(f"✓ This is over, and everything goes on: {words.partition('. ')[0].rstrip('.')}.")
+            text = self._now.pop(key, None)
+        if text is not None:
+            self._announce(f"✓ This is over, and everything goes on: {text.partition('. ')[0].rstrip('.')}.")
 
-    def only(self, kind: str, found: Mapping[Hashable, str]) -> None:
-        """Begin each trouble of ``kind`` that was found, and end those that were not found any more."""
-        for key, words in found.items():
-            self.begin((kind, key), words)
+    def only(self, kind: str, present: Mapping[Hashable, str]) -> None:
+        """Begin each problem of ``kind`` that is present, and end those that are not present any more."""
+        for key, text in present.items():
+            self.begin((kind, key), text)
         with self._guard:
-            gone = [key for key in self._now if isinstance(key, tuple) and key[0] == kind and key[1] not in found]
+            gone = [key for key in self._now if isinstance(key, tuple) and key[0] == kind and key[1] not in present]
         for key in gone:
             self.end(key)
 
 
 def errno_of(error: Exception) -> int | None:
-    """The disk's own word, which may be another one later; None where the error is a finding about our data."""
-    found = error.context.get("errno") if isinstance(error, StoreError) else getattr(error, "errno", None)
-    return found if isinstance(found, int) else None
+    """Return the error number of the disk, which may differ later; None if the error is a finding about the data."""
+    number = error.context.get("errno") if isinstance(error, StoreError) else getattr(error, "errno", None)
+    return number if isinstance(number, int) else None

@@ -1,8 +1,8 @@
-"""Where something can move a job now: which directories the runner watches.
+"""Which directories the runner watches for file events.
 
-News of the owner's hand and of every attempt comes through the home: the ledger grows, and a supervisor writes to its
+What the owner decides and what every attempt does shows in the home: the ledger grows, and a supervisor writes to its
 claim when it begins and when it is over. A job's own directory is watched only while what others do in it matters, so
-that what one job costs does not depend on how many others wait.
+that the cost of one job does not depend on how many others wait.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
 
-_HOMES_OWN_NEWS = frozenset({"ledger.jsonl", "paused"})
+_WATCHED_IN_HOME = frozenset({"ledger.jsonl", "paused"})
 
 
 class JobWatch:
@@ -36,38 +36,38 @@ class JobWatch:
         self._root = home.root
         self._owner = home.email
         self._jobs = home.root.joinpath(home.email, *JOBS)
-        watch.add(home.path, _HOMES_OWN_NEWS.__contains__)
+        watch.add(home.path, _WATCHED_IN_HOME.__contains__)
         watch.add(home.path / "begun")
 
     def sweep(self, submitters: Iterable[str]) -> list[JobRef]:
-        """Watch the submitters' folders, which may have come or come back; returns what lies in those that are new."""
+        """Watch the submitters' folders; returns the jobs in those that are new or came back."""
         self._watch.add(self._jobs, names.is_address)
-        return [place for submitter in submitters for place in self._watch_folder(submitter)]
+        return [ref for submitter in submitters for ref in self._watch_folder(submitter)]
 
-    def watch_job(self, place: JobRef) -> bool:
-        """Watch a job from now on; returns whether it was not watched before: then it must be looked at once more."""
-        self._watch.add(self._jobs / place.submitter, _is_no_litter)
-        is_new = [self._watch.add(directory, _is_theirs) for directory in self._directories(place)]
+    def watch_job(self, ref: JobRef) -> bool:
+        """Watch a job from now on; returns whether it was not watched before: then it must be read once more."""
+        self._watch.add(self._jobs / ref.submitter, _is_no_litter)
+        is_new = [self._watch.add(directory, _is_theirs) for directory in self._directories(ref)]
         return any(is_new)
 
-    def leave_job(self, place: JobRef) -> None:
-        """Watch a job no more: it is over, or went away."""
-        for directory in self._directories(place):
+    def leave_job(self, ref: JobRef) -> None:
+        """Stop watching a job: it is over, or went away."""
+        for directory in self._directories(ref):
             self._watch.drop(directory)
 
     def places(self) -> set[JobRef]:
-        """Which jobs moved since the last call, as far as events tell. The home's own news name no job."""
-        found = set()
+        """Return the jobs with file events since the last call. Events of the home name no job."""
+        refs = set()
         for path in self._watch.moved():
             parts = path.relative_to(self._jobs).parts if path.is_relative_to(self._jobs) else ()
             if len(parts) == 1:
-                found |= set(self._watch_folder(parts[0], is_new=True))
+                refs |= set(self._watch_folder(parts[0], is_new=True))
             elif parts:
-                found.add(JobRef(self._owner, parts[0], parts[1]))
-        return found
+                refs.add(JobRef(self._owner, parts[0], parts[1]))
+        return refs
 
     def _watch_folder(self, submitter: str, *, is_new: bool = False) -> list[JobRef]:
-        """Watch a submitter's folder; returns what lies in it, if it was not watched before or is said to be new."""
+        """Watch a submitter's folder; returns the jobs in it, if it was not watched before or is known to be new."""
         path = self._jobs / submitter
         is_new = self._watch.add(path, _is_no_litter) or is_new
         if not is_new:
@@ -78,15 +78,15 @@ class JobWatch:
         try:
             return fs.names_below(self._root, self._owner, *JOBS, submitter, limit=MAX_DIRECTORIES) or []
         except StoreError:
-            return []  # the sweep says what is the matter
+            return []  # the sweep reports the reason
 
-    def _directories(self, place: JobRef) -> tuple[Path, Path]:
-        location = place.under(self._root)
+    def _directories(self, ref: JobRef) -> tuple[Path, Path]:
+        location = ref.under(self._root)
         return location, location / CODE.rstrip("/")
 
 
 def _is_theirs(name: str) -> bool:
-    """Whether a name in a job's directory is not the owner's: what the owner says is told by the ledger."""
+    """Return True if a name in a job's directory is not the owner's: those show in the ledger."""
     return name not in OWNERS_NAMES and _is_no_litter(name)
 
 

@@ -1,47 +1,48 @@
-"""What an attempt prints, told line by line while it runs."""
+"""The output of an attempt, announced line by line while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+from syft_job.execution.attempt_operations import STREAMS
 from syft_job.model.text import decoded, visible
 
-from .attempt_files import STREAMS, Attempt
+from .attempt_files import Attempt
 
-_LONGEST_LINE = 65536
+_MAX_LINE_BYTES = 65536
 
 
 class LogTail:
-    """Tells whole lines of both streams, each once, as they come; and at the end what is left without a line end.
+    """Announces whole lines of both streams, each once, as they come; at the end also a line without its end.
 
     Args:
-        say: called with each line.
+        announce: called with each line.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._told = dict.fromkeys(STREAMS, 0)
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+        self._offsets = dict.fromkeys(STREAMS, 0)
 
     def tell(self, attempt: Attempt, *, is_over: bool) -> None:
-        """Tell what was printed since the last time."""
-        for stream, told in self._told.items():
+        """Announce what was printed since the last call."""
+        for stream, offset in self._offsets.items():
             try:
                 with _path_of(attempt, stream).open("rb") as log:
-                    log.seek(told)
+                    log.seek(offset)
                     new = log.read()
             except FileNotFoundError:
-                continue  # nothing was printed yet, or it is being brought home at this moment
-            if not is_over and len(new) < _LONGEST_LINE:
+                continue  # nothing was printed yet, or it is being copied at this moment
+            if not is_over and len(new) < _MAX_LINE_BYTES:
                 new = new[: new.rfind(b"\n") + 1]
-            self._told[stream] += len(new)
+            self._offsets[stream] += len(new)
             if new:
                 # Carriage returns and escapes stay, written out: a line that was announced cannot be replaced.
                 for line in decoded(new).removesuffix("\n").split("\n"):
-                    self._say(f"   {visible(line)}")
+                    self._announce(f"   {visible(line)}")
 
 
 def _path_of(attempt: Attempt, stream: str) -> Path:
-    """The live log, or the held one, which holds the same bytes."""
+    """The live log, or the held one, which has the same bytes."""
     live = attempt.log(stream)
     return live if live.exists() else attempt.held / "logs" / f"{stream}.txt"

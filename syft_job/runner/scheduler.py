@@ -1,60 +1,60 @@
-"""One round of the runner: look after what runs, look where something moved, start what there is room for.
+"""One round of the runner: advance what runs, read the jobs that moved, start approved jobs while slots are free.
 
-What is true is read off the folder and the ledger each time; between two rounds it is only remembered where to look
-next and what was said already. All of it belongs to the runner's loop, but for `collect`, which touches none of it.
+The state of jobs is read from the folder and the ledger each time; only what to read next, and what was announced, is
+remembered between rounds. All of it belongs to the runner's loop, except for `collect`, which uses none of it.
 """
 
 from __future__ import annotations
 
-import errno
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import chain, islice
 
 from syft_job import fs
-from syft_job.errors import JobNotFoundError, StoreError, SyftJobError, UnreadableJob
-from syft_job.exchange import datasite
+from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
 from syft_job.exchange.job_index import HASHED_BYTES, JobIndex
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.sweep_budget import SweepBudget
 from syft_job.fs.watch import MOST_WATCHES
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
-from syft_job.model.job_ref import JOBS, JobRef
+from syft_job.model.job_ref import JobRef
 from syft_job.model.states import JobState, derive_state
 
-from . import attempt_files as attempts
 from .attempt import AttemptDriver
 from .attempt_files import Attempt
 from .blocked_jobs import BlockedJobs
 from .conditions import Conditions
 from .hang_guard import HangGuard
 from .job_watch import JobWatch
-from .queue import JobQueue
+from .queue import JobQueue, in_turn
+from .slot_report import SlotReport
+from .sweep_checks import SweepChecks
 
-_A_MOMENT = 0.5
+_LOCK_PATIENCE_S = 0.5
+"""How long a round waits for a process that recorded something and holds the home's lock until its marker is there."""
 CHECKED_A_SWEEP = 5
 """How many finished jobs are checked in full at each sweep, in turn: about 0.2 % of a core."""
-_LATE_AT_MOST = 100
-"""At how many directories a sweep looks that came while it looked; the next one meets the rest."""
-_LOOKS_AT_MOST = 64
-"""How many full looks of a round are kept for the starts at its end."""
+_MAX_LATE = 100
+"""How many directories that appeared during a sweep it reads itself; the next one reads the rest."""
+_MAX_SNAPSHOTS = 64
+"""How many snapshots of a round are kept for the starts at its end."""
 _STATTED_A_SWEEP = 1000
-"""At how many finished jobs a sweep glances, in turn: one `stat` each, together about 0.1 % of a core."""
+"""How many finished jobs a sweep checks by their stamps, in turn: one `stat` each, together about 0.1 % of a core."""
 
 
 class Scheduler:
-    """Moves each job of one datasite at most one square at a time.
+    """Takes each job of one datasite through at most one transition at a time.
 
     Args:
-        owner: whose datasite.
-        store: the jobs of the folder, as the owner sees them.
-        squares: what moves a job.
-        say: called with one line for each thing that is worth one.
-        troubles: where it is told what is in the way of all jobs.
-        standby: told before each piece of work that a silent folder may hold up.
-        patience: seconds between two tries of what did not go well for one job.
+        owner: the address of the datasite.
+        store: the index of the jobs, as the owner sees them.
+        driver: what reconciles, starts and advances one job.
+        announce: called with one line for each blocked job.
+        conditions: where problems of all jobs are reported.
+        hang_guard: told before each piece of work that a hung folder may hold up.
+        patience_s: seconds between two tries of what failed for one job.
     """
 
     def __init__(
@@ -63,41 +63,44 @@ class Scheduler:
         store: JobIndex,
         driver: AttemptDriver,
         *,
-        say: Callable[[str], None],
-        troubles: Conditions,
+        announce: Callable[[str], None],
+        conditions: Conditions,
         hang_guard: HangGuard,
-        patience: float,
+        patience_s: float,
     ) -> None:
         self.driver = driver
-        self.blocked_reason = BlockedJobs(store, say, patience, self._gone)
+        self.blocked_reason = BlockedJobs(store, announce, patience_s, self._handle_missing)
         self.line = JobQueue()
         self.lookout: JobWatch | None = None
         self.running: Counter[str] = Counter()
         """How many attempts of each submitter run."""
-        self.was_there = False
-        """Whether the place for jobs was there at the last sweep."""
-        self._owner = owner
-        self._store = store
+        self._checks = SweepChecks(owner, store, conditions)
+        self._owner, self._store = owner, store
         self._participant = store.participant
         self._home = store.participant.home
-        self._conditions = troubles
+        self._conditions = conditions
         self._hang_guard = hang_guard
         self._unfinished: dict[JobRef, JobState] = {}
         self._to_check: deque[JobRef] = deque()
         self._again: dict[JobRef, None] = {}
         self._mark = 0
-        self._has_upgraded_rules = False
-        self._budgets: dict[str, SweepBudget] = {}
-        """What each submitter's undecided jobs may still cost until the next sweep."""
-        self._budgets_of_ended: dict[str, SweepBudget] = {}
+        self._slot_report = SlotReport(self._home)
+        self._budgets: defaultdict[str, SweepBudget] = defaultdict(self._new_budget)
+        """The rest of each submitter's budget for undecided jobs until the next sweep."""
+        self._budgets_of_ended: defaultdict[str, SweepBudget] = defaultdict(self._new_budget)
         """The same for jobs that the owner decided about and that do not wait to run."""
 
+    @property
+    def was_there(self) -> bool:
+        """Whether the folder of jobs was there at the last sweep."""
+        return self._checks.has_seen_folder
+
     def go(self, hints: Iterable[JobRef] | None, moves: list[StatusTransition], *, at_most: int) -> None:
-        """Do one round and add what moved to ``moves``, as it happens.
+        """Do one round and add its moves to ``moves``, as they happen.
 
         Args:
-            hints: the jobs to look at beside what runs and what is owed; None looks at every unfinished one.
-            moves: where the moves are added.
+            hints: the jobs to read beside those that run or have a pending release; None sweeps all unfinished ones.
+            moves: the list that the moves are added to.
             at_most: start a job only while fewer than this many run.
 
         Raises:
@@ -106,197 +109,191 @@ class Scheduler:
         self.driver.say_errors()
         self._advance_all(moves)
         self._release_all()
-        looks: dict[JobRef, JobSnapshot] = {}
-        for place in in_turn(self._look(hints)):
+        snapshots: dict[JobRef, JobSnapshot] = {}
+        for ref in in_turn(self._jobs_to_read(hints)):
             fs.check_interrupted()
             self._hang_guard.busy()
-            self._again[place] = None
-            with self.blocked_reason.retry_or_block(place, "it is not looked after"):
-                look = self._look_after(place, is_swept=hints is None)
-                if look is not None and place in self.line and len(looks) < _LOOKS_AT_MOST:
-                    looks[place] = look
-        self._start_next(at_most, looks)
+            self._again[ref] = None
+            with self.blocked_reason.retry_or_block(ref, "it is not looked after"):
+                snapshot = self._update(ref, is_swept=hints is None)
+                if snapshot is not None and ref in self.line and len(snapshots) < _MAX_SNAPSHOTS:
+                    snapshots[ref] = snapshot
+        self._start_next(at_most, snapshots)
+        if at_most:
+            is_full = self.running.total() >= at_most and self.line.has_waiting(self._home.paused())
+            self._slot_report.update(is_full=is_full, count=at_most)
 
-    def _look_after(self, place: JobRef, *, is_swept: bool) -> JobSnapshot | None:
-        """Note what a job is, and put right what the ledger has about it; returns the full look where there was one.
+    def _update(self, ref: JobRef, *, is_swept: bool) -> JobSnapshot | None:
+        """Note the state of a job, and reconcile it where the ledger knows it; returns its snapshot if one was made.
 
-        A job that the ledger does not know is only looked at as far as a list needs. Such a look, and that at a job
-        that is over, is made within the budget of its submitter: what is over it comes at the next sweep.
+        A job that the ledger does not know is only read as far as a list needs. That reading, and that of a job that is
+        over, is made within the budget of its submitter: a job beyond the budget is read at a later sweep.
         """
-        record = self._store.record_of(place)
+        record = self._store.record_of(ref)
         if record is None or not self._home.ledger.events(record.id):
-            undecided = self._budget_of(self._budgets, place)
+            undecided = self._budgets[ref.submitter]
             if undecided.used_up:
-                del self._again[place]  # the store's next sweep comes to it; what is remembered here has to stay small
+                del self._again[ref]  # the index's next sweep reaches it; what is remembered here has to stay small
                 return None
             if record is None or not is_swept:
                 undecided.start()
                 try:
-                    record = self._store.get(place, hash_at_most=HASHED_BYTES)
+                    record = self._store.get(ref, hash_at_most=HASHED_BYTES)
                 finally:
                     undecided.settle_job(is_decided=False)
             if not self._home.ledger.events(record.id):
                 self._note(record)
-                del self._again[place]
+                del self._again[ref]
                 return None
         budget = None
         if not may_move(derive_state(self._home.ledger.facts(record.id)).state):
-            budget = self._budget_of(self._budgets_of_ended, place)
+            budget = self._budgets_of_ended[ref.submitter]
             if budget.used_up:
-                return None  # it stays among those to look at again, which are no more than the owner decided about
+                return None  # it stays among those to read again, which are no more than the owner decided about
             budget.start()
         try:
-            look = self.driver.reconcile(place)
+            snapshot = self.driver.reconcile(ref)
         finally:
             if budget is not None:
                 budget.settle_job(is_decided=True)
-        self._note(look.record)
-        del self._again[place]
-        return look
+        self._note(snapshot.record)
+        del self._again[ref]
+        return snapshot
 
-    def _budget_of(self, budgets: dict[str, SweepBudget], place: JobRef) -> SweepBudget:
-        budget = budgets.get(place.submitter)
-        if budget is None:
-            budget = budgets[place.submitter] = SweepBudget(most_undecided=2 * self._participant.limits.unfinished)
-        return budget
+    def _new_budget(self) -> SweepBudget:
+        return SweepBudget(most_undecided=2 * self._participant.limits.unfinished)
 
     def collect(self, moves: list[StatusTransition]) -> bool:
-        """Bring home what is over, without touching the folder; returns whether something runs or is collected."""
-        self._home.ledger.refresh()
-        still = False
-        for job, number in self._home.ledger.unfinished():
-            attempt = Attempt(self._participant, self._home.ledger.place_of(job), job, number)
+        """Finish what ended, without touching the folder; returns whether something still runs or is being copied."""
+        is_busy = False
+        for attempt, evidence in self.driver.poll(self._unfinished_attempts()):
+            condition = ("home", attempt.job, attempt.number)
             try:
-                moves += self.driver.collect(attempt)
-                self._conditions.end(("home", job, number))
+                moves += self.driver.collect(attempt, evidence)
+                self._conditions.end(condition)
             except (SyftJobError, OSError) as error:
-                whose = f"'{attempt.place.name}' from {attempt.place.submitter}"
-                self._conditions.begin(
-                    ("home", job, number), f"The results of {whose} are not brought home yet. {error}"
-                )
-            still = still or self.driver.is_collecting(attempt) or attempts.supervisor_is_alive(attempt)
-        return still
+                job = f"'{attempt.ref.name}' from {attempt.ref.submitter}"
+                self._conditions.begin(condition, f"The results of {job} are not brought home yet. {error}")
+            is_busy = is_busy or self.driver.is_collecting(attempt) or self.driver.is_active(attempt)
+        return is_busy
 
-    def start(self, place: JobRef, look: JobSnapshot | None = None) -> None:
-        """Start one job now, whoever else waits; ``look`` is how it was a moment ago, for who looked."""
-        self.line.leave(place)
-        with self.blocked_reason.retry_or_block(place, "it is not started"):
-            self.driver.start(place, look)
-            self.running[place.submitter] += 1
-            self.blocked_reason.forget(place)
+    def _unfinished_attempts(self) -> list[Attempt]:
+        """The attempts that were started and are not finished, as the ledger has them."""
+        ledger = self._home.ledger
+        ledger.refresh()
+        return [Attempt(self._participant, ledger.place_of(job), job, number) for job, number in ledger.unfinished()]
+
+    def start(self, ref: JobRef, snapshot: JobSnapshot | None = None) -> None:
+        """Start one job now, whatever else waits; ``snapshot`` is the job as it was read a moment ago."""
+        self.line.leave(ref)
+        with self.blocked_reason.retry_or_block(ref, "it is not started"):
+            self.driver.start(ref, snapshot)
+            self.running[ref.submitter] += 1
+            self.blocked_reason.forget(ref)
             if self.lookout is not None:
-                self.lookout.leave_job(place)  # so that it is watched anew, and looked at, once it has run for a moment
+                self.lookout.leave_job(ref)  # so that it is watched anew, and read, once it has run for a moment
 
     def hints(self, lookout: JobWatch) -> set[JobRef]:
-        """Where file events point, and of which jobs somebody else said something in the ledger."""
+        """Return the jobs that file events point to, and those of which another process recorded something."""
         hints = lookout.places()
         ledger = self._home.ledger
         ledger.refresh()
-        end = ledger.end  # what is said from here on is heard the next time
-        heard = ledger.heard_since(self._mark)
+        end = ledger.end  # what is recorded from here on is a hint of the next round
+        changed = ledger.heard_since(self._mark)
         self._mark = end
-        if heard:
-            with suppress(StoreError), self._home.locked(_A_MOMENT):
-                pass  # who spoke lays the marker next and holds the lock until it lies there
-        for job in heard:
+        if changed:
+            with suppress(StoreError), self._home.locked(_LOCK_PATIENCE_S):
+                pass  # the process that recorded it writes the marker next and holds the lock until it is there
+        for job in changed:
             with suppress(JobNotFoundError):  # its line was cut off again
                 hints.add(ledger.place_of(job))
-        return {place for place in hints if names.is_address(place.submitter) and not names.is_litter(place.name)}
+        return {ref for ref in hints if names.is_address(ref.submitter) and not names.is_litter(ref.name)}
 
     def keep_watch(self, lookout: JobWatch) -> set[JobRef]:
-        """Watch the jobs in whose directories something can happen: those that run, have a hindrance or still arrive.
+        """Watch the jobs in whose directories something can happen: those that run, are blocked or still arrive.
 
         Returns:
-            Those that are watched only from now on, so that the next round has to look at them once more.
+            Those that are watched only from now on, so that the next round has to read them once more.
         """
         ledger = self._home.ledger
         runs = (ledger.place_of(job) for job, _ in ledger.unfinished())
-        arriving = (place for place, state in self._unfinished.items() if state is JobState.CREATED)
-        wanted = islice(
-            chain(runs, self.blocked_reason.reasons, arriving), MOST_WATCHES
-        )  # there may be any number of them
-        return {place for place in wanted if lookout.watch_job(place)}
+        arriving = (ref for ref, state in self._unfinished.items() if state is JobState.CREATED)
+        wanted = islice(chain(runs, self.blocked_reason.reasons, arriving), MOST_WATCHES)  # there may be any number
+        return {ref for ref in wanted if lookout.watch_job(ref)}
 
     def waiting(self) -> set[JobRef]:
-        """The jobs that may move by themselves."""
-        return {place for place, state in self._unfinished.items() if may_move(state)}
+        """Return the jobs that may move by themselves."""
+        return {ref for ref, state in self._unfinished.items() if may_move(state)}
 
     def is_settled(self, waiting: Collection[JobRef]) -> bool:
-        """Whether nothing of ``waiting`` can move by itself and nothing runs."""
+        """Return True if none of ``waiting`` can move by itself and nothing runs."""
         paused = self._home.paused()
-        stuck = self.blocked_reason.reasons.keys()
-        held_back = {place for place in waiting if "*" in paused or place.submitter in paused}
+        blocked = self.blocked_reason.reasons.keys()
+        held_back = {ref for ref in waiting if "*" in paused or ref.submitter in paused}
         is_busy = self.running.total() or not self.driver.transfers.is_idle
-        return not (set(waiting) - stuck - held_back) and not is_busy
+        return not (set(waiting) - blocked - held_back) and not is_busy
 
-    def is_under_way(self, place: JobRef) -> bool:
-        """Whether an attempt of the job at ``place`` was said to start and is not over."""
+    def is_under_way(self, ref: JobRef) -> bool:
+        """Return True if an attempt of the job was started and is not finished."""
         ledger = self._home.ledger
-        return any(ledger.place_of(job) == place for job, _ in ledger.unfinished())
+        return any(ledger.place_of(job) == ref for job, _ in ledger.unfinished())
 
     def _advance_all(self, moves: list[StatusTransition]) -> None:
-        """Look after everything that was said to start and is not over, wherever its folder is."""
+        """Advance every attempt that was started and is not finished, wherever its folder is."""
         ledger = self._home.ledger
-        ledger.refresh()
         running: Counter[str] = Counter()
-        for job, number in ledger.unfinished():
-            place = ledger.place_of(job)
-            attempt = Attempt(self._participant, place, job, number)
+        for attempt, evidence in self.driver.poll(self._unfinished_attempts()):
             fs.check_interrupted()
             self._hang_guard.busy()
-            with self.blocked_reason.now_and_then(place, f"attempt {number} is not looked after") as is_time:
+            trouble = f"attempt {attempt.number} is not looked after"
+            with self.blocked_reason.now_and_then(attempt.ref, trouble) as is_time:
                 if is_time:
-                    moves += self.driver.advance(attempt)
-                    running[place.submitter] += attempts.supervisor_is_alive(attempt)
-            if not ledger.is_under_way(job, number):
-                self._leave_alone(attempt)
+                    moves += self.driver.advance(attempt, evidence)
+            running[attempt.ref.submitter] += self.driver.is_active(attempt)
+            if not ledger.is_under_way(attempt.job, attempt.number):
+                self.blocked_reason.forget(attempt.ref)
+                self._forget(attempt.ref)  # the ledger reports what people decide about it
         self.running = running
 
-    def _leave_alone(self, attempt: Attempt) -> None:
-        """An attempt is over: who says something of its job makes us look at it again."""
-        self.blocked_reason.forget(attempt.place)
-        self._forget(attempt.place)
-
-    def _forget(self, place: JobRef) -> None:
-        """Nothing moves this job by itself any more."""
-        self._unfinished.pop(place, None)
+    def _forget(self, ref: JobRef) -> None:
+        """Note that nothing moves this job by itself any more."""
+        self._unfinished.pop(ref, None)
         if self.lookout is not None:
-            self.lookout.leave_job(place)
+            self.lookout.leave_job(ref)
 
-    def _gone(self, place: JobRef) -> None:
-        if fs.is_directory(self._store.root, *place.parts):
-            self._unfinished[place] = JobState.CREATED  # nothing of it has arrived yet but its directory
+    def _handle_missing(self, ref: JobRef) -> None:
+        """Note that a job went away while it was read, in whole or but for its directory."""
+        if fs.is_directory(self._store.root, *ref.parts):
+            self._unfinished[ref] = JobState.CREATED  # nothing of it has arrived yet but its directory
         else:
-            self._forget(place)
-        if self._store.knows(place):
-            # It went after the store's look. Should it come back as it was, with the folder around it, no look of the
-            # store tells of it again.
-            self._again[place] = None
+            self._forget(ref)
+        if self._store.knows(ref):
+            # It went after the index read it. Should it come back as it was, with the folder around it, the index does
+            # not report it again.
+            self._again[ref] = None
         else:
-            self._again.pop(place, None)
-        self.line.leave(place)
+            self._again.pop(ref, None)
+        self.line.leave(ref)
 
     def _release_all(self) -> None:
+        """Carry out the pending releases."""
         for job, _ in self._home.ledger.pending_releases():
             fs.check_interrupted()
-            place = self._home.ledger.place_of(job)
+            ref = self._home.ledger.place_of(job)
             self._hang_guard.busy()
-            with self.blocked_reason.now_and_then(place, "its results are not released") as is_time:
+            with self.blocked_reason.now_and_then(ref, "its results are not released") as is_time:
                 if is_time:
-                    self.driver.carry_out_release(place)
+                    self.driver.carry_out_release(ref)
 
-    def _look(self, hints: Iterable[JobRef] | None) -> list[JobRef]:
-        """Where to look now: where hints point; at a sweep what is unfinished, what moved and a few others in turn."""
-        untold = self.driver.pop_unpublished()
+    def _jobs_to_read(self, hints: Iterable[JobRef] | None) -> list[JobRef]:
+        """Return the hinted jobs; at a sweep the unfinished ones, those that moved and a few others in turn."""
+        unpublished = self.driver.pop_unpublished()
         if hints is not None:
-            return list(dict.fromkeys([*hints, *untold]))
+            return list(dict.fromkeys([*hints, *unpublished]))
         self._budgets.clear()
         self._budgets_of_ended.clear()
-        self._look_for_room()
-        self._require_folder()
-        self._republish_key()
-        self._upgrade_rules()
-        self._mark = self._home.ledger.end  # what was said until now, the sweep hears
+        self._checks.run(is_running=bool(self.running.total()))
+        self._mark = self._home.ledger.end  # the sweep covers what was recorded until now
         moved = self._store.sweep(self._owner, _STATTED_A_SWEEP)
         self._conditions.only(
             "submitter",
@@ -311,110 +308,43 @@ class Scheduler:
             },
         )
         if self.lookout is not None:
-            lying = self.lookout.sweep(self._store.submitters(self._owner))
-            late = [place for place in lying if not self._store.knows(place)]  # it came before the watch was set
-            moved += late[:_LATE_AT_MOST]
-        for place, state in list(self._unfinished.items()):
-            if not self._store.knows(place):
-                self._forget(place)
-            elif state is JobState.QUEUED and not self.is_under_way(place):
-                self.line.join(place)  # what was in its way may be over
+            present = self.lookout.sweep(self._store.submitters(self._owner))  # some before the watch was set
+            moved += [ref for ref in present if not self._store.knows(ref)][:_MAX_LATE]
+        for ref, state in list(self._unfinished.items()):
+            if not self._store.knows(ref):
+                self._forget(ref)
+            elif state is JobState.QUEUED and not self.is_under_way(ref):
+                self.line.join(ref)  # what blocked it may be over
         if not self._to_check:
             self._to_check.extend(record.place for record in self._store.finished(self._owner))
         in_turn = [self._to_check.popleft() for _ in range(min(CHECKED_A_SWEEP, len(self._to_check)))]
-        return list(dict.fromkeys([*moved, *in_turn, *self._again, *self.blocked_reason.reasons, *untold]))
-
-    def _look_for_room(self) -> None:
-        """Say it where what runs has no room left: its supervisor cannot even note how it ends."""
-        if self.running.total() and fs.is_full(self._home.workspaces):
-            self._conditions.begin(
-                "room",
-                f"The disk of the workspaces {str(self._home.workspaces)!r} is full. What runs may fail, and how it"
-                " ends is noted only when there is room again. Free some space.",
-            )
-        else:
-            self._conditions.end("room")
-
-    def _require_folder(self) -> None:
-        """Refuse to take a folder that is away for one without jobs: an unmounted one leaves an empty directory.
-
-        Raises:
-            StoreError: the place for jobs is away, and it was there before.
-        """
-        jobs = self._store.root.joinpath(self._owner, *JOBS)
-        with fs.in_words(f"read {str(jobs)!r}"):
-            is_there = fs.is_directory(self._store.root, self._owner, *JOBS)
-        if not is_there and (self.was_there or next(self._home.ledger.jobs(), None) is not None):
-            raise StoreError(
-                f"The folder is away: there is no {'/'.join((self._owner, *JOBS))} in {str(self._store.root)!r}."
-                " See whether it is mounted, and whether it is the right one.",
-                errno=errno.ENOENT,
-            )
-        self.was_there = is_there
-
-    def _republish_key(self) -> None:
-        """Keep the present key published; what is wrong with it otherwise is told, and stops nothing."""
-        try:
-            trouble = self._home.republish_key_if_missing()
-        except (SyftJobError, OSError) as error:
-            trouble = str(error)
-        self._conditions.only("key", {} if trouble is None else {trouble: trouble})
-
-    def _upgrade_rules(self) -> None:
-        """Once a run: let submitters read the markers that this release writes and an earlier one did not know."""
-        if self._has_upgraded_rules:
-            return
-        try:
-            with fs.in_words(f"write the rules of {self._owner!r}"):
-                datasite.upgrade_rules(self._store.root, self._owner)
-        except (FileNotFoundError, UnreadableJob):
-            return  # there is no folder of jobs yet; or doctor names what is in the place of the rules
-        except StoreError as error:
-            self._conditions.begin("rules", f"Submitters cannot read why a job is blocked. {error}")
-            return
-        self._conditions.end("rules")
-        self._has_upgraded_rules = True
+        return list(dict.fromkeys([*moved, *in_turn, *self._again, *self.blocked_reason.reasons, *unpublished]))
 
     def _note(self, record: JobRecord) -> None:
-        """Remember what may move by itself, and let approved jobs join the line."""
-        place = record.place
+        """Note whether a job may move by itself, and let an approved one join the queue."""
+        ref = record.place
         if record.state.is_terminal:
-            self.blocked_reason.forget(place)
-            self._forget(place)
+            self.blocked_reason.forget(ref)
+            self._forget(ref)
         else:
-            self._unfinished[place] = record.state
+            self._unfinished[ref] = record.state
         if record.state is JobState.SUBMITTED and self.lookout is not None:
-            self.lookout.leave_job(place)  # a yes to it is heard from the ledger
+            self.lookout.leave_job(ref)  # the ledger reports its approval
         if record.state is JobState.QUEUED and not self._home.ledger.is_under_way(record.id, record.attempt):
-            self.line.join(place)
+            self.line.join(ref)
         else:
-            self.line.leave(place)
+            self.line.leave(ref)
 
-    def _start_next(self, at_most: int, looks: Mapping[JobRef, JobSnapshot]) -> None:
+    def _start_next(self, at_most: int, snapshots: Mapping[JobRef, JobSnapshot]) -> None:
         paused = self._home.paused() if at_most else ()
         while self.running.total() < at_most:
-            place = self.line.next(self.running, paused)
-            if place is None:
+            ref = self.line.next(self.running, paused)
+            if ref is None:
                 return
             fs.check_interrupted()
-            self.start(place, looks.get(place))
+            self.start(ref, snapshots.get(ref))
 
 
 def may_move(state: JobState) -> bool:
-    """Whether a job in this state moves by itself."""
+    """Return True if a job in this state moves by itself."""
     return state in (JobState.QUEUED, JobState.RUNNING)
-
-
-def in_turn(places: Iterable[JobRef]) -> list[JobRef]:
-    """The jobs of all submitters in turn, each submitter's in the order in which they came."""
-    queues: dict[str, deque[JobRef]] = {}
-    for place in places:
-        queues.setdefault(place.submitter, deque()).append(place)
-    ordered = []
-    turns = deque(queues.values())
-    while turns:
-        queue = turns.popleft()
-        ordered.append(queue.popleft())
-        if queue:
-            turns.append(queue)
-    return ordered

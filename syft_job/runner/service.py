@@ -25,7 +25,9 @@ from syft_job.exchange import transitions
 from syft_job.exchange.job_index import MAX_DIRECTORIES, JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
-from syft_job.execution.plan import CurrentTerms, Terms
+from syft_job.execution import backends
+from syft_job.execution.backends.base import JobABC
+from syft_job.execution.plan import ExecutionPlan
 from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
 from syft_job.home.home import Home, paused_words
@@ -42,6 +44,7 @@ from .conditions import Conditions, errno_of
 from .hang_guard import HangGuard
 from .job_watch import JobWatch
 from .log_tail import LogTail
+from .planner import Planner
 from .scheduler import Scheduler, may_move
 from .transfers import Inline, Pool
 
@@ -67,6 +70,7 @@ class JobRunner:
         told_all: for a ``told`` that only takes note: wait at most so many seconds until all of it is told; whether it
             is. Then it counts as told.
         max_parallel: how many jobs run at once; the number of processors by default.
+        backend: what runs the jobs; by default processes of this machine.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class JobRunner:
         told: Told | None = None,
         told_all: ToldAll | None = None,
         max_parallel: int | None = None,
+        backend: JobABC | None = None,
     ) -> None:
         self.config = config
         self.poll_interval = poll_interval
@@ -96,11 +101,12 @@ class JobRunner:
         self._made: Scheduler | None = None
         self._watch: Watch | None = None
         self._serves = False
+        self._backend = backend or backends.default()
 
     @property
-    def terms(self) -> Terms:
-        """Under what jobs run here: sandbox, interpreter, limits."""
-        return self._scheduler.driver.terms
+    def terms(self) -> ExecutionPlan:
+        """The plan for any job on this machine: sandbox, interpreter, limits."""
+        return self._scheduler.driver.general_plan
 
     @property
     def blocked_jobs(self) -> dict[JobRef, str]:
@@ -332,15 +338,15 @@ class JobRunner:
         """Made when it is needed first: it looks for a sandbox. The loop and the thread that stands by share it."""
         with self._making:
             if self._made is None:
-                terms = CurrentTerms(self.config, retry_after=self.poll_interval)
+                planner = Planner(self.config, self.poll_interval, self._backend.short_name)
                 self._made = Scheduler(
                     self.config.email,
                     self.store,
-                    AttemptDriver(self.participant, self.config, terms, self._say, self.poll_interval),
-                    say=self._say,
-                    troubles=self._conditions,
+                    AttemptDriver(self.participant, self.config, planner, self._backend, self._say, self.poll_interval),
+                    announce=self._say,
+                    conditions=self._conditions,
                     hang_guard=self._hang_guard,
-                    patience=self.poll_interval,
+                    patience_s=self.poll_interval,
                 )
             return self._made
 

@@ -1,4 +1,4 @@
-"""The workspace of an attempt: the approved bytes are copied in, what came of them is brought home, and it is removed.
+"""The workspace of an attempt: the approved bytes are copied in, its results are copied home, and it is removed.
 
 Each function is one step that may be killed anywhere and repeated.
 """
@@ -15,7 +15,8 @@ from syft_job.exchange import job_contents
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.result_staging import StagedDirectory
 from syft_job.exchange.result_tree import copy_tree
-from syft_job.execution.backends.shell import ExitRecord
+from syft_job.execution.attempt_operations import JOB, STREAMS
+from syft_job.execution.evidence import ExitRecord
 from syft_job.format import manifest
 from syft_job.format.manifest import JobSpec
 from syft_job.format.markers import LOGS, OUTPUTS
@@ -25,7 +26,7 @@ from syft_job.model import names
 from syft_job.model.job_ref import JOBS
 from syft_job.model.quoting import shortened
 
-from .attempt_files import JOB, STREAMS, Attempt
+from .attempt_files import Attempt
 
 MAX_LEFT_OUT = 100
 MAX_LEFT_OUT_CHARACTERS = 400
@@ -34,17 +35,17 @@ SMALL_BYTES = 4 << 20
 """Up to this, results are copied by the runner's own thread: an fsync a file, so some milliseconds."""
 
 
-def create_workspace(attempt: Attempt, look: JobSnapshot) -> None:
+def create_workspace(attempt: Attempt, snapshot: JobSnapshot) -> None:
     """Make the workspace: exactly the listed files, hashed while they are copied; in place once it is whole.
 
     It need not survive a power cut, so one that was made before is hashed again and made anew where it is not whole.
 
     Raises:
-        NotStarted: a file is missing or not as it was submitted; its name is told.
+        NotStarted: a file is missing or differs from the manifest; the message names it.
     """
-    asked = look.spec
-    if asked is None:
-        raise _differs(look.record.problem or "it cannot be read")
+    spec = snapshot.spec
+    if spec is None:
+        raise _differs(snapshot.record.problem or "it cannot be read")
     base = attempt.workspace.parent
     mode = attempt.participant.home.workspace_mode
     fs.make_directory(base, mode=mode)
@@ -53,13 +54,13 @@ def create_workspace(attempt: Attempt, look: JobSnapshot) -> None:
     temporary = fs.temporary_name()
     with fs.directory(base) as opened:
         if fs.look(opened, attempt.workspace.name) is not None:
-            if _is_whole(attempt, asked):
+            if _is_whole(attempt, spec):
                 return  # made by a runner that was stopped before it could start the attempt
             fs.remove(opened, attempt.workspace.name)
         fs.make_new_directory(opened, temporary, mode=mode)
         try:
             with fs.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
-                _copy_listed(attempt, look, job)
+                _copy_listed(attempt, snapshot, job)
                 fs.make_new_directory(job, OUTPUTS, mode=0o700)
             fs.rename(opened, temporary, opened, attempt.workspace.name, durable=False)
         except BaseException:
@@ -68,7 +69,7 @@ def create_workspace(attempt: Attempt, look: JobSnapshot) -> None:
 
 
 class LeftOutResults(list[str]):
-    """What of an attempt's results could not be kept, and why: the first of it, as much as the ledger is to hold.
+    """Reasons why some of an attempt's results could not be kept: the first ones, as many as the ledger may hold.
 
     The job chooses how many names there are and how long they are.
     """
@@ -90,12 +91,12 @@ class LeftOutResults(list[str]):
             super().append(f"and {self.more} more files and folders")
 
 
-class Collected:
+class ResultCopies:
     """Copies of everything that an attempt left, in the home under a temporary name; close it.
 
     Args:
-        attempt: whose.
-        verdict: how it ended, None where nobody can say.
+        attempt: the attempt.
+        exit_record: how it ended; None where that is not known.
         max_bytes: how much its outputs may hold; None for no other limit than the owner's for results.
     """
 
@@ -105,7 +106,7 @@ class Collected:
         self._name = attempt.held.name
         self._staged: StagedDirectory | None = None
         if not attempt.workspace.is_dir() and attempt.held.exists():
-            return  # brought home before, by a runner that was stopped before it could say so
+            return  # copied before, by a runner that was stopped before it could record that
         self._staged = StagedDirectory(attempt.participant.home, attempt.held.parent, locked=False)
         try:
             self._copy(self._staged.descriptor, attempt, exit_record, max_bytes)
@@ -139,7 +140,7 @@ class Collected:
 
 
 def is_small(path: Path) -> bool:
-    """Whether what lies below ``path`` is copied and removed faster than another thread is asked to do it."""
+    """Return True if the tree at ``path`` is copied and removed faster than another thread is told to do it."""
     entries, size = 0, 0
     ahead = [path]
     while ahead:
@@ -156,12 +157,12 @@ def is_small(path: Path) -> bool:
         except FileNotFoundError:
             continue
         except OSError:
-            return False  # it is not known; a thread of its own can wait for it
+            return False  # that cannot be told; a thread of its own can wait for it
     return True
 
 
 def remove_workspace(attempt: Attempt) -> None:
-    """Remove the workspace; the results are home and the end is in the ledger."""
+    """Remove the workspace; the results are held and the end is in the ledger."""
     try:
         with fs.directory(attempt.workspace.parent) as opened:
             fs.remove(opened, attempt.workspace.name, durable=False)
@@ -170,9 +171,9 @@ def remove_workspace(attempt: Attempt) -> None:
 
 
 def tidy(home: Home) -> None:
-    """Remove what those who were stopped left half done: unfinished copies, and workspaces of what does not run.
+    """Remove what stopped processes left half done: unfinished copies, and workspaces of attempts that do not run.
 
-    Under the lock, so that nobody is in the middle of it, trees are only renamed away; they are removed after it.
+    Under the lock, so that no process is in the middle of it, trees are only renamed away; they are removed after it.
     """
     with home.locked():
         home.ledger.tidy()
@@ -210,14 +211,14 @@ def tidy_folder(home: Home) -> None:
                     fs.remove_temporaries(opened, only_old=True)
 
 
-def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
-    """Whether a workspace that was made before holds exactly the listed files, byte for byte."""
+def _is_whole(attempt: Attempt, spec: JobSpec) -> bool:
+    """Return True if a workspace that was made before holds exactly the listed files, byte for byte."""
     try:
         with fs.directory(attempt.workspace, JOB) as job:
-            lying = [entry for entry in fs.walk(job, most=2 * len(asked.files) + 64) if not entry.is_dir]
-            if {entry.path for entry in lying} != asked.files.keys() or fs.look(job, OUTPUTS) is None:
+            present = [entry for entry in fs.walk(job, most=2 * len(spec.files) + 64) if not entry.is_dir]
+            if {entry.path for entry in present} != spec.files.keys() or fs.look(job, OUTPUTS) is None:
                 return False
-            for path, entry in asked.files.items():
+            for path, entry in spec.files.items():
                 fs.check_interrupted()
                 *inside, name = path.split("/")
                 with fs.directory(job, *inside) as folder:
@@ -228,17 +229,17 @@ def _is_whole(attempt: Attempt, asked: JobSpec) -> bool:
     return True
 
 
-def _copy_listed(attempt: Attempt, look: JobSnapshot, job: int) -> None:
-    assert look.spec is not None  # noqa: S101 - the caller looked
+def _copy_listed(attempt: Attempt, snapshot: JobSnapshot, job: int) -> None:
+    assert snapshot.spec is not None  # noqa: S101 - the caller checked
     root = attempt.participant.home.root
-    with fs.directory(root, *attempt.place.parts) as source:
+    with fs.directory(root, *attempt.ref.parts) as source:
         if (
-            look.record.older
+            snapshot.record.older
             and manifest.older_digest(job_contents.older_files(source, attempt.participant.limits))
-            != look.record.digest
+            != snapshot.record.digest
         ):
-            raise _differs("its files changed since the yes; it waits until the bytes are back")
-        for path, entry in look.spec.files.items():
+            raise _differs("its files changed since the approval; it waits until the bytes are back")
+        for path, entry in snapshot.spec.files.items():
             fs.check_interrupted()  # files without content, which hold no chunk to check at, count, too
             *inside, name = path.split("/")
             try:

@@ -16,8 +16,11 @@ import psutil
 import pytest
 
 from syft_job.errors import ConfigError
-from syft_job.execution.backends.base import Command, JobHandle, JobStatus
-from syft_job.execution.backends.shell import ExitRecord, ShellJob, read_exit_record
+from syft_job.execution.backends.base import JobHandle, JobStatus
+from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.backends.supervisor_files import read_exit_record
+from syft_job.execution.command import Command
+from syft_job.execution.evidence import ExitRecord
 from syft_job.execution.sandboxes import Sandbox, Workspace, best_available, clean_env, usable_interpreter, why_not
 from syft_job.model.resources import ResourceLimits
 from tests.reliability import Faults

@@ -13,7 +13,7 @@ import pytest
 from syft_job.errors import SyftJobError
 from syft_job.exchange import transitions
 from syft_job.exchange.marker_check import MISSING
-from syft_job.execution.backends.shell import SUPERVISOR
+from syft_job.execution.backends.supervisor_files import SUPERVISOR
 from syft_job.home import home
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from syft_job.execution.backends import shell
+from syft_job.execution.backends.processes import supervisor_of
+from syft_job.execution.backends.supervisor_files import read_exit_record
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
@@ -65,7 +67,7 @@ def kill_at(people: TwoPeople, monkeypatch: pytest.MonkeyPatch, calls: str, numb
         until(lambda: not is_alive(pid))
         left = "nothing"
         if home.begun(job.id, 1).exists():
-            left = "a claim" if shell.read_exit_record(exit_record, or_part=True) is None else "a verdict"
+            left = "a claim" if read_exit_record(exit_record, or_part=True) is None else "a verdict"
         began = time.monotonic()
         settle(people, job)
     expected = JobState.LOST if left == "a claim" else JobState.SUCCEEDED
@@ -141,7 +143,7 @@ def test_a_supervisor_that_has_not_said_who_it_is_yet_is_not_lost(people, monkey
         assert job.status == "running"
         assert events(people, job) == {"approve": 1, "start": 1}
     finally:
-        stopped = shell.supervisor_of(claim)
+        stopped = supervisor_of(claim)
         assert stopped is not None
         os.kill(stopped, signal.SIGCONT)
     toll = Toll()
@@ -152,4 +154,4 @@ def test_a_supervisor_that_has_not_said_who_it_is_yet_is_not_lost(people, monkey
     assert job.state is JobState.SUCCEEDED
     assert starts(canary, name) == 1
     assert events(people, job)["over"] == 1
-    until(lambda: shell.supervisor_of(claim) is None, "it is gone, too")
+    until(lambda: supervisor_of(claim) is None, "it is gone, too")

@@ -22,7 +22,10 @@ from hypothesis.stateful import RuleBasedStateMachine
 from syft_job import fs
 from syft_job.errors import SyftJobError
 from syft_job.exchange import job_reader, transitions
-from syft_job.execution.backends import shell
+from syft_job.execution import attempt_operations
+from syft_job.execution.backends.base import JobHandle
+from syft_job.execution.backends.processes import stat_of, this_boot, this_host
+from syft_job.execution.backends.shell import ShellJob
 from syft_job.format.markers import OUTPUTS, WITHDRAWN
 from syft_job.home import home as homes
 from syft_job.job import JobInfo
@@ -30,7 +33,6 @@ from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
-from syft_job.runner import attempt_files as attempts
 from syft_job.runner import workspace as workspaces
 from syft_job.runner.attempt_files import Attempt
 from syft_job.testing import TwoPeople
@@ -43,6 +45,13 @@ A_MOMENT = 0.012
 LOST, BEGUN_TWICE = "lost", "begun twice"
 FAST = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)
 Found = TypeVar("Found")
+
+
+class SignalsNobody(ShellJob):
+    """Cancels by the request file alone: the process that claims name is that of the test."""
+
+    def _cancel(self, handle: JobHandle) -> None:
+        Path(handle.metadata["verdict"]).with_name(transitions.CANCEL_REQUEST).touch(mode=0o600)
 
 
 class Hands(RuleBasedStateMachine):
@@ -174,7 +183,7 @@ class Hands(RuleBasedStateMachine):
     def a_runner_comes(self) -> None:
         """It serves until another one comes, as runners do, so that what it remembers counts, too."""
         self.serving.close()
-        self.runner = JobRunner(self.people.owner.config, poll_interval=0, announce=None)
+        self.runner = JobRunner(self.people.owner.config, poll_interval=0, announce=None, backend=SignalsNobody())
         self.runner.participant._settles = A_MOMENT
         self.serving.enter_context(self.runner._serving())
 
@@ -193,9 +202,7 @@ class Hands(RuleBasedStateMachine):
             attempt = Attempt(participant, place, record.id, record.attempt)
             transitions.require_permit(participant, look, offered=transitions.BARE)
             workspaces.create_workspace(attempt, look)
-            transitions.start(
-                participant, place, record.id, record.digest, host=shell.this_host(), offered=transitions.BARE
-            )
+            transitions.start(participant, place, record.id, record.digest, host=this_host(), offered=transitions.BARE)
         except (SyftJobError, FileNotFoundError):
             return False
         said = {word.rank for word in self.oracle.words[record.id] if word.attempt == record.attempt}
@@ -203,10 +210,10 @@ class Hands(RuleBasedStateMachine):
         assert YES in said, "it begins without a yes"
         assert not said & {NO, STOPPED}, "it begins after a no"
         assert record.id not in self.oracle.cleaned, "it begins after it was cleaned"
-        found = shell._stat_of(os.getpid())
+        found = stat_of(os.getpid())
         assert found is not None
         with fs.directory(self.home.path / "begun") as opened:
-            fs.create(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {shell.this_boot()}\n".encode())
+            fs.create(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {this_boot()}\n".encode())
         self.made["begin"] += 1
         self.oracle.said(record.id, record.attempt, BEGUN)
         self.ends[record.id, record.attempt] = JobState.LOST
@@ -217,15 +224,15 @@ class Hands(RuleBasedStateMachine):
         self.home.ledger.refresh()
         for job, number in self.home.ledger.unfinished():
             workspace = self.home.work(job, number)
-            outputs = workspace / attempts.JOB / OUTPUTS
+            outputs = workspace / attempt_operations.JOB / OUTPUTS
             (outputs / "sub").mkdir(exist_ok=True)
             (outputs / "one.csv").write_text(f"{job} {number}\n")
             (outputs / "sub" / "empty.csv").touch()
-            for stream in attempts.STREAMS:
+            for stream in attempt_operations.STREAMS:
                 (workspace / stream).write_text("" if stream == "stderr" else f"{job} {number}\n")
             said = {"returncode": returncode, "seconds": 1, "timed_out": False, "log_cut": False, "left_behind": False}
             said["cancelled"] = (workspace / transitions.CANCEL_REQUEST).exists()
-            (workspace / attempts.EXIT_RECORD).write_text(json.dumps(said) + "\n")
+            (workspace / attempt_operations.EXIT_RECORD).write_text(json.dumps(said) + "\n")
             as_it_ended = JobState.FAILED if returncode else JobState.SUCCEEDED
             self.ends[job, number] = JobState.CANCELLED if said["cancelled"] else as_it_ended
 

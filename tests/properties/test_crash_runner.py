@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from syft_job.execution.backends.base import CliCommand, JobDryRun, JobHandle
+from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.command import Command
 from syft_job.job import JobInfo
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
@@ -94,15 +97,19 @@ def test_sharing_that_the_call_asked_for_is_not_forgotten(people, tmp_path):
     assert [path.name for path in people.submitters_job("tides").output_paths] == ["one.csv"]
 
 
+class Dies(ShellJob):
+    """The process is killed right before a supervisor is started."""
+
+    def _submit(self, command: Command | CliCommand, *, dry_run: bool) -> JobHandle | JobDryRun:
+        os._exit(KILLED)
+
+
 def killed_between_start_and_begin(people: TwoPeople, canary: Path, name: str = "tides") -> JobInfo:
     """A job of which the ledger says that it starts, and that no supervisor was spawned for."""
     job = approved(people, canary, name)
 
     def act() -> None:
-        from syft_job.runner import launch
-
-        launch.launch = lambda *_: os._exit(KILLED)  # in the child only: the process dies right here
-        JobRunner(people.owner.config, announce=None).step()
+        JobRunner(people.owner.config, announce=None, backend=Dies()).step()
 
     ended, _ = in_child(act, lambda *_: False)
     assert ended == KILLED

@@ -20,7 +20,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from syft_job.errors import InvalidTransition, SyftJobError
 from syft_job.exchange import job_reader
-from syft_job.execution.backends import shell
+from syft_job.execution.backends.processes import is_alive
+from syft_job.execution.backends.supervisor_files import read_claim
 from syft_job.job import JobInfo
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
@@ -157,7 +158,7 @@ def test_a_job_that_is_cancelled_and_cleaned_at_once_is_stopped(people: TwoPeopl
     while not (job.status == "running" and beat.exists()):
         serving.step()
         pause.wait(0.02)
-    claim = shell.read_claim(people.owner.home.begun(job.id, 1))
+    claim = read_claim(people.owner.home.begun(job.id, 1))
     assert claim is not None
     try:
         job.cancel()
@@ -166,12 +167,12 @@ def test_a_job_that_is_cancelled_and_cleaned_at_once_is_stopped(people: TwoPeopl
         for _ in range(150):
             serving.step()
             pause.wait(0.02)
-            if not shell.is_alive(claim.pid, claim.ticks, claim.boot_id):
+            if not is_alive(claim.pid, claim.ticks, claim.boot_id):
                 break
-        assert not shell.is_alive(claim.pid, claim.ticks, claim.boot_id), "it runs on, and nobody can stop it"
+        assert not is_alive(claim.pid, claim.ticks, claim.boot_id), "it runs on, and nobody can stop it"
     finally:
         (tmp_path / "enough").touch()
-        while shell.is_alive(claim.pid, claim.ticks, claim.boot_id):
+        while is_alive(claim.pid, claim.ticks, claim.boot_id):
             pause.wait(0.02)
 
 

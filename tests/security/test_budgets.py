@@ -491,7 +491,7 @@ def test_the_runner_reads_undecided_jobs_within_a_budget(people: TwoPeople, monk
 
 def test_jobs_of_all_submitters_come_in_turn():
     from syft_job.model.job_ref import JobRef
-    from syft_job.runner.scheduler import in_turn
+    from syft_job.runner.queue import in_turn
 
     eve = [JobRef("o", "eve", str(number)) for number in range(3)]
     ada, bea = JobRef("o", "ada", "x"), JobRef("o", "bea", "y")

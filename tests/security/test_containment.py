@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.execution.backends.base import Command, JobHandle
-from syft_job.execution.backends.shell import ExitRecord, ShellJob, read_exit_record
+from syft_job.execution.backends.base import JobHandle
+from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.backends.supervisor_files import read_exit_record
+from syft_job.execution.command import Command
+from syft_job.execution.evidence import ExitRecord
 from syft_job.execution.sandboxes import Bubblewrap, Sandbox, Workspace, bare, best_available, clean_env, why_not
 from syft_job.model.resources import ResourceLimits
 

@@ -7,17 +7,18 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syft_job import doctor
 from syft_job.errors import ConfigError
 from syft_job.execution import sandboxes
-from syft_job.execution.backends.base import Command, JobHandle, JobStatus
+from syft_job.execution.backends.base import CliCommand, JobDryRun, JobHandle, JobStatus
 from syft_job.execution.backends.shell import ShellJob
-from syft_job.execution.plan import terms_of
+from syft_job.execution.command import Command
+from syft_job.execution.plan import plan_for
 from syft_job.execution.sandboxes import SYSTEM_PYTHON, Workspace, host_mounts, namespaces
 from syft_job.job import JobInfo
 from syft_job.model.states import JobState
@@ -180,7 +181,7 @@ def refused(people: TwoPeople, program: Path, *words: str) -> None:
     checks = {check.name: check for check in doctor.examine(people.owner.config)}
     assert checks["interpreter"].ok is False
     job = python_job(people)
-    terms = terms_of(people.owner.config)
+    terms = plan_for(people.owner.config)
     serving = runner(people)
     assert serving.process_approved_jobs(stream_output=False) == []
     assert job.state is JobState.QUEUED
@@ -291,7 +292,7 @@ def test_32_what_the_owner_mends_lets_the_job_start_without_a_new_runner(work_di
 def test_32_data_that_contains_a_protected_place_is_refused(work_dir: Path, shown: str, reason: str):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
         (work_dir / "two" / "link").symlink_to(work_dir)
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         workspace = Workspace(work_dir, (work_dir / "two" / shown,), None, protected)
         with pytest.raises(ConfigError, match=f"cannot be shown to jobs: .*{reason}"):
             sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
@@ -299,7 +300,7 @@ def test_32_data_that_contains_a_protected_place_is_refused(work_dir: Path, show
 
 def test_32_data_inside_a_home_is_refused(work_dir: Path):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         workspace = Workspace(work_dir, (people.owner.home.path / "held",), None, protected)
         with pytest.raises(ConfigError, match="is inside"):
             sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
@@ -309,7 +310,7 @@ def test_32_a_link_in_the_shared_folder_is_not_followed_to_data(work_dir: Path):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
         link = people.root / "ada@example.org" / "data"
         link.symlink_to("/srv")
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         with pytest.raises(ConfigError, match="symbolic link"):
             sandboxes.by_name("bubblewrap")(
                 Command(argv=("true",), env={}), Workspace(work_dir, (link,), None, protected)
@@ -321,16 +322,16 @@ def test_32_data_in_the_owners_datasite_is_shown_and_nothing_beside_it(work_dir:
         data = people.root / "omar@example.org" / "private" / "table.csv"
         data.parent.mkdir()
         data.write_text("a,b\n")
-        protected = terms_of(people.owner.config).protected
+        protected = plan_for(people.owner.config).host.protected
         told = started(Workspace(Path("/usr"), (data,), None, protected), f"cat {data}; find {people.root} -type f")
         assert told.split() == ["a,b", str(data)]
 
 
 def started(workspace: Workspace, script: str, **env: str) -> str:
-    from syft_job.execution.backends.private_argv import handed_over
+    from syft_job.execution.backends.private_argv import open_private_arguments
 
     command = sandboxes.by_name("bubblewrap")(Command(argv=("/bin/sh", "-c", script), env=env), workspace)
-    with handed_over(command) as ready:
+    with open_private_arguments(command) as ready:
         done = subprocess.run(
             ready.argv,
             env=dict(command.env or {}),
@@ -536,12 +537,11 @@ def test_32_a_runner_whose_sandbox_breaks_starts_nothing_without_it(
 def test_32_a_sandbox_that_fails_at_the_start_is_not_the_jobs_own_failure(work_dir: Path):
     """It worked when it was tried: the failure comes between."""
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
-        serving = runner(people)
+        serving = JobRunner(people.owner.config, poll_interval=0.05, announce=None, backend=BreaksOnce())
         assert serving.terms.is_contained
         job = python_job(people, main="print('ran')\n")
         announced: list[str] = []
         serving.announce = announced.append
-        fail_once(serving)
         serving.process_approved_jobs(stream_output=False)
         assert job.state is JobState.FAILED
         assert "ran" not in str(job.stdout).split()
@@ -550,21 +550,18 @@ def test_32_a_sandbox_that_fails_at_the_start_is_not_the_jobs_own_failure(work_d
         assert any("its sandbox could not be set up" in str(said) for said in job.history)
 
 
-def fail_once(serving: JobRunner) -> None:
-    """Let the sandbox bind what is gone once it is bound."""
-    from syft_job.runner import launch as starting
+class BreaksOnce(ShellJob):
+    """The first command's sandbox binds what is gone once it is bound."""
 
-    original = starting.launch
+    _commands: int = 0
 
-    def launch(attempt: Any, terms: Any, command: Command, workspace: Workspace) -> None:
-        from dataclasses import replace
-
-        where = command.argv.index("--args")
-        broken = (*command.argv[:where], "--ro-bind", "/no/such/place", "/x", *command.argv[where:])
-        original(attempt, terms, replace(command, argv=broken), workspace)
-
-    starting.launch, restore = launch, original
-    serving.told = lambda _: setattr(starting, "launch", restore)
+    def _submit(self, command: Command | CliCommand, *, dry_run: bool) -> JobHandle | JobDryRun:
+        self._commands += 1
+        if self._commands == 1 and isinstance(command, Command):
+            at = command.argv.index("--args")
+            argv = (*command.argv[:at], "--ro-bind", "/no/such/place", "/x", *command.argv[at:])
+            command = replace(command, argv=argv)
+        return super()._submit(command, dry_run=dry_run)
 
 
 def test_32_a_job_cannot_claim_that_its_sandbox_failed(work_dir: Path):

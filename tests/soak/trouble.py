@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from syft_job.execution.backends.shell import is_alive, read_claim
+from syft_job.execution.backends.processes import is_alive
+from syft_job.execution.backends.supervisor_files import read_claim
 
 from .people import Tasks
 from .serving import PATIENCE, Serving

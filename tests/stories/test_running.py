@@ -18,6 +18,9 @@ import pytest
 
 from syft_job import fs
 from syft_job.errors import RunnerBusy
+from syft_job.execution.backends.base import CliCommand, JobDryRun, JobHandle
+from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.command import Command
 from syft_job.format.manifest import JobResources
 from syft_job.job import JobInfo
 from syft_job.model.events import Event
@@ -503,19 +506,24 @@ def test_a_supervisor_that_is_slow_to_begin_is_not_lost(people, gate):
     assert events(people, job) == {"approve": 1, "start": 1, "over": 1}
 
 
+class LaunchesElsewhereOnce(ShellJob):
+    """The first command is started by another machine, the others are started here."""
+
+    _commands: int = 0
+
+    def _submit(self, command: Command | CliCommand, *, dry_run: bool) -> JobHandle | JobDryRun:
+        self._commands += 1
+        if self._commands == 1:
+            return JobHandle(job_id="1", backend=self.short_name, metadata={"host": "another"})
+        return super()._submit(command, dry_run=dry_run)
+
+
 @pytest.mark.conformance(88)
 def test_what_another_machine_spawned_holds_nobody_up(people):
     """A home that two machines share by mistake: the note of the other one cannot be judged here, and it is said so."""
-    serving = runner(people, max_parallel=1)
+    serving = runner(people, max_parallel=1, backend=LaunchesElsewhereOnce())
     foreign = approved(people, name="Foreign")
-
-    def spawned_elsewhere(attempt: Any, *_: object) -> None:
-        handle = {"job_id": "1", "backend": "shell", "metadata": {"host": "another"}}
-        (attempt.workspace / "handle.json").write_text(json.dumps(handle))
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("syft_job.runner.launch.launch", spawned_elsewhere)
-        serving.step()
+    serving.step()
     assert events(people, foreign) == {"approve": 1, "start": 1}
     other = approved(people, name="Other")
     until(lambda: (serving.step(), other.state)[1] is JobState.SUCCEEDED)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from pydantic import Field, ValidationError
 
-from syft_job.errors import Issue, JobValidationError, NotAllowed
-from syft_job.execution.backends.base import Command, JobABC, JobDryRun, JobHandle, JobStatus, JobStatusResult, build
+from syft_job.errors import Issue, JobValidationError, NotAllowed, SchedulerError
+from syft_job.execution.backends.base import JobABC, JobDryRun, JobHandle, JobStatus, JobStatusResult, build
 from syft_job.execution.backends.shell import ShellJob
+from syft_job.execution.command import Command
+from syft_job.execution.evidence import Ended, Evidence, Launched, Running, Unknown, Vanished
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
@@ -258,3 +260,76 @@ def test_a_stored_configuration_builds_the_same_backend():
     backend = ShellJob(cwd=Path("/usr"), env={"A": "b"}, detach=False)
 
     assert build(backend.model_dump()) == backend
+
+
+class Answers(JobABC):
+    """A backend that defines what it must and no more; its answers are given by the ids of its handles."""
+
+    def _submit(self, command: object, *, dry_run: bool) -> JobHandle | JobDryRun:
+        raise NotImplementedError
+
+    def _status_validate(self, handle: JobHandle) -> list[Issue] | None:
+        return [Issue("foreign", "It is not ours.")] if handle.job_id == "foreign" else None
+
+    def _status(self, handle: JobHandle) -> JobStatusResult:
+        if handle.job_id == "down":
+            raise SchedulerError("The scheduler does not answer.")
+        known = {"metadata": handle.metadata, "submitted_at": handle.submitted_at}
+        return JobStatusResult(
+            job_id=handle.job_id, backend="answers", status=JobStatus(handle.job_id), detail=handle.metadata, **known
+        )
+
+
+def asked(job_id: str, **detail: Any) -> JobHandle:
+    return JobHandle(job_id=job_id, backend="answers", submitted_at=NOON, metadata=detail)
+
+
+@pytest.mark.parametrize(
+    ("handle", "evidence"),
+    [
+        (asked("pending"), Launched()),
+        (asked("running"), Running()),
+        (asked("finished_unknown"), Vanished()),
+    ],
+)
+def test_a_status_is_evidence_by_default(handle: JobHandle, evidence: Evidence):
+    assert Answers().poll([handle, handle]) == {handle: evidence}
+
+
+def test_a_final_status_is_an_exit_record_with_what_is_known():
+    plain, failed = asked("successful"), asked("failed")
+    full = asked("failed", returncode=143, cancelled=True, started_at=NOON.isoformat(), ended_at=NOON.isoformat())
+    answers = Answers().poll([plain, failed, full])
+    records = [answer.record for answer in answers.values() if isinstance(answer, Ended)]
+    assert [(record.returncode, record.outcome) for record in records] == [
+        (0, "succeeded"),
+        (1, "failed"),
+        (143, "cancelled"),
+    ]
+    assert all(record.started_at == NOON for record in records)
+    assert records[2].ended_at == NOON
+
+
+def test_a_poll_raises_nothing():
+    foreign, down = asked("foreign"), asked("down")
+    answers = Answers().poll([foreign, down])
+    assert isinstance(answers[foreign], Unknown)
+    refused = answers[down]
+    assert isinstance(refused, Unknown)
+    assert "does not answer" in str(refused.error)
+
+
+def test_a_backend_without_more_finds_only_what_it_launched_and_forfeits_by_a_cancellation(tmp_path: Path):
+    handle = asked("running")
+    assert Answers().find("job.1", tmp_path, tmp_path, launched=None) is None
+    assert Answers().find("job.1", tmp_path, tmp_path, launched=handle) == handle
+    assert not Answers().forfeit(handle)
+    with pytest.raises(NotAllowed):
+        Answers().forfeit(asked("pending"))
+    assert Answers().host is None
+
+
+def test_equal_handles_are_one_key():
+    handle = asked("running")
+    again = JobHandle.model_validate_json(handle.model_dump_json())
+    assert {handle: 1}[again] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -18,17 +19,15 @@ import psutil
 import pytest
 
 from syft_job.errors import JobValidationError, StoreError
-from syft_job.execution.backends import shell
-from syft_job.execution.backends.base import Command, JobDryRun, JobHandle, JobStatus
+from syft_job.execution.backends import processes
+from syft_job.execution.backends.base import JobDryRun, JobHandle, JobStatus
+from syft_job.execution.backends.processes import is_alive, stat_of, this_boot, this_host
 from syft_job.execution.backends.shell import (
-    ExitRecord,
     ShellJob,
-    is_alive,
-    read_claim,
-    read_exit_record,
-    this_boot,
-    this_host,
 )
+from syft_job.execution.backends.supervisor_files import SUPERVISOR, read_claim, read_exit_record
+from syft_job.execution.command import Command
+from syft_job.execution.evidence import Ended, Evidence, ExitRecord, Running, Unknown, Vanished
 from syft_job.fs.watch import Watch
 from syft_job.model.resources import ResourceLimits
 from tests.serving import until
@@ -261,7 +260,7 @@ def test_a_process_that_may_not_be_looked_at_is_running(monkeypatch: pytest.Monk
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", refuse)
-    monkeypatch.setattr(shell, "_stat_of", lambda pid: None)  # /proc mounted with hidepid
+    monkeypatch.setattr(processes, "stat_of", lambda pid: None)  # /proc mounted with hidepid
 
     assert ShellJob().status(JobHandle(job_id="4", backend="shell")).status is JobStatus.RUNNING
 
@@ -286,7 +285,7 @@ def test_a_zombie_and_another_process_of_the_same_number_are_not_running():
     assert not is_alive(zombie.pid)
     zombie.wait()
 
-    found = shell._stat_of(os.getpid())
+    found = stat_of(os.getpid())
     assert found is not None
     assert is_alive(os.getpid(), found[1], this_boot())
     assert not is_alive(os.getpid(), found[1] + 1, this_boot())
@@ -397,11 +396,11 @@ def test_a_damaged_verdict_is_no_verdict(tmp_path: Path, text: str):
     (tmp_path / "verdict").write_text(text + "\n", encoding="latin-1")
     handle = JobHandle(job_id="1", backend="shell", metadata={"verdict": str(tmp_path / "verdict")})
 
-    with pytest.raises(StoreError, match="no verdict"):
+    with pytest.raises(StoreError, match="no exit record"):
         read_exit_record(tmp_path / "verdict")
     result = ShellJob().status(handle)
     assert result.status is JobStatus.FINISHED_UNKNOWN
-    assert "no verdict" in result.detail["reason"]
+    assert "no exit record" in result.detail["reason"]
 
 
 @pytest.mark.parametrize("text", ["", '{"returncode": 0, "timed_out": fal'])
@@ -805,7 +804,7 @@ def test_a_verdict_of_an_earlier_supervisor_does_not_speak_of_the_disk_and_count
 @pytest.mark.parametrize(("supervisor", "starts"), [("lives", True), ("is gone", False), ("gives no pipe", True)])
 def test_the_first_process_of_a_sandbox_starts_nothing_once_its_supervisor_is_gone(tmp_path, supervisor, starts):
     """The kernel ends a sandbox with its supervisor, but one that is gone already cannot end any more."""
-    first, canary = shell.SUPERVISOR.with_name("first.sh"), tmp_path / "canary"
+    first, canary = SUPERVISOR.with_name("first.sh"), tmp_path / "canary"
     reading, writing = os.pipe()
     if supervisor == "is gone":
         os.close(writing)
@@ -830,3 +829,64 @@ def test_a_sandbox_that_lost_a_process_while_it_was_made_leaves_nobody(attempt):
     assert len(living_in(supervisor)) > 3
     os.kill(supervisor, signal.SIGKILL)
     until(lambda: ShellJob().status(handle).status.is_finished and living_in(supervisor) == [])
+
+
+def polled(handle: JobHandle) -> Evidence:
+    return ShellJob().poll([handle])[handle]
+
+
+@pytest.fixture
+def ended_pid() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_an_empty_claim_is_being_made_for_a_moment_and_then_has_no_holder(tmp_path: Path, ended_pid: int):
+    claim = tmp_path / "begun"
+    claim.touch()
+    files = {"claim": str(claim), "verdict": str(tmp_path / "verdict")}
+    handle = JobHandle(job_id=str(ended_pid), backend="shell", metadata=files)
+    assert polled(handle) == Running()
+    os.utime(claim, (1000, 1000))
+    assert polled(handle) == Vanished()
+    assert polled(handle.model_copy(update={"job_id": str(os.getpid())})) == Running()
+
+
+@pytest.mark.parametrize("content", ["", "1 1 another-boot\n"])
+def test_what_began_on_another_machine_is_not_judged_but_its_exit_record_counts(
+    tmp_path: Path, ended_pid: int, content: str
+):
+    claim = tmp_path / "begun"
+    files = {"claim": str(claim), "verdict": str(tmp_path / "verdict"), "host": "another"}
+    handle = JobHandle(job_id=str(ended_pid), backend="shell", metadata=files)
+    assert isinstance(polled(handle), Unknown), "nothing of it is here"
+    claim.write_text(content)
+    os.utime(claim, (1000, 1000))
+    assert isinstance(polled(handle), Unknown)
+    record = {"returncode": 3, "timed_out": False, "cancelled": False, "log_cut": False, "left_behind": False}
+    (tmp_path / "verdict").write_text(json.dumps(record | {"seconds": 1}) + "\n")
+    evidence = polled(handle)
+    assert isinstance(evidence, Ended)
+    assert evidence.record.returncode == 3
+
+
+def test_a_damaged_exit_record_is_unknown_evidence(tmp_path: Path):
+    (tmp_path / "verdict").write_text("{}\n")
+    files = {"claim": str(tmp_path / "begun"), "verdict": str(tmp_path / "verdict")}
+    evidence = polled(JobHandle(job_id="1", backend="shell", metadata=files))
+    assert isinstance(evidence, Unknown)
+    assert "damaged" in str(evidence.error)
+
+
+def test_a_found_handle_has_the_process_of_its_launch_and_the_files_where_they_are_now(tmp_path: Path):
+    files = {"claim": "/elsewhere/begun", "verdict": "/elsewhere/verdict", "ticks": 7}
+    launched = JobHandle(job_id="4711", backend="shell", metadata=files)
+    handle = ShellJob().find("job.1", tmp_path / "begun", tmp_path / "verdict", launched=launched)
+    assert handle is not None
+    assert (handle.job_id, handle.metadata["ticks"]) == ("4711", 7)
+    assert handle.metadata["claim"] == str(tmp_path / "begun")
+    foreign = JobHandle(job_id="4711", backend="slurm")
+    found = ShellJob().find("job.1", tmp_path / "begun", tmp_path / "verdict", launched=foreign)
+    assert found is not None
+    assert isinstance(polled(found), Unknown)

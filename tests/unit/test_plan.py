@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 
 from syft_job import doctor
 from syft_job.config import SyftJobConfig
-from syft_job.errors import ConfigError
+from syft_job.errors import ConfigError, NotStarted
 from syft_job.execution import sandboxes
-from syft_job.execution.plan import limits_for, terms_of
+from syft_job.execution.plan import host_offer, limits_for, plan_for
 from syft_job.format.manifest import JobResources, JobSpec
+from syft_job.model.containment import ContainmentLevel
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
 from syft_job.testing import TwoPeople
@@ -30,10 +32,10 @@ def asking(kind: str = "bash", **resources: Any) -> JobSpec:
 
 
 def test_without_a_sandbox_every_gap_is_a_loud_warning(tmp_path):
-    terms = terms_of(config(tmp_path, sandbox="bare"))
-    assert not terms.is_contained
-    assert terms.sandbox_name == "bare"
-    warning = " ".join(terms.warnings)
+    plan = plan_for(config(tmp_path, sandbox="bare"))
+    assert not plan.is_contained
+    assert plan.sandbox_name == "bare"
+    warning = " ".join(plan.warnings)
     assert "NO SANDBOX" in warning
     assert "network" in warning
     assert "ledger" in warning
@@ -43,13 +45,13 @@ def test_without_a_sandbox_every_gap_is_a_loud_warning(tmp_path):
 @pytest.mark.engine
 @pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
 def test_auto_takes_bubblewrap_where_the_host_can_and_says_what_it_holds(tmp_path):
-    terms = terms_of(config(tmp_path))
-    assert terms.is_contained
-    assert terms.sandbox_name == "bubblewrap"
-    told = " ".join(terms.conditions)
+    plan = plan_for(config(tmp_path))
+    assert plan.is_contained
+    assert plan.sandbox_name == "bubblewrap"
+    told = " ".join(plan.conditions)
     assert "It has no network." in told
     assert "kernel" in told, "what is not contained is told too"
-    assert not any("NO SANDBOX" in warning for warning in terms.warnings)
+    assert not any("NO SANDBOX" in warning for warning in plan.warnings)
 
 
 def test_an_unknown_sandbox_is_an_error_before_anything_starts(tmp_path):
@@ -74,33 +76,33 @@ def test_a_job_cannot_ask_for_longer_logs_more_processes_or_larger_files(tmp_pat
 
 def test_the_limits_of_the_job_that_is_reviewed_are_told(tmp_path):
     owner = config(tmp_path, sandbox="bare", time_limit=60)
-    assert any("10 s" in line for line in terms_of(owner, asking(time_limit="10s")).conditions)
-    assert any("1m" in line or "60 s" in line for line in terms_of(owner).conditions)
+    assert any("10 s" in line for line in plan_for(owner, asking(time_limit="10s")).conditions)
+    assert any("1m" in line or "60 s" in line for line in plan_for(owner).conditions)
 
 
 def test_a_limit_that_does_not_hold_here_is_not_promised(tmp_path):
-    terms = terms_of(config(tmp_path, sandbox="bare", processes=9), asking(cpu_count=3))
-    line = next(line for line in terms.conditions if "3 processors" in line)
+    plan = plan_for(config(tmp_path, sandbox="bare", processes=9), asking(cpu_count=3))
+    line = next(line for line in plan.conditions if "3 processors" in line)
     assert "not enforced here" in line
 
 
 def test_the_interpreter_is_told_for_python_jobs_only(tmp_path):
     owner = config(tmp_path, sandbox="bare", python=Path(sys.executable))
-    assert any(sys.executable in line for line in terms_of(owner, asking("python")).conditions)
-    assert not any(sys.executable in line for line in terms_of(owner, asking("bash")).conditions)
+    assert any(sys.executable in line for line in plan_for(owner, asking("python")).conditions)
+    assert not any(sys.executable in line for line in plan_for(owner, asking("bash")).conditions)
 
 
 def test_a_configured_python_that_is_missing_is_a_warning_and_no_other_one_is_taken(tmp_path):
     wanted = tmp_path / "no" / "python"
-    terms = terms_of(config(tmp_path, sandbox="bare", python=wanted))
-    assert terms.interpreter is None
-    assert str(wanted) in str(terms.interpreter_problem)
-    assert any("Python jobs cannot start" in warning and str(wanted) in warning for warning in terms.warnings)
+    plan = plan_for(config(tmp_path, sandbox="bare", python=wanted))
+    assert plan.environment.interpreter is None
+    assert str(wanted) in str(plan.environment.interpreter_problem)
+    assert any("Python jobs cannot start" in warning and str(wanted) in warning for warning in plan.warnings)
 
 
 def test_a_bash_job_is_not_told_about_a_python_that_cannot_be_used(tmp_path):
-    terms = terms_of(config(tmp_path, sandbox="bare", python=tmp_path / "no" / "python"), asking("bash"))
-    assert not any("Python" in line for line in (*terms.warnings, *terms.conditions))
+    plan = plan_for(config(tmp_path, sandbox="bare", python=tmp_path / "no" / "python"), asking("bash"))
+    assert not any("Python" in line for line in (*plan.warnings, *plan.conditions))
 
 
 @pytest.mark.engine
@@ -124,3 +126,43 @@ def test_workspaces_that_the_user_of_jobs_cannot_reach_block_the_start_and_cost_
         closed.chmod(0o711)
         time.sleep(0.1)
         assert [record.state for record in runner.process_approved_jobs(stream_output=False)] == [JobState.SUCCEEDED]
+
+
+def test_a_plan_has_everything_that_will_run(tmp_path):
+    owner = config(tmp_path, sandbox="bare", pass_environment=("LANG",))
+    plan = plan_for(owner, asking("bash", time_limit="10s"))
+    assert plan.command == ("/bin/bash", "run.sh")
+    assert plan.containment == ContainmentLevel("bare", network=True)
+    assert plan.network
+    assert plan.limits.wall_seconds == 10
+    assert plan.backend == "shell"
+    assert plan.environment.variables == ("LANG",)
+    assert plan.environment.interpreter is None
+    plan.require_startable()
+
+
+@pytest.mark.parametrize(
+    ("options", "asks_for", "words"),
+    [
+        ({}, {"dependencies": ("numpy",)}, "numpy"),
+        ({}, {"datasets": ("tides",)}, "tides"),
+        ({"require_sandbox": True}, {}, "sandbox is required"),
+        ({"python": "no/python"}, {"type": "python"}, "needs a Python"),
+    ],
+)
+def test_a_plan_that_cannot_be_executed_says_why(
+    tmp_path: Path, options: dict[str, Any], asks_for: dict[str, Any], words: str
+):
+    if "python" in options:
+        options = {"python": tmp_path / options["python"]}
+    plan = plan_for(config(tmp_path, sandbox="bare", **options), replace(asking(), **asks_for))
+    with pytest.raises(NotStarted, match=words):
+        plan.require_startable()
+
+
+def test_the_offer_that_a_runner_determined_serves_every_job(tmp_path):
+    owner = config(tmp_path, sandbox="bare")
+    host = host_offer(owner)
+    python, bash = (plan_for(owner, asking(kind), host=host) for kind in ("python", "bash"))
+    assert python.environment.interpreter == host.interpreter is not None
+    assert bash.environment.interpreter is None

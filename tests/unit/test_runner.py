@@ -14,12 +14,11 @@ import pytest
 from syft_job.errors import RunnerBusy, StoreError, SyftJobError
 from syft_job.exchange import job_reader
 from syft_job.exchange.job_index import JobIndex
-from syft_job.execution.backends.shell import ExitRecord
+from syft_job.execution.evidence import ExitRecord
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner, SyftJobRunner, workspace
-from syft_job.runner import attempt_files as attempts
 from syft_job.runner.attempt_files import Attempt
 from syft_job.testing import TwoPeople
 
@@ -42,7 +41,7 @@ def exit_record(
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome"),
+    ("record", "outcome"),
     [
         (exit_record(0), "succeeded"),
         (exit_record(1), "failed"),
@@ -53,11 +52,10 @@ def exit_record(
         (exit_record(0, timed_out=True), "timed_out"),
         (exit_record(143, cancelled=True), "cancelled"),
         (exit_record(0, cancelled=True), "cancelled"),
-        (None, "lost"),
     ],
 )
-def test_each_end_has_one_word(said, outcome):
-    assert attempts.outcome_of(said) == outcome
+def test_each_end_has_one_outcome(record, outcome):
+    assert record.outcome == outcome
     assert JobState(outcome).is_terminal
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from syft_job.errors import ConfigError
 from syft_job.execution import sandboxes
-from syft_job.execution.backends.base import Command
+from syft_job.execution.command import Command
 from syft_job.execution.sandboxes import (
     Bubblewrap,
     Workspace,

@@ -10,8 +10,9 @@ import pytest
 
 from syft_job import fs
 from syft_job.exchange import job_reader
+from syft_job.execution.attempt_operations import JOB
 from syft_job.runner import workspace
-from syft_job.runner.attempt_files import JOB, Attempt
+from syft_job.runner.attempt_files import Attempt
 from syft_job.testing import TwoPeople
 
 SCRIPT = "#!/bin/bash\necho whole\n"

@@ -1,67 +1,45 @@
-"""What starts and polls a process: the contract of a backend, the ticket it gives out, and the command it is given.
+"""The contract of a backend (document 003): the command that it is given, the handle that it returns, its answers.
 
-This module knows what every backend has in common and how one is found by its name. It knows neither processes nor
-schedulers; those are the rooms beside it.
+This module has what all backends have in common, and finds a backend by its name. It knows neither processes nor
+schedulers; each of those is a module beside it.
+
+Invariants: a command with a claim begins at most once, however often it is submitted. A poll changes nothing and never
+raises for one job; what it cannot judge is `Unknown`.
 """
 
 from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Protocol, Self, cast, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, Self, cast, runtime_checkable
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
-from syft_job.errors import ConfigError, ConfigTypeError, Issue, JobValidationError, MissingExtra, NotAllowed
-from syft_job.model.resources import ResourceLimits
+from syft_job.errors import (
+    ConfigError,
+    ConfigTypeError,
+    Issue,
+    JobValidationError,
+    MissingExtra,
+    NotAllowed,
+    SyftJobError,
+)
+from syft_job.execution.command import Command
+from syft_job.execution.evidence import Ended, Evidence, ExitRecord, Launched, Running, Unknown, Vanished
 
 ENTRY_POINTS: Final = "syft_job.backends"
 """Third parties register a backend, or the module that holds it, in this group; the entry's name is the short name."""
 
-PRIVATE_FD: Final = "{private-fd}"
-"""Stands in a command's ``argv`` for the descriptor on which its ``private_argv`` are read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """What is to be started, and where what is known about it goes. A sandbox turns one into another.
-
-    ``env`` None inherits, a mapping replaces. ``stdout`` and ``stderr`` None are those of the caller where it waits,
-    and nowhere where it does not. ``claim`` is created exclusively before anything else happens, and whoever finds it
-    there does nothing; ``verdict`` is written last. Without these two a backend keeps them in a place of its own.
-    ``results`` is a directory whose files survive a power cut wherever the verdict does.
-    ``private_argv`` are arguments that no other user of the machine may read, so they stand in no command line: the
-    backend writes them, each with a NUL after it, to a file without a name, and puts the number of its descriptor where
-    `PRIVATE_FD` stands in ``argv`` (as ``bwrap --args FD`` reads them).
-    ``contained`` says that no process can outlive the first one (a process namespace), so nobody has to look for them.
-    That process must be the sandbox's own: it writes a line to the descriptor 8 before it starts the job, and without
-    that line the sandbox counts as failed.
-    """
-
-    argv: tuple[str, ...]
-    cwd: Path | None = None
-    env: Mapping[str, str] | None = None
-    stdout: Path | None = None
-    stderr: Path | None = None
-    limits: ResourceLimits = field(default_factory=ResourceLimits)
-    claim: Path | None = None
-    exit_record: Path | None = None
-    results: Path | None = None
-    label: str = ""
-    contained: bool = False
-    private_argv: tuple[str, ...] = ()
-
 
 @runtime_checkable
 class CliCommand(Protocol):
-    """A program's subcommand: started as ``[executable, command_name, *to_argv()]``.
+    """The subcommand of a program: started as ``[executable, command_name, *to_argv()]``.
 
     An ``executable`` attribute names the program; without one it is `syft-job`.
     """
@@ -74,7 +52,7 @@ class CliCommand(Protocol):
 
 
 class JobStatus(StrEnum):
-    """What a backend says about a job it was given."""
+    """The state of a submitted job, as its backend reports it."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -89,9 +67,10 @@ class JobStatus(StrEnum):
 
 
 class JobHandle(BaseModel):
-    """The ticket for a job that was handed over; it survives `model_dump_json` and a restart.
+    """A reference to a submitted job; it survives `model_dump_json` and a restart.
 
-    ``job_id`` is the backend's own word (a process id, a scheduler's number), ``backend`` the backend's short name.
+    ``job_id`` is the backend's own identifier (a process id, a scheduler's number), ``backend`` its short name.
+    Handles can be keys of a dict: equal ones have equal hashes.
     """
 
     job_id: StrictStr
@@ -99,13 +78,16 @@ class JobHandle(BaseModel):
     submitted_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     metadata: dict[str, Any] = Field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash((self.backend, self.job_id, self.submitted_at))
+
     def __str__(self) -> str:
         when = self.submitted_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
         return f"{self.backend}-{self.job_id} submitted_at={when}"
 
 
 class JobStatusResult(JobHandle):
-    """A handle, and what is known about its job now."""
+    """A handle with the present status of its job."""
 
     status: JobStatus
     detail: dict[str, Any] = Field(default_factory=dict)
@@ -115,21 +97,24 @@ class JobStatusResult(JobHandle):
 
 
 class JobDryRun(BaseModel):
-    """What would have been started: the command as one would type it, and the circumstances."""
+    """What would have been started: the command as one would type it, and its circumstances."""
 
     command: str
     details: dict[StrictStr, StrictStr] = Field(default_factory=dict)
 
 
 class JobABC(BaseModel, ABC):
-    """A backend. An implementation writes `_submit` and `_status`; the rest has defaults."""
+    """A backend. An implementation defines `_submit` and `_status`; the rest has defaults."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    has_free_polls: ClassVar[bool] = False
+    """Whether `poll` costs so little that it may be called at each file event; otherwise see `BackOffPoller`."""
 
     module: str = ""
 
     @model_validator(mode="after")
-    def _say_module(self) -> Self:
+    def _set_module(self) -> Self:
         # A short name in the configuration becomes the full one, so that a stored configuration finds its class again.
         object.__setattr__(self, "module", type(self).__module__)
         return self
@@ -140,16 +125,16 @@ class JobABC(BaseModel, ABC):
         return self.module.rpartition(".")[2]
 
     def submit(self, command: Command | CliCommand, *, dry_run: bool = False) -> JobHandle | JobDryRun:
-        """Hand a command over, or with ``dry_run`` say what would be handed over and start nothing.
+        """Submit a command, or with ``dry_run`` describe what would be submitted and start nothing.
 
         Raises:
-            JobValidationError: the backend cannot start this; ``issues`` says why.
+            JobValidationError: the backend cannot start this; ``issues`` has the reasons.
         """
         _refuse(self._submit_validate(command))
         return self._submit(command, dry_run=dry_run)
 
     def status(self, handle: JobHandle) -> JobStatusResult:
-        """Ask what became of a job.
+        """Query the status of a job.
 
         Raises:
             JobValidationError: the handle is not one that this backend, or this host, can judge.
@@ -158,7 +143,7 @@ class JobABC(BaseModel, ABC):
         return self._status(handle)
 
     def status_many(self, handles: Sequence[JobHandle]) -> list[JobStatusResult]:
-        """Ask about many jobs, in their order, as cheaply as the backend can.
+        """Query the status of many jobs, in their order, as cheaply as the backend can.
 
         Raises:
             JobValidationError: one of the handles is not one that this backend, or this host, can judge.
@@ -176,6 +161,41 @@ class JobABC(BaseModel, ABC):
         _refuse(self._status_validate(handle))
         self._cancel(handle)
 
+    def poll(self, handles: Iterable[JobHandle]) -> dict[JobHandle, Evidence]:
+        """Return the evidence for many jobs at once, as cheaply as the backend can.
+
+        It changes nothing and raises nothing for one of them: what cannot be judged, now or here, is `Unknown`.
+        """
+        return self._poll(list(dict.fromkeys(handles)))
+
+    def forfeit(self, handle: JobHandle) -> bool:
+        """Make sure that a job that has not begun never begins; return False where it has begun already.
+
+        Raises:
+            StoreError: that cannot be recorded now.
+            NotAllowed: this backend cannot end jobs.
+        """
+        return self._forfeit(handle)
+
+    def find(self, label: str, claim: Path, exit_record: Path, *, launched: JobHandle | None) -> JobHandle | None:
+        """Return the handle by which to poll an attempt that an earlier process may have launched.
+
+        Args:
+            label: the name of the attempt at the backend (`Command.label`).
+            claim: its claim, where it is now.
+            exit_record: its exit record, where it is or will be now.
+            launched: the handle that its launch returned, where it was kept; a process killed in between kept none.
+
+        Returns:
+            None where this backend cannot find a job without the handle of its launch.
+        """
+        return self._find(label, claim, exit_record, launched)
+
+    @property
+    def host(self) -> str | None:
+        """The only machine that can judge what is launched now; None where any machine can."""
+        return None
+
     @abstractmethod
     def _submit(self, command: Command | CliCommand, *, dry_run: bool) -> JobHandle | JobDryRun: ...
 
@@ -184,6 +204,33 @@ class JobABC(BaseModel, ABC):
 
     def _status_many(self, handles: Sequence[JobHandle]) -> list[JobStatusResult]:
         return [self._status(handle) for handle in handles]
+
+    def _poll(self, handles: Sequence[JobHandle]) -> dict[JobHandle, Evidence]:
+        answers: dict[JobHandle, Evidence] = {}
+        for handle in handles:
+            if issues := self._status_validate(handle):
+                answers[handle] = Unknown(JobValidationError(issues))
+        judged = [handle for handle in handles if handle not in answers]
+        try:
+            results = self._status_many(judged)
+        except (SyftJobError, OSError) as error:
+            return answers | {handle: Unknown(error) for handle in judged}
+        return answers | {handle: evidence_of(result) for handle, result in zip(judged, results, strict=True)}
+
+    def _forfeit(self, handle: JobHandle) -> bool:
+        if isinstance(self._poll([handle])[handle], Launched):
+            self._cancel(handle)
+            return True
+        return False
+
+    def _find(
+        self,
+        label: str,  # noqa: ARG002 - the interface
+        claim: Path,  # noqa: ARG002
+        exit_record: Path,  # noqa: ARG002
+        launched: JobHandle | None,
+    ) -> JobHandle | None:
+        return launched
 
     def _cancel(self, handle: JobHandle) -> None:
         raise NotAllowed(f"The backend {self.short_name!r} cannot end {handle}; end it where it runs.")
@@ -195,10 +242,36 @@ class JobABC(BaseModel, ABC):
         return None
 
 
+def evidence_of(result: JobStatusResult) -> Evidence:
+    """Return the evidence that a status gives. A detail ``returncode`` and times in ISO 8601 are used where present."""
+    match result.status:
+        case JobStatus.PENDING:
+            return Launched()
+        case JobStatus.RUNNING:
+            return Running()
+        case JobStatus.FINISHED_UNKNOWN:
+            return Vanished()
+        case _:
+            code = result.detail.get("returncode", 0 if result.status is JobStatus.SUCCESSFUL else 1)
+            flags = ("timed_out", "cancelled", "log_cut", "left_behind", "too_big", "sandbox_failed")
+            record = ExitRecord(
+                returncode=int(code),
+                started_at=_time_in(result.detail, "started_at", result.submitted_at),
+                ended_at=_time_in(result.detail, "ended_at", datetime.now(UTC)),
+                **{name: bool(result.detail.get(name, False)) for name in flags},
+            )
+            return Ended(record)
+
+
+def _time_in(detail: Mapping[str, Any], name: str, default: datetime) -> datetime:
+    value = detail.get(name)
+    return default if value is None else datetime.fromisoformat(str(value))
+
+
 def build(config: Mapping[str, Any] | JobABC | str) -> JobABC:
     """Make a backend from its configuration, such as ``{"module": "shell", "detach": False}``, or from a name alone.
 
-    What is a backend already is returned as it is.
+    A backend is returned as it is.
 
     ``module`` is a short name (an entry point of the group `syft_job.backends`, or a module of this package) or a
     full module path.
@@ -234,24 +307,24 @@ def _backend_class(name: str) -> type[JobABC]:
     return _class_in(module, name)
 
 
-def _class_in(found: object, name: str) -> type[JobABC]:
-    if isinstance(found, ModuleType):
-        public = getattr(found, "__all__", ())  # a module may re-export the backend of another one
+def _class_in(target: object, name: str) -> type[JobABC]:
+    if isinstance(target, ModuleType):
+        public = getattr(target, "__all__", ())  # a module may re-export the backend of another one
         own = [
-            thing
-            for exported, thing in vars(found).items()
-            if _is_backend(thing) and (thing.__module__ == found.__name__ or exported in public)
+            value
+            for exported, value in vars(target).items()
+            if _is_backend(value) and (value.__module__ == target.__name__ or exported in public)
         ]
         if len(own) != 1:
             raise ConfigTypeError(f"The module {name!r} defines {len(own)} backends; it must define one.", module=name)
         return cast("type[JobABC]", own[0])
-    if not _is_backend(found):
-        raise ConfigTypeError(f"{name!r} names {found!r}, which is no backend (a subclass of JobABC).", module=name)
-    return cast("type[JobABC]", found)
+    if not _is_backend(target):
+        raise ConfigTypeError(f"{name!r} names {target!r}, which is no backend (a subclass of JobABC).", module=name)
+    return cast("type[JobABC]", target)
 
 
-def _is_backend(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, JobABC) and thing is not JobABC
+def _is_backend(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, JobABC) and value is not JobABC
 
 
 def _refuse(issues: list[Issue] | None) -> None:

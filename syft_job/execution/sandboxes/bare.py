@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from syft_job.execution.backends.base import Command
+from syft_job.execution.command import Command
 from syft_job.model.resources import EVERY
 
 from .base import Containment, Workspace, environment

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from syft_job.execution.backends.base import Command
+from syft_job.execution.command import Command
 
 from .protected import ProtectedPlace
 

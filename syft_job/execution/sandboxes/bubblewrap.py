@@ -15,7 +15,7 @@ from typing import Final
 from syft_job import fs
 from syft_job.errors import ConfigError, StoreError
 from syft_job.execution import backends
-from syft_job.execution.backends.base import PRIVATE_FD, Command
+from syft_job.execution.command import PRIVATE_FD, Command
 from syft_job.model.resources import EVERY, kernel_argv
 
 from . import bind_mounts, host_mounts, interpreters

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from syft_job.errors import ConfigError
-from syft_job.execution.backends.base import Command
-from syft_job.execution.backends.private_argv import handed_over
+from syft_job.execution.backends.private_argv import open_private_arguments
+from syft_job.execution.command import Command
 from syft_job.model.job_ref import expand_user
 
 from . import host_mounts, interpreters, namespaces
@@ -193,7 +193,7 @@ def _try(sandbox: Sandbox, argv: tuple[str, ...], workspace: Workspace, output: 
     """Why that command does not run in the sandbox and print ``output``; None if it does."""
     command = sandbox(Command(argv=argv, env={}), workspace)
     try:
-        with handed_over(command) as started:
+        with open_private_arguments(command) as started:
             done = subprocess.run(
                 started.argv, env=dict(command.env or {}), stdin=subprocess.DEVNULL, capture_output=True, check=False,
                 cwd="/", timeout=_PROBE_SECONDS, pass_fds=started.pass_fds,

@@ -1,4 +1,4 @@
-"""`TwoPeople`: an owner and a submitter with a folder between them, for tests of whoever builds on syft_job.
+"""`TwoPeople`: an owner and a submitter with a folder between them, for tests of software that builds on syft_job.
 
 Both are real clients with homes of their own, on one folder or on two replicas between which files are delivered when
 the test says so. Nothing is imitated but the sync tool.
@@ -14,13 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from syft_job.client import JobClient, get_client
 from syft_job.execution import sandboxes
 from syft_job.format.markers import OWNERS_NAMES
+from syft_job.job import JobInfo
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
-
-from .client import JobClient, get_client
-from .job import JobInfo
 
 OWNER = "omar@example.org"
 SUBMITTER = "ada@example.org"
