@@ -180,7 +180,7 @@ def follows(source: str) -> list[str]:
     return [f"{line}: {what}" for line, what in sorted(found)]
 
 
-DESCRIPTORS = {"inner", "jobs", "job", "now.job", "opened", "parent"}
+DESCRIPTORS = {"dir_fd", "dst_fd", "inner", "jobs", "job", "now.job", "opened", "parent", "src_fd"}
 """What open directories are called in this package."""
 
 
