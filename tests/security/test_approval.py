@@ -365,7 +365,7 @@ def test_threat_35_large_jobs_are_hashed_before_the_home_is_locked(people: TwoPe
     hashed = []
 
     def watched(look: Any, root: Path) -> list[str]:
-        hashed.append(people.owner.home._lock.is_locked)
+        hashed.append(people.owner.home.lock.is_held)
         return original(look, root)
 
     original = listed_files.hashes_match

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from syft_job.errors import ConfigError
-from syft_job.home import home as homes
+from syft_job.home import locations
 from syft_job.home.home import Home
 
 _LOCATING_VARIABLES: Final = (
@@ -59,10 +59,10 @@ def _places_of_user(_uid: int, _variables: tuple[str | None, ...]) -> tuple[Prot
     ]
     places += [
         ProtectedPlace(_real(folder), "a folder of this user's data", may_hold_data=True, may_hold_interpreter=True)
-        for folder in homes.user_folders()
+        for folder in locations.user_directories()
     ]
-    places.append(ProtectedPlace(_real(homes.homes()), "the folder of all homes"))
-    places.append(ProtectedPlace(_real(homes.checkpoint_folder()), "the folder of ledger checkpoints"))
+    places.append(ProtectedPlace(_real(locations.homes_directory()), "the folder of all homes"))
+    places.append(ProtectedPlace(_real(locations.checkpoints_directory()), "the folder of ledger checkpoints"))
     return tuple(places)
 
 
