@@ -9,12 +9,13 @@ from syft_job.config import SyftJobConfig
 from syft_job.errors import BlockedCategory, ConfigError, NotStarted
 from syft_job.exchange import transitions
 from syft_job.exchange.job_reader import JobSnapshot
+from syft_job.exchange.permissions import may_write
 from syft_job.execution.backends.base import Command, JobHandle
 from syft_job.execution.backends.shell import ShellJob, this_host
 from syft_job.execution.offered_containment import level_of
 from syft_job.execution.plan import Terms, limits_for
 from syft_job.execution.sandboxes import Workspace, clean_env
-from syft_job.format import manifest, permissions
+from syft_job.format import manifest
 from syft_job.format.markers import ATTEMPTS, LOGS, OUTPUTS, OWNERS, RULES
 
 from . import workspace as workspaces
@@ -118,7 +119,7 @@ def _refuse_open_folder(attempt: Attempt, config: SyftJobConfig) -> None:
         return
     location = attempt.place.under(config.syftbox_folder)
     for name in (*OWNERS, f"{ATTEMPTS}/1.json", f"{OUTPUTS}/result", *LOGS.values(), RULES):
-        if permissions.may_write(config.datasite, location / name, attempt.place.submitter):
+        if may_write(config.datasite, location / name, attempt.place.submitter):
             raise NotStarted(
                 f"the folder's rules let {attempt.place.submitter} write {name!r}, which is the owner's; set the rules"
                 " with setup_ds_job_folder_as_do"
