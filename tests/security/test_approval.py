@@ -204,9 +204,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         if (found := shutil.which(name)) is not None:
             (folder / name).symlink_to(found)
     monkeypatch.setattr(host_mounts, "TOOLS", str(folder))
-    detect.forget_findings()
+    detect.clear_probe_cache()
     yield folder
-    detect.forget_findings()
+    detect.clear_probe_cache()
 
 
 @pytest.fixture
