@@ -1,1 +1,1 @@
-"""Bytes of the shared folder to model objects and back: parsing, signing and permissions. Nothing here does I/O."""
+"""The formats of the shared folder: parse bytes into model objects and encode them, sign and verify. No I/O."""

@@ -1,8 +1,11 @@
-"""Bytes to data and back: strict JSON, canonical JSON, bounded YAML.
+"""Parse and encode untrusted data: strict JSON, canonical JSON (RFC 8785), bounded YAML.
 
-Everything that is read from the shared folder comes through here, so this is where hostile bytes end: a limit on size,
-on depth and on what JSON may say (no floats, no duplicate keys, no BOM), and a YAML reader without aliases and tags.
-It knows nothing of jobs.
+Everything that is read from the shared folder is parsed here. Invariants of what a parser returns:
+
+1. Size, depth and number of values were bounded before the work that grows with them.
+2. It consists of the types of `Json`, without floats, duplicate keys or lone surrogates; YAML has no aliases and tags.
+
+The module knows nothing of jobs.
 """
 
 from __future__ import annotations
@@ -19,24 +22,29 @@ Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 MAX_DEPTH = 32
 MAX_CONTAINERS = 200_000
-"""Brackets and braces in JSON: each takes 64 bytes and more, whatever its length in the file."""
+"""Brackets and braces in JSON: each takes 64 bytes of memory or more, whatever its length in the file."""
 MAX_YAML_NODES = 20_000
-"""YAML takes a microsecond and more for each value, so their number is bounded beside the size."""
+"""YAML takes a microsecond or more for each value, so their number is bounded in addition to the size."""
 MAX_INTEGER = 2**53 - 1
-"""RFC 8785 numbers are IEEE doubles; beyond this two readers may see two numbers."""
+"""Numbers of RFC 8785 are IEEE doubles; a larger integer may be another number for another reader."""
 
-_PLAIN_WORDS = {"": None, "~": None, "null": None, "true": True, "yes": True, "false": False, "no": False}
+_PLAIN_SCALARS = {"": None, "~": None, "null": None, "true": True, "yes": True, "false": False, "no": False}
 _PLAIN_INTEGER = re.compile("-?(?:0|[1-9][0-9]{0,14})")
 
-# YAML 1.1 readers take some of these for line ends or refuse them; JSON readers see the same text either way.
+# YAML 1.1 readers treat some of these as line ends or refuse them; JSON readers read the same text either way.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def load_json(data: bytes, *, limit: int) -> Any:
-    """Parse strict JSON of at most ``limit`` bytes.
+    """Parse strict JSON.
+
+    Args:
+        data: the bytes.
+        limit: the number of bytes above which they are refused.
 
     Raises:
-        UnreadableJob: too long, not UTF-8, a BOM, duplicate keys, a float or NaN, nested deeper than 32.
+        UnreadableJob: they are too long, not UTF-8, or no JSON, or have a BOM, duplicate keys, a float or NaN, or more
+            than 32 levels.
     """
     if len(data) > limit:
         raise UnreadableJob(f"it is {len(data)} bytes long; at most {limit} are read")
@@ -64,16 +72,20 @@ def load_json(data: bytes, *, limit: int) -> Any:
 
 
 def load_yaml(data: bytes, *, limit: int) -> Any:
-    """Parse one YAML document of at most ``limit`` bytes into JSON's types; dates and fractions stay text.
+    """Parse one YAML document into JSON's types; dates and fractions stay text.
+
+    Args:
+        data: the bytes.
+        limit: the number of bytes above which they are refused.
 
     Raises:
-        UnreadableJob: too long, no YAML, aliases or tags, duplicate keys, nested deeper than 32.
+        UnreadableJob: they are too long or no YAML, or have aliases, tags, duplicate keys, or more than 32 levels.
     """
     if len(data) > limit:
         raise UnreadableJob(f"it is {len(data)} bytes long; at most {limit} are read")
     import yaml
 
-    # A pass over the events first: it does not recurse, so that neither depth nor an alias bomb reaches the composer.
+    # First a pass over the events, which does not recurse: neither depth nor an alias bomb reaches the composer.
     try:
         depth = 0
         for count, event in enumerate(yaml.parse(data, Loader=yaml.CSafeLoader)):
@@ -98,26 +110,31 @@ def load_yaml(data: bytes, *, limit: int) -> Any:
 
 
 def dump(value: Mapping[str, Any]) -> bytes:
-    """Write ``value`` as people and other readers will see it: sorted keys, two spaces, a final newline.
+    """Encode ``value`` for a file: sorted keys, an indentation of two spaces, a final newline.
 
-    The result is JSON and, for YAML readers, the same YAML: characters that they treat specially are escaped.
+    The result is JSON and, for YAML readers, YAML with the same content: characters that they treat specially are
+    escaped.
     """
     text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return (_UNSAFE.sub(_escape, text) + "\n").encode("utf-8")
 
 
 def canonical(value: Any) -> bytes:
-    """Encode ``value`` as canonical JSON (RFC 8785; integers only): what digests and seals are taken over."""
+    """Encode ``value`` as canonical JSON (RFC 8785, integers only), over which digests and signatures are made.
+
+    Raises:
+        UnreadableJob: it has a float or an integer beyond 2^53-1.
+    """
     return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
 
 
 def _ordered(value: Any) -> Any:
-    if isinstance(value, str):  # first, as most values are
+    if isinstance(value, str):  # first, because most values are texts
         return value
     if isinstance(value, Mapping):
         keys = sorted(value)
         if not "".join(keys).isascii():
-            # RFC 8785 sorts by UTF-16 code units; code points would differ beyond the basic plane.
+            # RFC 8785 sorts by UTF-16 code units, which differ from code points beyond the basic plane.
             keys.sort(key=lambda text: text.encode("utf-16-be"))
         return {key: item if type(item := value[key]) is str else _ordered(item) for key in keys}
     if isinstance(value, list | tuple):
@@ -135,8 +152,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise UnreadableJob(f"the key {quoted(twice)} is given twice")
+        for key, _ in pairs:
+            if key in seen:
+                raise UnreadableJob(f"the key {quoted(key)} is given twice")
+            seen.add(key)
     return value
 
 
@@ -170,7 +189,7 @@ def _check_depth(value: object) -> None:
 
 
 def _check_text(value: object) -> None:
-    """Refuse lone surrogates, which an escape can smuggle in and no file name or digest can carry."""
+    """Refuse lone surrogates, which an escape sequence can produce and no file name or digest can contain."""
     if isinstance(value, str):
         try:
             value.encode("utf-8")
@@ -186,7 +205,7 @@ def _check_text(value: object) -> None:
 
 
 def _from_node(node: Any) -> Any:
-    """A YAML node as data: our own few rules for plain scalars, since YAML's own make numbers of times and dates."""
+    """Return a YAML node as data. Plain scalars follow our own few rules: YAML 1.1 makes numbers of times and dates."""
     if node.id == "mapping":
         mapping: dict[str, Any] = {}
         for key, item in node.value:
@@ -200,6 +219,6 @@ def _from_node(node: Any) -> Any:
         return [_from_node(item) for item in node.value]
     if node.style:  # it was quoted
         return node.value
-    if node.value.lower() in _PLAIN_WORDS:
-        return _PLAIN_WORDS[node.value.lower()]
+    if node.value.lower() in _PLAIN_SCALARS:
+        return _PLAIN_SCALARS[node.value.lower()]
     return int(node.value) if _PLAIN_INTEGER.fullmatch(node.value) else node.value

@@ -1,7 +1,10 @@
-"""What a person's `key.json` says: the present key, and those that it took the place of.
+"""`key.json`: a participant's present public key and the key rotations that led to it.
 
-Each passage from one key to the next is sealed by the key that was left, so that whoever knew that one can follow. It
-knows public keys only; where the private ones lie is the home's business.
+Each rotation is signed by the key that it replaces, so that whoever trusts an earlier key can trust the present one.
+Public keys only; the private ones belong to the home. (docs/reference/format.md)
+
+Invariants of a parsed `KeyHistory`: no key occurs twice, each rotation leads to the next key, and, unless it was parsed
+with ``verified=False``, every signature is valid.
 """
 
 from __future__ import annotations
@@ -20,12 +23,19 @@ from .signing import Key
 
 FORMAT = 1
 KEY_FILE = "key.json"
-LIMIT = 64 << 10
+MAX_KEY_FILE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRotation:
-    """One key that was left for the next; ``compromised`` says that it may be known to others."""
+    """The replacement of one key by the next.
+
+    Attributes:
+        key: the public key that was replaced.
+        next: the public key that replaced it.
+        at: when, in the time format of markers.
+        compromised: the replaced key may be known to other people.
+    """
 
     key: str
     next: str
@@ -35,81 +45,112 @@ class KeyRotation:
 
 @dataclass(frozen=True, slots=True)
 class KeyHistory:
-    """The present key of a person, and the passages that led to it, oldest first."""
+    """The present public key of a participant, and the rotations that led to it.
+
+    Attributes:
+        present: the present public key.
+        rotations: the oldest first.
+    """
 
     present: str
-    before: tuple[KeyRotation, ...] = ()
+    rotations: tuple[KeyRotation, ...] = ()
 
     @property
-    def given_up(self) -> frozenset[str]:
-        """The keys that are not to be relied on any more, each by its own seal."""
-        return frozenset(passage.key for passage in self.before if passage.compromised)
+    def compromised_keys(self) -> frozenset[str]:
+        """The keys that their owner declared compromised; their signatures count no more."""
+        return frozenset(rotation.key for rotation in self.rotations if rotation.compromised)
 
     @property
-    def accepted(self) -> frozenset[str]:
-        """The keys by which this person speaks or spoke, but for those that were given up."""
-        return frozenset({self.present, *(passage.key for passage in self.before)}) - self.given_up
+    def trusted_keys(self) -> frozenset[str]:
+        """The present and earlier keys whose signatures count: all but the compromised ones."""
+        return frozenset({self.present, *(rotation.key for rotation in self.rotations)}) - self.compromised_keys
+
+    before = property(lambda self: self.rotations)
+    given_up = compromised_keys
+    accepted = trusted_keys
 
     def knows(self, key: str) -> bool:
-        """Whether ``key`` is the present one or one of those before it."""
-        return key == self.present or any(passage.key == key for passage in self.before)
+        """Return True if ``key`` is the present key or an earlier one."""
+        return key == self.present or any(rotation.key == key for rotation in self.rotations)
 
     def follows(self, key: str) -> bool:
-        """Whether who knew ``key`` may take the present one for the same person's.
+        """Return True if a reader who trusts ``key`` may trust the present key as the same participant's.
 
-        A passage from a key that was given up proves nothing: who stole that key could have made it.
+        A rotation from a compromised key proves nothing, because the person who stole the key could have signed it.
         """
-        at = next((at for at, passage in enumerate(self.before) if passage.key == key), None)
-        if at is None:
+        index = next((index for index, rotation in enumerate(self.rotations) if rotation.key == key), None)
+        if index is None:
             return key == self.present
-        return not any(passage.compromised for passage in self.before[at:])
+        return not any(rotation.compromised for rotation in self.rotations[index:])
 
 
-def parse(data: bytes, person: str, *, checked: bool = True) -> KeyHistory:
-    """Read a `key.json` of ``person``; ``checked=False`` is for the home's own copy, which nobody else can write.
+def parse(data: bytes, person: str, *, verified: bool = True) -> KeyHistory:
+    """Parse the `key.json` of ``person``.
+
+    Args:
+        data: the bytes of the file, at most `MAX_KEY_FILE_BYTES`.
+        person: the address whose keys they must be.
+        verified: verify every signature; False for the home's own copy, which no other user can write.
 
     Raises:
-        UnreadableJob: it is no key and no chain, or one of the seals is wrong.
+        UnreadableJob: it is no key history, or one of the signatures is not valid.
     """
-    said = load_json(data, limit=LIMIT)
-    place = key_place(person)
-    if not isinstance(said, dict) or not signing.is_key(said.get("key")):
+    content = load_json(data, limit=MAX_KEY_FILE_BYTES)
+    subject = subject_of_keys(person)
+    if not isinstance(content, dict) or not signing.is_public_key(content.get("key")):
         raise UnreadableJob("it holds no key")
-    present = str(said["key"])
-    if checked and not signing.is_sealed("key", place, said, present):
-        raise UnreadableJob("its key did not seal it")
-    entries = said.get("before", [])
+    present = str(content["key"])
+    if verified and not signing.is_signed_by("key", subject, content, present):
+        raise UnreadableJob("it is not signed by its key")
+    entries = content.get("before", [])
     if not isinstance(entries, list):
         raise UnreadableJob("its 'before' is no list")
-    before = tuple(_passage(entry) for entry in entries)
-    keys = [*(passage.key for passage in before), present]
-    if len(set(keys)) < len(keys) or any(one.next != key for one, key in zip(before, keys[1:], strict=True)):
+    rotations = tuple(_parse_rotation(entry) for entry in entries)
+    keys = [*(rotation.key for rotation in rotations), present]
+    is_chain = all(rotation.next == key for rotation, key in zip(rotations, keys[1:], strict=True))
+    if len(set(keys)) < len(keys) or not is_chain:
         raise UnreadableJob("the keys in it do not follow each other")
-    if checked:
+    if verified:
         for entry in entries:
-            if not signing.is_sealed("passage", place, entry, entry["key"]):
-                raise UnreadableJob(f"the key {signing.fingerprint(entry['key'])} did not say that another follows it")
-    return KeyHistory(present, before)
+            if not signing.is_signed_by("passage", subject, entry, entry["key"]):
+                raise UnreadableJob(
+                    f"the key {signing.fingerprint(entry['key'])} did not sign the rotation to the next one"
+                )
+    return KeyHistory(present, rotations)
 
 
-def document(person: str, key: Key, before: list[dict[str, Any]]) -> bytes:
-    """The `key.json` of ``person`` that publishes ``key``; ``before`` are the passages to it, each sealed."""
-    said: dict[str, Any] = {"format": FORMAT, "owner": person, "key": key.public, "at": now()}
-    if before:
-        said["before"] = before
-    said["seal"] = key.seal("key", key_place(person), said)
-    return dump(said)
+def encode(person: str, key: Key, rotations: list[dict[str, Any]]) -> bytes:
+    """Return the `key.json` that publishes a key.
+
+    Args:
+        person: the address of its owner.
+        key: the present key, which signs the file.
+        rotations: the entries of the rotations that led to it, each signed by the key that it replaces.
+    """
+    content: dict[str, Any] = {"format": FORMAT, "owner": person, "key": key.public, "at": now()}
+    if rotations:
+        content["before"] = rotations
+    content["seal"] = key.sign("key", subject_of_keys(person), content)
+    return dump(content)
 
 
-def key_place(person: str) -> JobRef:
-    """Where statements about a person's keys are said to lie."""
+def subject_of_keys(person: str) -> JobRef:
+    """Return the `JobRef` that stands for a participant's keys where a signature names its subject."""
     return JobRef(person, person, "key")
 
 
-def _passage(entry: object) -> KeyRotation:
-    if not isinstance(entry, Mapping) or not signing.is_key(entry.get("key")) or not signing.is_key(entry.get("next")):
+def _parse_rotation(entry: object) -> KeyRotation:
+    if (
+        not isinstance(entry, Mapping)
+        or not signing.is_public_key(entry.get("key"))
+        or not signing.is_public_key(entry.get("next"))
+    ):
         raise UnreadableJob("one of the keys before it is no key")
     at, compromised = entry.get("at"), entry.get("compromised", False)
     if not isinstance(at, str) or not isinstance(compromised, bool):
-        raise UnreadableJob("one of the passages in it cannot be understood")
+        raise UnreadableJob("one of the rotations in it cannot be understood")
     return KeyRotation(entry["key"], entry["next"], at, compromised)
+
+
+document = encode
+key_place = subject_of_keys

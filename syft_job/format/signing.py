@@ -1,8 +1,13 @@
-"""Sign a statement, and check who signed it.
+"""Sign and verify statements about jobs: Ed25519 over canonical JSON.
 
-A seal is an Ed25519 signature over *what is said of which job by which hand*: kind, owner, submitter, name, digest,
-attempt and body, in canonical JSON. So a seal cannot be moved to another job, name, submission or attempt. This module
-knows keys and bytes; which key to believe is decided by its callers.
+A signature covers kind, owner, submitter, name, digest, attempt and body (`signed_bytes`), so it is not valid for
+another job, name, submission or attempt. On disk its field is called ``seal`` (docs/reference/format.md).
+This module knows keys and bytes; which key is trusted for which participant is decided by its callers.
+
+Invariants:
+
+1. A key has one spelling: canonical base64 (RFC 4648 §3.5) of the canonical encoding of a point (RFC 8032 §5.1.3).
+2. A point of small order is no key, because signatures of one can be valid for many messages.
 """
 
 from __future__ import annotations
@@ -23,43 +28,47 @@ if TYPE_CHECKING:
     from syft_job.model.job_ref import JobRef
 
 PREFIX = b"syft-job/1\n"
-_FIELD = (1 << 255) - 19
+"""The domain separation of every signature."""
+_FIELD_PRIME = (1 << 255) - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
-_SMALL_ORDER = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
+_SMALL_ORDER = frozenset({0, 1, _FIELD_PRIME - 1, _ORDER_8, _FIELD_PRIME - _ORDER_8})
 """The y coordinates of the eight points of edwards25519 whose order divides 8."""
-_CHECKED_AT_MOST = 200_000
+_PUBLIC_KEY_BYTES = 32
+_PUBLIC_KEY_CHARACTERS = 44
+_MAX_CACHED_RESULTS = 200_000
 _checked: dict[bytes, bool] = {}
+"""The results of `verify`, by a hash of its arguments."""
 
 
 class Key:
-    """A private key, and the public half in the base64 form that files carry."""
+    """A private key, and its public half in the base64 form that files contain."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
 
     @classmethod
     def generate(cls) -> Key:
-        """Make a new random key."""
+        """Return a new random key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Key:
-        """Read the 32 raw bytes that `to_bytes` gave, base64 and a newline.
+        """Parse what `to_bytes` returned.
 
         Raises:
-            SealError: they are no key.
+            SealError: it is no private key.
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         try:
-            return cls(Ed25519PrivateKey.from_private_bytes(_decoded(data.strip().decode("ascii"))))
+            return cls(Ed25519PrivateKey.from_private_bytes(_decode_base64(data.strip().decode("ascii"))))
         except ValueError as error:
             raise SealError("the private key file holds no Ed25519 key") from error
 
     def to_bytes(self) -> bytes:
-        """The private half, for a file that only its owner can read."""
+        """Return the private half, for a file that only its owner can read: 32 bytes in base64, and a newline."""
         return base64.b64encode(self._private.private_bytes_raw()) + b"\n"
 
     @cached_property
@@ -67,81 +76,113 @@ class Key:
         """The public half: 32 bytes in base64."""
         return base64.b64encode(self._private.public_key().public_bytes_raw()).decode("ascii")
 
-    def seal(
-        self, kind: str, place: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0
+    def sign(
+        self, kind: str, subject: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0
     ) -> dict[str, str]:
-        """Seal ``body`` as a statement of ``kind`` about the job at ``place``; returns ``{"key", "sig"}``."""
-        signature = self._private.sign(statement(kind, place, body, digest=digest, attempt=attempt))
+        """Return the signature ``{"key", "sig"}`` of a statement, for the field ``seal`` of its body.
+
+        Args:
+            kind: the kind of the statement, such as "approved".
+            subject: the job that it is about.
+            body: its fields; a field ``seal`` is left out.
+            digest: the digest of the manifest, 64 hex digits, if it is bound to one.
+            attempt: the number of the attempt, if it is about one.
+
+        Raises:
+            UnreadableJob: the body has no canonical form.
+        """
+        signature = self._private.sign(signed_bytes(kind, subject, body, digest=digest, attempt=attempt))
         return {"key": self.public, "sig": base64.b64encode(signature).decode("ascii")}
 
+    seal = sign
 
-def statement(kind: str, place: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0) -> bytes:
-    """The bytes that are signed; ``body`` is taken without its ``seal``."""
-    said = {
+
+def signed_bytes(kind: str, subject: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0) -> bytes:
+    """Return the bytes that a signature is made over; see `Key.sign` for the arguments.
+
+    Raises:
+        UnreadableJob: the body has no canonical form.
+    """
+    statement = {
         "kind": kind,
-        "owner": place.owner,
-        "submitter": place.submitter,
-        "name": place.name,
+        "owner": subject.owner,
+        "submitter": subject.submitter,
+        "name": subject.name,
         "digest": digest,
         "attempt": attempt,
         "body": {key: value for key, value in body.items() if key != "seal"},
     }
-    return PREFIX + canonical(said)
+    return PREFIX + canonical(statement)
 
 
-def sealed_by(body: Mapping[str, Any]) -> str | None:
-    """The public key that ``body`` says it was sealed with, unchecked; None when it carries no seal."""
-    seal = body.get("seal")
-    if isinstance(seal, Mapping) and isinstance(seal.get("key"), str) and isinstance(seal.get("sig"), str):
-        return str(seal["key"])
+def claimed_signer(body: Mapping[str, Any]) -> str | None:
+    """Return the public key that ``body`` names as its signer, unverified; None if it has no signature."""
+    signature = body.get("seal")
+    if (
+        isinstance(signature, Mapping)
+        and isinstance(signature.get("key"), str)
+        and isinstance(signature.get("sig"), str)
+    ):
+        return str(signature["key"])
     return None
 
 
-def is_sealed(
-    kind: str, place: JobRef, body: Mapping[str, Any], key: str, *, digest: str = "", attempt: int = 0
+def is_signed_by(
+    kind: str, subject: JobRef, body: Mapping[str, Any], key: str, *, digest: str = "", attempt: int = 0
 ) -> bool:
-    """Whether ``body`` carries a seal that ``key`` made over exactly this statement."""
-    if sealed_by(body) != key:
-        return False
-    said = statement(kind, place, body, digest=digest, attempt=attempt)
-    return verify(key, body["seal"]["sig"], said)
+    """Return True if ``body`` has a valid signature of exactly this statement by the public key ``key``.
 
+    See `Key.sign` for the other arguments.
 
-def verify(public: str, signature: str, said: bytes) -> bool:
-    """Check one signature; the answer is remembered for the life of the process."""
-    token = hashlib.sha256(f"{public}\n{signature}\n".encode() + said).digest()
-    known = _checked.get(token)
-    if known is None:
-        if len(_checked) >= _CHECKED_AT_MOST:
-            _checked.clear()
-        known = _checked[token] = _verify(public, signature, said)
-    return known
-
-
-def is_key(text: object) -> bool:
-    """Whether ``text`` is a usable public key: 32 bytes in the one canonical base64 spelling of them.
-
-    Keys are compared as texts, so that a second spelling of a key must not pass for another key.
+    Raises:
+        UnreadableJob: the body has no canonical form.
     """
-    if not isinstance(text, str) or len(text) != 44:
+    if claimed_signer(body) != key:
+        return False
+    return verify(key, body["seal"]["sig"], signed_bytes(kind, subject, body, digest=digest, attempt=attempt))
+
+
+def verify(public: str, signature: str, message: bytes) -> bool:
+    """Return True if ``signature`` is valid; the result is cached for the life of the process.
+
+    Args:
+        public: the public key in base64.
+        signature: in base64.
+        message: the signed bytes.
+    """
+    token = hashlib.sha256(f"{public}\n{signature}\n".encode() + message).digest()
+    result = _checked.get(token)
+    if result is None:
+        if len(_checked) >= _MAX_CACHED_RESULTS:
+            _checked.clear()
+        result = _checked[token] = _verify(public, signature, message)
+    return result
+
+
+def is_public_key(text: object) -> bool:
+    """Return True if ``text`` is a usable public key in its one canonical spelling.
+
+    Keys are compared as texts, so a second spelling of a key must not pass for another key.
+    """
+    if not isinstance(text, str) or len(text) != _PUBLIC_KEY_CHARACTERS:
         return False
     try:
-        return bool(_public_bytes(text))
+        return bool(_decode_public_key(text))
     except ValueError:
         return False
 
 
 def fingerprint(public: str) -> str:
-    """A short form of a public key for people to compare: sixteen hex digits in groups of four."""
+    """Return a short form of a public key for people to compare: sixteen hex digits in groups of four."""
     digits = hashlib.sha256(public.encode()).hexdigest()[:16]
-    return " ".join(digits[at : at + 4] for at in range(0, 16, 4))
+    return " ".join(digits[start : start + 4] for start in range(0, 16, 4))
 
 
-def _verify(public: str, signature: str, said: bytes) -> bool:
+def _verify(public: str, signature: str, message: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
 
     try:
-        _public_key(public).verify(_decoded(signature), said)
+        _public_key(public).verify(_decode_base64(signature), message)
     except (ValueError, InvalidSignature):
         return False
     return True
@@ -151,11 +192,11 @@ def _verify(public: str, signature: str, said: bytes) -> bool:
 def _public_key(public: str) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    return Ed25519PublicKey.from_public_bytes(_public_bytes(public))
+    return Ed25519PublicKey.from_public_bytes(_decode_public_key(public))
 
 
-def _decoded(text: str) -> bytes:
-    """The bytes that ``text`` spells in canonical base64 (RFC 4648 §3.5): no other text spells them.
+def _decode_base64(text: str) -> bytes:
+    """Return the bytes of which ``text`` is the canonical base64 (RFC 4648 §3.5).
 
     Raises:
         ValueError: it is no base64, or not the canonical spelling.
@@ -166,17 +207,23 @@ def _decoded(text: str) -> bytes:
     return data
 
 
-def _public_bytes(public: str) -> bytes:
-    """The 32 bytes of a public key.
+def _decode_public_key(public: str) -> bytes:
+    """Return the 32 bytes of a public key.
 
     Raises:
         ValueError: ``public`` is not canonical base64 of 32 bytes, not the canonical encoding of a point (RFC 8032
-            §5.1.3), or a point of small order, under which a signature proves nothing.
+            §5.1.3), or a point of small order.
     """
-    data = _decoded(public)
-    if len(data) != 32:
+    data = _decode_base64(public)
+    if len(data) != _PUBLIC_KEY_BYTES:
         raise ValueError("a public key has 32 bytes")
     y = int.from_bytes(data, "little") & ((1 << 255) - 1)
-    if y >= _FIELD or y in _SMALL_ORDER:
+    if y >= _FIELD_PRIME or y in _SMALL_ORDER:
         raise ValueError("no public key that a signature can be relied on")
     return data
+
+
+is_sealed = is_signed_by
+sealed_by = claimed_signer
+statement = signed_bytes
+is_key = is_public_key

@@ -2,9 +2,8 @@
 
 A thread that must end soon after an event is set (SIGTERM, the end of a runner) does its work inside `interruptible`.
 The functions of this package that can take long (copying, hashing, removing a tree) call `check_interrupted` at chunk
-and entry boundaries, and loops over many jobs call it before each job. `Interrupted` is raised there, so only work that
-may be killed there and repeated is run this way; what is short and better done to its end is run in
-`interruptible(None)`.
+and entry boundaries, and loops over many jobs call it before each job. It raises `Interrupted` there, so only work that
+may be killed there and repeated is run this way. Short work that must reach its end runs in `interruptible(None)`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,11 @@ _current = _Current()
 
 @contextmanager
 def interruptible(event: threading.Event | None) -> Iterator[None]:
-    """Let the file work of this thread inside the block raise `Interrupted` once ``event`` is set; None forbids it."""
+    """Let the file work of this thread inside the block raise `Interrupted` once ``event`` is set.
+
+    Args:
+        event: set by any thread to cancel the work; None forbids cancellation inside the block.
+    """
     earlier, _current.event = _current.event, event
     try:
         yield
@@ -36,7 +39,7 @@ def interruptible(event: threading.Event | None) -> Iterator[None]:
 
 
 def check_interrupted() -> None:
-    """Return unless the work of this thread is to end now.
+    """Return unless the work of this thread has been cancelled.
 
     Raises:
         Interrupted: the event of the enclosing `interruptible` is set.

@@ -1,4 +1,4 @@
-"""The names that the file layer accepts: each is one entry of one directory, and nothing else.
+"""The names that the file layer accepts: each is one entry of one directory.
 
 Every function of this package that takes a name calls `require_entry_name` before its first system call, so that a
 path which a caller forgot to validate never leaves the directory that the caller opened.

@@ -1,7 +1,7 @@
 """Decide whether other local users could replace what lies at a path.
 
 The model is OpenSSH's ``safe_path()``: a private directory is as safe as the least safe directory on the way to it.
-This module looks only; it changes nothing and knows nothing of homes and jobs.
+This module only examines paths; it changes nothing and knows nothing of homes and jobs.
 
 Invariants, for a path that `find_unsafe` accepts, with *user* the effective user of this process:
 
@@ -17,8 +17,8 @@ Invariants, for a path that `find_unsafe` accepts, with *user* the effective use
 
 Components that do not exist yet are accepted: `make_directory` creates them privately and refuses those of others.
 
-That a directory is closed today does not tell who could write in it before: `find_unsafe_entry` applies 1 and 2 to what
-lies directly in it. A file of another user's stays theirs to change, whoever may open its directory.
+A directory that is closed today may have been open before, so `find_unsafe_entry` applies 1 and 2 to its entries. A
+file that belongs to another user can be changed by that user, whatever the mode of its directory is.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from pathlib import Path
 from syft_job.errors import StoreError
 
 MAX_LINKS = 40
-"""As many symbolic links as Linux follows in one path (path_resolution(7))."""
+"""The number of symbolic links that Linux follows in one path (path_resolution(7))."""
 
-_OPEN_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_ENTRY = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIRECTORY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ENTRY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROOT_UID = 0
 _ACCESS_ACL = "system.posix_acl_access"
 
 
 @dataclass(frozen=True, slots=True)
 class UnsafePath:
-    """A directory or file that makes a path unsafe: which one, why, and the command or step that mends it."""
+    """A directory or file that makes a path unsafe: its path, the reason, and the command or step that repairs it."""
 
     path: str
     reason: str
@@ -53,15 +53,15 @@ class UnsafePath:
 
 
 def require_safe(path: Path, purpose: str, *, setting: str) -> None:
-    """Return if no other local user can replace the directory ``path`` or what lies in it.
+    """Return if no other local user can replace the directory ``path`` or its entries.
 
     Args:
-        path: an absolute path; what does not exist yet is accepted.
+        path: an absolute path; components that do not exist yet are accepted.
         purpose: what the directory is, for the message, such as "the home".
         setting: the environment variable that chooses another directory.
 
     Raises:
-        StoreError: one of the directories on the way is unsafe; the message names it and the command that mends it.
+        StoreError: one of the directories on the way is unsafe; the message names it and the command that repairs it.
     """
     unsafe = find_unsafe(path)
     if unsafe is not None:
@@ -81,48 +81,48 @@ def find_unsafe(path: Path) -> UnsafePath | None:
     user = os.geteuid()
     remaining = list(reversed(path.absolute().parts[1:]))
     links = 0
-    here = "/"
-    descriptor = os.open(here, _OPEN_DIRECTORY)
+    directory = "/"
+    dir_fd = os.open(directory, _DIRECTORY_FLAGS)
     try:
         while True:
-            found = os.fstat(descriptor)
-            is_shared = _is_shared_sticky(found) and bool(remaining)
-            if not is_shared and (unsafe := _unsafe_directory(descriptor, here, found, user)):
+            directory_status = os.fstat(dir_fd)
+            is_shared = _is_shared_sticky(directory_status) and bool(remaining)
+            if not is_shared and (unsafe := _unsafe_reason(dir_fd, directory, directory_status, user)):
                 return unsafe
             if not remaining:
                 return None
             name = remaining.pop()
-            inner = _join(here, name)
+            inner = _join(directory, name)
             try:
-                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
             except FileNotFoundError:
                 return None
-            if is_shared and name != ".." and (unsafe := _unsafe_below_sticky(here, inner, status, user)):
+            if is_shared and name != ".." and (unsafe := _unsafe_below_sticky(directory, inner, status, user)):
                 return unsafe
             if stat.S_ISLNK(status.st_mode):
                 links += 1
                 if links > MAX_LINKS:
                     raise StoreError(f"The path {str(path)!r} leads through more than {MAX_LINKS} symbolic links.")
-                target = os.readlink(name, dir_fd=descriptor)
+                target = os.readlink(name, dir_fd=dir_fd)
                 remaining.extend(reversed([part for part in target.split("/") if part not in ("", ".")]))
                 if target.startswith("/"):
-                    here, next_descriptor = "/", os.open("/", _OPEN_DIRECTORY)
+                    directory, next_fd = "/", os.open("/", _DIRECTORY_FLAGS)
                 else:
                     continue
             elif not stat.S_ISDIR(status.st_mode):
                 raise StoreError(f"The path {str(path)!r} leads through {inner!r}, which is not a directory.")
             else:
-                here, next_descriptor = inner, os.open(name, _OPEN_DIRECTORY, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = next_descriptor
+                directory, next_fd = inner, os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd)
+            os.close(dir_fd)
+            dir_fd = next_fd
     except OSError as error:
         raise StoreError(f"The path {str(path)!r} cannot be examined: {error}.", errno=error.errno) from error
     finally:
-        os.close(descriptor)
+        os.close(dir_fd)
 
 
 def find_unsafe_entry(directory: Path) -> UnsafePath | None:
-    """Return the first entry of ``directory`` that other users could change, or None; what is deeper is not examined.
+    """Return the first entry of ``directory`` that other users could change, or None; deeper levels are not examined.
 
     A symbolic link counts as safe if it belongs to the user or root.
 
@@ -131,14 +131,14 @@ def find_unsafe_entry(directory: Path) -> UnsafePath | None:
     """
     user = os.geteuid()
     try:
-        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with os.scandir(opened) as entries:
+            with os.scandir(dir_fd) as entries:
                 for entry in entries:
-                    if unsafe := _unsafe_entry(opened, entry, str(directory / entry.name), user):
+                    if unsafe := _unsafe_entry(dir_fd, entry, str(directory / entry.name), user):
                         return unsafe
         finally:
-            os.close(opened)
+            os.close(dir_fd)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -146,30 +146,35 @@ def find_unsafe_entry(directory: Path) -> UnsafePath | None:
     return None
 
 
-def _unsafe_entry(directory: int, entry: os.DirEntry[str], path: str, user: int) -> UnsafePath | None:
+def _unsafe_entry(dir_fd: int, entry: os.DirEntry[str], path: str, user: int) -> UnsafePath | None:
     try:
-        found = entry.stat(follow_symlinks=False)
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None  # a temporary file
-    if found.st_uid not in (user, _ROOT_UID):
-        reason = f"belongs to {_user_words(found.st_uid)}, who can change it, and this process runs as"
+    if status.st_uid not in (user, _ROOT_UID):
+        reason = f"belongs to {_user_name(status.st_uid)}, who can change it, and this process runs as"
         remedy = "Find out how it came there, and restore your own from a backup, or remove it"
-        return UnsafePath(path, f"{reason} {_user_words(user)}", remedy)
-    if stat.S_ISLNK(found.st_mode) or not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return UnsafePath(path, f"{reason} {_user_name(user)}", remedy)
+    if stat.S_ISLNK(status.st_mode) or not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return None
     try:
-        descriptor = os.open(entry.name, _OPEN_ENTRY, dir_fd=directory)
+        descriptor = os.open(entry.name, _ENTRY_FLAGS, dir_fd=dir_fd)
     except OSError:
-        return None  # gone, or replaced by a link, in a directory that only this user writes to
+        return None  # removed, or replaced by a link, in a directory that only this user writes to
     try:
-        return _unsafe_directory(descriptor, path, os.fstat(descriptor), user)
+        return _unsafe_reason(descriptor, path, os.fstat(descriptor), user)
     finally:
         os.close(descriptor)
 
 
 def find_unsafe_file(descriptor: int, path: Path) -> UnsafePath | None:
-    """Return why other users could have written the open file, or None: invariants 1 and 2 for the file itself."""
-    return _unsafe_directory(descriptor, str(path), os.fstat(descriptor), os.geteuid())
+    """Return why other users could have written an open file, or None: invariants 1 and 2 for the file itself.
+
+    Args:
+        descriptor: the open file.
+        path: its path, for the message.
+    """
+    return _unsafe_reason(descriptor, str(path), os.fstat(descriptor), os.geteuid())
 
 
 def _join(directory: str, name: str) -> str:
@@ -178,55 +183,57 @@ def _join(directory: str, name: str) -> str:
     return f"{directory.rstrip('/')}/{name}"
 
 
-def _is_shared_sticky(found: os.stat_result) -> bool:
-    """Whether this is a directory like /tmp: writable by others, but root's and sticky."""
-    is_writable = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return bool(is_writable and found.st_mode & stat.S_ISVTX and found.st_uid == _ROOT_UID)
+def _is_shared_sticky(status: os.stat_result) -> bool:
+    """Return True if this is a directory like /tmp: writable by others, but sticky and owned by root."""
+    is_writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return bool(is_writable and status.st_mode & stat.S_ISVTX and status.st_uid == _ROOT_UID)
 
 
-def _unsafe_below_sticky(here: str, inner: str, found: os.stat_result, user: int) -> UnsafePath | None:
-    if stat.S_ISLNK(found.st_mode):
-        reason = f"is a symbolic link in {here!r}, where every user may write"
-        return UnsafePath(inner, reason, "Name the directory that it leads to")
-    if found.st_uid != user:
-        return _foreign(inner, found.st_uid, user, where=f" in {here!r}, where every user may write")
+def _unsafe_below_sticky(directory: str, path: str, status: os.stat_result, user: int) -> UnsafePath | None:
+    """Return why the entry ``path`` of a shared sticky directory breaks invariant 3, or None."""
+    if stat.S_ISLNK(status.st_mode):
+        reason = f"is a symbolic link in {directory!r}, where every user may write"
+        return UnsafePath(path, reason, "Name the directory that it leads to")
+    if status.st_uid != user:
+        return _owned_by_other(path, status.st_uid, user, where=f" in {directory!r}, where every user may write")
     return None
 
 
-def _unsafe_directory(descriptor: int, here: str, found: os.stat_result, user: int) -> UnsafePath | None:
-    if found.st_uid not in (user, _ROOT_UID):
-        return _foreign(here, found.st_uid, user)
-    mode = stat.S_IMODE(found.st_mode)
-    quoted = _quoted(here)
+def _unsafe_reason(descriptor: int, path: str, status: os.stat_result, user: int) -> UnsafePath | None:
+    """Return why an open directory or file breaks invariant 1 or 2, or None."""
+    if status.st_uid not in (user, _ROOT_UID):
+        return _owned_by_other(path, status.st_uid, user)
+    mode = stat.S_IMODE(status.st_mode)
+    quoted = _shell_quoted(path)
     if mode & stat.S_IWOTH:
-        return UnsafePath(here, f"can be written by every user (mode {mode:04o})", f"Run: chmod go-w {quoted}")
+        return UnsafePath(path, f"can be written by every user (mode {mode:04o})", f"Run: chmod go-w {quoted}")
     if not mode & stat.S_IWGRP:
         return None
     if _has_access_list(descriptor):
         reason = f"can be written by those whom its access control list names (mode {mode:04o})"
-        return UnsafePath(here, reason, f"Run: setfacl -b {quoted} && chmod g-w {quoted}")
-    if any(_is_private_group(found.st_gid, owner) for owner in {user, _ROOT_UID}):
+        return UnsafePath(path, reason, f"Run: setfacl -b {quoted} && chmod g-w {quoted}")
+    if any(_is_private_group(status.st_gid, owner) for owner in {user, _ROOT_UID}):
         return None
-    reason = f"can be written by the group {_group_words(found.st_gid)} (mode {mode:04o})"
-    return UnsafePath(here, reason, f"Run: chmod g-w {quoted}")
+    reason = f"can be written by the group {_group_name(status.st_gid)} (mode {mode:04o})"
+    return UnsafePath(path, reason, f"Run: chmod g-w {quoted}")
 
 
-def _foreign(here: str, owner: int, user: int, where: str = "") -> UnsafePath:
-    own, theirs = _user_words(user), _user_words(owner)
-    reason = f"belongs to {theirs}{where}, and this process runs as {own}"
+def _owned_by_other(path: str, owner: int, user: int, where: str = "") -> UnsafePath:
+    own_name, owner_name = _user_name(user), _user_name(owner)
+    reason = f"belongs to {owner_name}{where}, and this process runs as {own_name}"
     if user == _ROOT_UID:
-        return UnsafePath(here, reason, f"Run it as {theirs}")
-    return UnsafePath(here, reason, f"Run it as {theirs}, let root run: chown {user} {_quoted(here)}")
+        return UnsafePath(path, reason, f"Run it as {owner_name}")
+    return UnsafePath(path, reason, f"Run it as {owner_name}, let root run: chown {user} {_shell_quoted(path)}")
 
 
-def _quoted(path: str) -> str:
+def _shell_quoted(path: str) -> str:
     import shlex  # only a refusal needs it
 
     return shlex.quote(path)
 
 
 def _has_access_list(descriptor: int) -> bool:
-    """Whether a POSIX access control list has more entries than the mode; False where the system has none."""
+    """Return True if a POSIX access control list grants more than the mode; False if the system has none."""
     if not hasattr(os, "getxattr"):
         return False
     try:
@@ -238,7 +245,7 @@ def _has_access_list(descriptor: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _is_private_group(gid: int, uid: int) -> bool:
-    """Whether the group is the user private group of ``uid`` and has no other member."""
+    """Return True if the group is the user private group of ``uid`` and has no other member."""
     import grp
     import pwd
 
@@ -251,8 +258,8 @@ def _is_private_group(gid: int, uid: int) -> bool:
     return all(entry.pw_uid == uid for entry in pwd.getpwall() if entry.pw_gid == gid)
 
 
-def _user_words(uid: int) -> str:
-    """The name of a user, or its number where it has no name."""
+def _user_name(uid: int) -> str:
+    """Return the name of a user, or its number if it has no name."""
     import pwd
 
     try:
@@ -261,7 +268,8 @@ def _user_words(uid: int) -> str:
         return f"uid {uid}"
 
 
-def _group_words(gid: int) -> str:
+def _group_name(gid: int) -> str:
+    """Return the quoted name of a group, or its number if it has no name."""
     import grp
 
     try:

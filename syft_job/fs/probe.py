@@ -1,6 +1,7 @@
-"""Does the folder answer? A file system whose server is away may keep whoever asks it for ever.
+"""Probe whether a (network) file system responds.
 
-So it is asked before a lock is taken, and, by those who have something else to do, in a thread that may be left behind.
+System calls on a hung mount block indefinitely and cannot be interrupted, so a folder is probed before a lock is taken,
+and callers that must not block probe it in a daemon thread.
 """
 
 from __future__ import annotations
@@ -13,56 +14,60 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from syft_job import fs
+from .os_errors import translate_os_errors
 
 _T = TypeVar("_T")
 
 
 def probe(path: Path) -> None:
-    """Ask the file system at ``path`` for what no cache can know, and wait for the answer, which may take for ever.
+    """Make one request to the file system at ``path`` that no cache can answer; this may block indefinitely.
 
     Raises:
-        StoreError: it answers with an error.
+        StoreError: it responds with an error.
     """
-    with fs.in_words(f"use {str(path)!r}"), suppress(FileNotFoundError, NotADirectoryError):
+    with translate_os_errors(f"use {str(path)!r}"), suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(path / f".{secrets.token_hex(8)}.tmp")
 
 
 class BackgroundCall(Generic[_T]):
-    """Something done by a thread of its own, because a silent folder may keep it for ever; ``ended`` is set at its end.
+    """A call that runs in a daemon thread, because it may block indefinitely.
 
-    The end of the process does not wait for it.
+    The end of the process does not wait for it. ``ended`` is set when it has returned or raised.
 
     Args:
-        act: what is done.
-        name: what the thread is called.
+        call: the function to call.
+        name: the name of the thread.
     """
 
-    def __init__(self, act: Callable[[], _T], name: str) -> None:
+    def __init__(self, call: Callable[[], _T], name: str) -> None:
         self.ended = threading.Event()
-        self._act = act
-        self._found: list[_T] = []
-        self._failed: BaseException | None = None
+        self._call = call
+        self._results: list[_T] = []
+        self._error: BaseException | None = None
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def result(self) -> _T:
-        """What came of it, once it has ended; raises what it raised."""
+        """Wait for the end of the call, and return what it returned.
+
+        Raises:
+            BaseException: what the call raised.
+        """
         self.ended.wait()
-        if self._failed is not None:
-            raise self._failed
-        return self._found[0]
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
 
     def _run(self) -> None:
         try:
-            self._found.append(self._act())
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
-            self._failed = error
+            self._results.append(self._call())
+        except BaseException as error:  # noqa: BLE001 - `result` raises it again
+            self._error = error
         finally:
             self.ended.set()
 
 
 class FolderProbe(BackgroundCall[None]):
-    """One question to the file system at ``path``; it has ended when there is an answer, be it an error."""
+    """One `probe` of ``path`` in a daemon thread; it has ended when the file system responded, even with an error."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(lambda: probe(path), "syft-job-knock")
+        super().__init__(lambda: probe(path), "syft-job-probe")

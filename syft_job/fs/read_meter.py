@@ -1,7 +1,7 @@
-"""How much this thread has read from shared folders: bytes of files and entries of directories.
+"""Count what this thread has read from shared folders: bytes of files and entries of directories.
 
-The counters only grow. A caller that wants to bound or to test the cost of some work takes `reads()` before and after
-it and compares; the two numbers are the same on every machine, which seconds are not.
+The counters only grow. A caller that bounds or tests the cost of some work calls `read_counts()` before and after it
+and compares; the two numbers are the same on every machine, which seconds are not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from typing import NamedTuple
 
 
-class Reads(NamedTuple):
+class ReadCounts(NamedTuple):
     """What one thread has read so far: bytes of file content, and directory entries that were listed."""
 
     bytes: int
@@ -23,9 +23,9 @@ class _Meter(threading.local):
 
 
 METER = _Meter()
-"""Read functions of this package add to it."""
+"""The counters of the calling thread; the read functions of this package add to it."""
 
 
-def reads() -> Reads:
+def read_counts() -> ReadCounts:
     """Return what the calling thread has read until now."""
-    return Reads(METER.bytes, METER.entries)
+    return ReadCounts(METER.bytes, METER.entries)

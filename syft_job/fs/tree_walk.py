@@ -1,4 +1,4 @@
-"""Walking through a tree below an open directory: no link followed, and not without an end."""
+"""Walk the tree below an open directory, following no symbolic link, within bounds of entries and depth."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 from syft_job.errors import UnreadableJob
 
-from .directories import directory
-from .entries import look
+from .directories import open_directory
+from .entries import stat_entry
 from .read_meter import METER
 
 
 class Entry(NamedTuple):
-    """One thing found by `walk`: its path below the start, and its stat without following links."""
+    """One entry that `walk` yields: its path below the start, and its status without following links."""
 
     path: str
     stat: os.stat_result
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a plain file."""
+        """Whether it is a regular file."""
         return stat.S_ISREG(self.stat.st_mode)
 
     @property
@@ -32,45 +32,49 @@ class Entry(NamedTuple):
         return stat.S_ISDIR(self.stat.st_mode)
 
 
-def walk(place: int, *, most: int, levels: int = 64, passed_over: list[str] | None = None) -> Iterator[Entry]:
-    """Everything below the directory ``place``, parents first and in name order; links are told, not followed.
+def walk(dir_fd: int, *, most: int, levels: int = 64, passed_over: list[str] | None = None) -> Iterator[Entry]:
+    """Yield everything below an open directory, parents first and in the order of names; links are not followed.
 
-    With ``passed_over``, what is too deep or too much is named there and left out instead of raised.
-
-    Of a tree with more than ``most`` entries that are passed over, which ones are found is up to the file system.
+    Args:
+        dir_fd: the open directory.
+        most: how many entries are yielded at most. Which ones of more is up to the file system.
+        levels: how many directories deep the walk goes.
+        passed_over: a list to which one reason is added for each directory that is too deep, and for too many
+            entries, instead of an error; what exceeds the bounds is then left out.
 
     Raises:
-        UnreadableJob: there are more than ``most`` things, or they lie deeper than ``levels``.
+        UnreadableJob: there are more than ``most`` entries, or some are deeper than ``levels``, and ``passed_over`` is
+            None.
     """
     count = 0
-    ahead: list[str] = [""]
-    while ahead:
-        inside = ahead.pop()
+    pending: list[str] = [""]
+    while pending:
+        inside = pending.pop()
         if inside.count("/") >= levels:
-            _refuse(f"{inside[:60]!r}… lies deeper than {levels} folders", passed_over)
+            _report(f"{inside[:60]!r}… lies deeper than {levels} folders", passed_over)
             continue
         try:
-            with directory(place, *(inside.split("/") if inside else ())) as opened:
-                with os.scandir(opened) as entries:  # no more of them than can be wanted, however many there are
-                    names = [entry.name for entry in islice(entries, most - count + 1)]
+            with open_directory(dir_fd, *(inside.split("/") if inside else ())) as inner_fd:
+                with os.scandir(inner_fd) as scanned:  # one more than may be yielded, however many there are
+                    names = [entry.name for entry in islice(scanned, most - count + 1)]
                 METER.entries += len(names)
-                found = [(name, status) for name in names if (status := look(opened, name)) is not None]
+                entries = [(name, status) for name in names if (status := stat_entry(inner_fd, name)) is not None]
         except FileNotFoundError:
-            continue  # went away while we looked
-        folders = []
-        for name, status in sorted(found):
+            continue  # removed during the walk
+        directories = []
+        for name, status in sorted(entries):
             count += 1
             if count > most:
-                _refuse(f"there are more than {most} files and folders", passed_over)
+                _report(f"there are more than {most} files and folders", passed_over)
                 return
             path = f"{inside}/{name}" if inside else name
             yield Entry(path, status)
             if stat.S_ISDIR(status.st_mode):
-                folders.append(path)
-        ahead.extend(reversed(folders))
+                directories.append(path)
+        pending.extend(reversed(directories))
 
 
-def _refuse(reason: str, passed_over: list[str] | None) -> None:
+def _report(reason: str, passed_over: list[str] | None) -> None:
     if passed_over is None:
         raise UnreadableJob(reason)
     passed_over.append(reason)

@@ -1,7 +1,7 @@
-"""Something moved there: file events as hints about where to look.
+"""File events as hints: wake a loop when something changed in one of a set of directories.
 
-Events are lost, doubled and early, so they only wake a loop that reads for itself; where there are none at all, a sweep
-each poll interval does. Directories are watched one by one, never recursively.
+Events get lost, are doubled, and arrive early, so an event is only a reason to look; where no events arrive at all, a
+sweep is due after each poll interval. Directories are watched one by one, never recursively.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from typing import Any, Self
 from watchdog import events
 from watchdog.observers import Observer
 
-from syft_job import fs
 from syft_job.errors import SyftJobError
+
+from .directories import open_directory
 
 MOST_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
 MAX_BLIND_INTERVAL_S = 5.0
-"""How often a sweep is due at least where some change may not be reported by file events."""
-_LOOKS_UP = 0.2
-"""Seconds after which a wait sees that it is to stop."""
-_MOVES = [
+"""The longest time between two sweeps where file events do not report every change."""
+_STOP_CHECK_INTERVAL_S = 0.2
+"""How often `Watch.wait` checks whether it must stop."""
+_CHANGE_EVENTS = [
     events.DirCreatedEvent,
     events.DirDeletedEvent,
     events.DirMovedEvent,
@@ -36,23 +37,28 @@ _MOVES = [
     events.FileDeletedEvent,
     events.FileMovedEvent,
 ]
-"""What the kernel is asked for: that a file was opened or read is no news, and each event costs three threads work."""
+"""The events that are subscribed to. Opening and reading are not among them: each event costs three threads work."""
 
-Matters = Callable[[str], bool] | None
-"""Which names in a directory matter; None for all of them."""
+NameFilter = Callable[[str], bool] | None
+"""Which names in a directory are reported; None for all of them."""
 
-# watchdog warns of races at its own end; with no logging set up, Python would print that to stderr.
+# watchdog warns of races when it stops; without a logging handler, Python would print that to stderr.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
 class Watch:
-    """Wakes a loop when something moved in one of a set of directories, or when a sweep is due.
+    """Wake a loop when something changed in one of a set of directories, or when a sweep is due.
 
     Args:
-        poll_interval: seconds after which a sweep is due, whatever the events say.
-        growing: whether a file that is being written has moved already, or only when it is whole.
-        root: the shared folder; what is below it is watched only where no symbolic link leads there.
+        poll_interval: seconds after which a sweep is due, whatever the events report.
+        growing: report each write to a file, not only that a writer closed it.
+        root: the shared folder; a directory below it is watched only if no symbolic link leads there.
         remote: the directories are on a network file system, which reports no change of other machines.
+
+    Attributes:
+        poll_interval: as given.
+        is_blind: a directory that exists is not watched, for want of room or because the system refused.
+        refusal: the error with which the system last refused to watch a directory that exists.
     """
 
     def __init__(
@@ -61,17 +67,16 @@ class Watch:
         self.poll_interval = poll_interval
         self.is_blind = False
         self.refusal: OSError | None = None
-        """Why the system refused to watch a directory that is there, at the last refusal."""
         self._is_remote = remote
         self._root = root
-        self._kinds = [*_MOVES, events.FileModifiedEvent] if growing else _MOVES
+        self._event_types = [*_CHANGE_EVENTS, events.FileModifiedEvent] if growing else _CHANGE_EVENTS
         self._observer: Any = Observer()
         self._watches: dict[str, tuple[Any, int]] = {}
-        self._matters: dict[str, Matters] = {}
-        self._moved: set[Path] = set()
+        self._filters: dict[str, NameFilter] = {}
+        self._changed: set[Path] = set()
         self._is_woken = False
-        self._bell = threading.Condition()
-        self._swept = float("-inf")
+        self._condition = threading.Condition()
+        self._last_sweep = float("-inf")
 
     def __enter__(self) -> Self:
         self._observer.start()
@@ -83,150 +88,157 @@ class Watch:
         self._observer.stop()
         self._observer.join()
 
-    def add(self, directory: Path, matters: Matters = None) -> bool:
-        """Watch one more directory, if there is room and it is there; one that is missing is left to the sweep.
+    def add(self, directory: Path, name_filter: NameFilter = None) -> bool:
+        """Watch one more directory if there is room and it exists; a missing one is left to the sweep.
 
         Args:
             directory: the directory.
-            matters: which names in it do.
+            name_filter: which names in it are reported.
 
         Returns:
-            Whether it was not watched before, so that the caller must look at it once more.
+            True if it was not watched before, so that the caller must look at it once more.
         """
         path = str(directory)
         if path in self._watches:
-            if self._watches[path][1] == _inode_of_name(path):
-                self._matters[path] = matters
+            if self._watches[path][1] == _inode_of_path(path):
+                self._filters[path] = name_filter
                 return False
-            self.drop(directory)  # another directory lies there by now
+            self.drop(directory)  # it was replaced by another directory
         inode = self._inode(directory)
-        self._matters[path] = matters
+        self._filters[path] = name_filter
         if inode is None:
             return False
         if len(self._watches) >= MOST_WATCHES:
             self.is_blind = True
             return False
         try:
-            watch = self._observer.schedule(_Told(self), path, recursive=False, event_filter=self._kinds)
+            watch = self._observer.schedule(_EventHandler(self), path, recursive=False, event_filter=self._event_types)
         except OSError as error:
-            if self._inode(directory) is not None:  # else it went away
+            if self._inode(directory) is not None:  # otherwise it was removed
                 self.is_blind, self.refusal = True, error
             return False
-        if self._inode(directory) != inode:  # a link or another directory took its place while it was watched
+        if self._inode(directory) != inode:  # replaced by a link or another directory in the meantime
             self._observer.unschedule(watch)
             return False
         self._watches[path] = (watch, inode)
         return True
 
     def drop(self, directory: Path) -> None:
-        """Watch a directory no more; harmless where it is not watched."""
+        """Stop watching a directory; do nothing if it is not watched."""
         path = str(directory)
-        self._matters.pop(path, None)
+        self._filters.pop(path, None)
         if path in self._watches:
             watch, _ = self._watches.pop(path)
             self._observer.unschedule(watch)
 
-    def only(self, directories: Mapping[Path, Matters]) -> bool:
+    def watch_only(self, directories: Mapping[Path, NameFilter]) -> bool:
         """Watch exactly these directories, as far as there is room.
 
         Args:
-            directories: each with the names in it that matter; the first ones are the most important.
+            directories: each with the filter of its names; the first ones are the most important.
 
         Returns:
-            Whether one of them was not watched before.
+            True if one of them was not watched before.
         """
         self.is_blind = False
         wanted = {str(directory) for directory in directories}
-        for path in [path for path in self._matters if path not in wanted]:
+        for path in [path for path in self._filters if path not in wanted]:
             self.drop(Path(path))
-        is_new = [self.add(directory, matters) for directory, matters in directories.items()]
+        is_new = [self.add(directory, name_filter) for directory, name_filter in directories.items()]
         return any(is_new)
 
     @property
     def interval(self) -> float:
-        """Seconds between two sweeps: the poll interval, or less where not every change is reported."""
-        is_deaf = self.is_blind or self._is_remote
-        return min(self.poll_interval, MAX_BLIND_INTERVAL_S) if is_deaf else self.poll_interval
+        """Seconds between two sweeps: the poll interval, or less where events do not report every change."""
+        is_incomplete = self.is_blind or self._is_remote
+        return min(self.poll_interval, MAX_BLIND_INTERVAL_S) if is_incomplete else self.poll_interval
 
-    def is_sweep_due(self) -> bool:
-        """Whether the interval is over; if so, it begins anew and what moved is forgotten."""
+    def begin_sweep_if_due(self) -> bool:
+        """Return True if a sweep is due; then the interval begins anew and the changes until now are forgotten."""
         now = time.monotonic()
-        if now - self._swept < self.interval:
+        if now - self._last_sweep < self.interval:
             return False
-        self._swept = now
-        with self._bell:
-            self._moved.clear()
+        self._last_sweep = now
+        with self._condition:
+            self._changed.clear()
         return True
 
-    def moved(self) -> set[Path]:
-        """The paths that moved since the last call."""
-        with self._bell:
-            moved, self._moved = self._moved, set()
-        return moved
+    def pop_changes(self) -> set[Path]:
+        """Return the paths that changed since the last call, and forget them."""
+        with self._condition:
+            changed, self._changed = self._changed, set()
+        return changed
 
     def wait(self, stop: threading.Event | None = None, *, at_most: float = float("inf")) -> bool:
-        """Return when something moved, `wake` was called, a sweep is due, ``stop`` is set (seen within 0.2 s), or the
-        time is up.
+        """Wait until something changed, `wake` was called, a sweep is due, ``stop`` is set, or the time is up.
 
         Args:
-            stop: another reason to return.
+            stop: another reason to return, noticed within 0.2 s.
             at_most: seconds to wait.
 
         Returns:
-            Whether something moved or `wake` was called.
+            True if something changed or `wake` was called.
         """
-        until = min(self._swept + self.interval, time.monotonic() + at_most)
-        with self._bell:
+        until = min(self._last_sweep + self.interval, time.monotonic() + at_most)
+        with self._condition:
             while (
-                not self._moved
+                not self._changed
                 and not self._is_woken
                 and not (stop is not None and stop.is_set())
-                and (left := until - time.monotonic()) > 0
+                and (remaining := until - time.monotonic()) > 0
             ):
-                self._bell.wait(min(left, _LOOKS_UP))
+                self._condition.wait(min(remaining, _STOP_CHECK_INTERVAL_S))
             is_woken, self._is_woken = self._is_woken, False
-            return bool(self._moved) or is_woken
+            return bool(self._changed) or is_woken
 
     def wake(self) -> None:
-        """Let the present wait, or the next one, return at once; may be called by any thread."""
-        with self._bell:
+        """Let the present call of `wait`, or the next one, return at once; any thread may call this."""
+        with self._condition:
             self._is_woken = True
-            self._bell.notify_all()
+            self._condition.notify_all()
+
+    def record_change(self, path: Path) -> None:
+        """Record that ``path`` changed, unless its directory's filter excludes its name; any thread may call this."""
+        name_filter = self._filters.get(str(path.parent))
+        if name_filter is not None and not name_filter(path.name):
+            return
+        with self._condition:
+            self._changed.add(path)
+            self._condition.notify_all()
+
+    only = watch_only
+    moved = pop_changes
+    is_sweep_due = begin_sweep_if_due
+    tell = record_change
 
     def _inode(self, directory: Path) -> int | None:
-        """The inode of a directory; None where there is none, or where a link below the shared folder leads there."""
+        """Return the inode of a directory; None if it is missing, or a link below the shared folder leads to it."""
         root = self._root
         try:
             if root is None or not directory.is_relative_to(root):
                 return os.stat(directory).st_ino
-            with fs.directory(root, *directory.relative_to(root).parts) as opened:
-                return os.fstat(opened).st_ino
+            with open_directory(root, *directory.relative_to(root).parts) as dir_fd:
+                return os.fstat(dir_fd).st_ino
         except (OSError, SyftJobError):
             return None
 
-    def tell(self, path: Path) -> None:
-        """Take note that something moved at ``path``, if it matters."""
-        matters = self._matters.get(str(path.parent))
-        if matters is not None and not matters(path.name):
-            return
-        with self._bell:
-            self._moved.add(path)
-            self._bell.notify_all()
 
+def _inode_of_path(path: str) -> int | None:
+    """Return the inode of a path that is watched already, with one system call; None if it is missing.
 
-def _inode_of_name(path: str) -> int | None:
-    """One system call for what is watched already; whether a link leads there was found out before."""
+    That no link leads there was checked when the watch was added.
+    """
     try:
         return os.stat(path).st_ino
     except OSError:
         return None
 
 
-class _Told(events.FileSystemEventHandler):
+class _EventHandler(events.FileSystemEventHandler):
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
         for path in (event.src_path, event.dest_path):
             if path:
-                self._watch.tell(Path(os.fsdecode(path)))
+                self._watch.record_change(Path(os.fsdecode(path)))

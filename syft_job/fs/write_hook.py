@@ -1,4 +1,4 @@
-"""Each change to the disk is counted before it is made, so that a test can stop the process at the k-th."""
+"""A hook that is called before each change to the disk, so that crash tests can kill the process at the k-th one."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ _before_write: Callable[[str], None] | None = None
 
 
 @contextmanager
-def count_writes(before: Callable[[str], None]) -> Iterator[None]:
-    """Call ``before(what)`` ahead of every change to the disk made inside the block; for crash tests."""
-    global _before_write  # noqa: PLW0603 - one hook per process is the point
-    earlier, _before_write = _before_write, before
+def hook_writes(before_write: Callable[[str], None]) -> Iterator[None]:
+    """Call ``before_write`` ahead of every change to the disk that this process makes inside the block.
+
+    Args:
+        before_write: gets the change in two words, such as "rename config.yaml". An exception that it raises prevents
+            the change.
+    """
+    global _before_write  # noqa: PLW0603 - there is one hook per process
+    earlier, _before_write = _before_write, before_write
     try:
         yield
     finally:
         _before_write = earlier
 
 
-def tick(what: str) -> None:
-    """Say what is about to be changed; a test may end the process here."""
+def announce_write(change: str) -> None:
+    """Call the hook, if there is one; each function of this package that changes the disk calls this first."""
     if _before_write is not None:
-        _before_write(what)
+        _before_write(change)

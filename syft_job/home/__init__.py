@@ -1,1 +1,1 @@
-"""The private side of one participant: keys, ledger, review notes and locks. It is never synced."""
+"""The private side of one participant: keys, ledger, claims, held results, review notes and locks. Never synced."""

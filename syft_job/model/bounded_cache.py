@@ -1,7 +1,7 @@
-"""Remember what was computed from bytes, within a total size: a cache that no input can make larger.
+"""A cache of what was computed from bytes, bounded by the total size of its keys.
 
-`functools.lru_cache` counts entries; where the keys come from other people, their size is unknown, so this one counts
-the bytes of the keys. The value of an entry is assumed to be at most some constant times its key.
+`functools.lru_cache` counts entries, but the size of a key that comes from other people is unknown, so this cache
+counts the bytes of the keys. The value of an entry is assumed to be at most some constant times its key.
 """
 
 from __future__ import annotations
@@ -15,20 +15,28 @@ Value = TypeVar("Value")
 
 
 class BytesCache(Generic[Value]):
-    """The most recently used results, as many as have keys of ``max_bytes`` together."""
+    """The most recently used results, as many as have keys of ``max_bytes`` together.
+
+    Args:
+        max_bytes: the bound on the total size.
+        overhead_bytes: what an entry counts in addition to its key.
+    """
 
     def __init__(self, max_bytes: int, *, overhead_bytes: int = 512) -> None:
         self.max_bytes = max_bytes
         self.size = 0
-        """The bytes that the present entries count."""
+        """The bytes that the present entries count, overhead included."""
         self._overhead = overhead_bytes
         self._entries: OrderedDict[tuple[bytes, Hashable], Value] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, data: bytes, rest: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return what is remembered of ``(data, rest)``, or the result of ``compute``; an exception is not remembered.
+        """Return the cached result for ``(data, rest)``, or call ``compute`` and cache its result.
 
-        Data that is larger than the whole cache is computed each time.
+        Args:
+            data: the part of the key whose size counts. If it is larger than the whole cache, nothing is cached.
+            rest: the rest of the key.
+            compute: an exception that it raises is passed on and not cached.
         """
         key = (data, rest)
         with self._lock:
@@ -49,7 +57,7 @@ class BytesCache(Generic[Value]):
         return value
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self.size = 0

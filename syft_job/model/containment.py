@@ -1,7 +1,7 @@
 """The containment that an approval was given for, or that a host offers: parsed strictly, compared, serialised.
 
 It is recorded as `allow` in `approved`, in `attempts/<n>.json` and in the ledger (format.md, Markers). An attempt
-starts only where the host offers at least what was approved. This module decides nothing and knows no sandbox.
+starts only if the host offers at least what was approved. This module decides nothing and knows no sandbox.
 
 Invariants: an `allow` that this release does not understand completely is an error, never a weaker approval; an empty
 one (written by earlier releases) is the strongest.
@@ -52,7 +52,7 @@ STRONGEST = BUBBLEWRAP
 
 
 def parse_allow(allow: object) -> ContainmentLevel:
-    """Parse an `allow` of the ledger.
+    """Parse the `allow` of an approval or of the ledger.
 
     Args:
         allow: the decoded value; an empty mapping means `STRONGEST`.

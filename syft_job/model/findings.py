@@ -1,4 +1,4 @@
-"""The record of one finding."""
+"""Findings: typed observations about a submission, each with a code, a severity, a message and a location."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
 
 class FindingCode(StrEnum):
-    """What was observed; a closed list that releases add to."""
+    """What was observed: a closed list that later releases extend."""
 
     ENCODING = "encoding"
     """A Python file declares another encoding than UTF-8 (PEP 263)."""
@@ -62,7 +62,7 @@ class FindingCode(StrEnum):
     EXECUTABLE_BINARY = "executable-binary"
     """Python or the system can execute this unreadable file."""
     STARTUP_FILE = "startup-file"
-    """Python or bash can execute this file without being told to."""
+    """Python or bash executes a file of this name without being instructed to."""
     START_SCRIPT = "start-script"
     """``run.sh`` of a Python job is not the one that syft_job writes, so it may start something else."""
     FILE_NAME = "file-name"
@@ -71,7 +71,7 @@ class FindingCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
-    """Where: a path inside the job, and a line counted from 1, or 0 for the whole file."""
+    """A path inside the job, and a line counted from 1, or 0 for the whole file."""
 
     path: str
     line: int = 0
@@ -101,7 +101,7 @@ class Finding:
         return f"{self.location}: {self.message}"
 
     def to_json(self) -> dict[str, Any]:
-        """The finding for a program; ``line`` is null where the whole file is meant."""
+        """Return the finding as JSON; ``line`` is null for the whole file."""
         return {
             "code": self.code.value,
             "severity": self.severity.value,

@@ -1,7 +1,6 @@
-"""Where a job lies, and what that says: root, owner, submitter, name.
+"""The key of a job, (owner, submitter, name), and the path of its directory in the shared folder.
 
-The place is the claim, not the proof: it says whose place it is, never who wrote there. Pure text and paths; nothing
-here touches the disk.
+A path only claims whose job it is; it never proves who wrote there. Text and paths only: nothing here touches the disk.
 """
 
 from __future__ import annotations
@@ -15,13 +14,21 @@ from syft_job.errors import ConfigError, InvalidName, UnreadableJob
 from . import names
 
 JOBS = ("app_data", "job")
+"""The directory of jobs below a datasite, component by component."""
 PUBLIC = ("public", "syft_job")
+"""The public directory of syft_job below a datasite, component by component."""
 MAX_OWNERS = 10_000
-"""How many datasites below the root are looked at, beside one's own."""
+"""How many datasites of other people below the root are read."""
 
 
 class JobRef(NamedTuple):
-    """The three names that make a job's place below the root."""
+    """The key of a job.
+
+    Attributes:
+        owner: the address of the datasite's owner.
+        submitter: the address of the submitter.
+        name: the name of the job.
+    """
 
     owner: str
     submitter: str
@@ -41,7 +48,7 @@ class JobRef(NamedTuple):
 
 
 def expand_user(path: str | os.PathLike[str]) -> Path:
-    """``path`` with the home directory in the place of a leading ``~`` or ``~user``.
+    """Return ``path`` with a leading ``~`` or ``~user`` replaced by the user's home directory.
 
     Raises:
         ConfigError: (a ValueError) there is no such user, or the user has no home directory.
@@ -52,11 +59,15 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
         raise ConfigError(f"{os.fspath(path)!r}: this machine knows no home directory for it") from error
 
 
-def place_of(root: Path, location: Path) -> JobRef:
-    """Read owner, submitter and name off a job directory's path.
+def parse_location(root: Path, location: Path) -> JobRef:
+    """Return the key of the job whose directory is at ``location``.
+
+    Args:
+        root: the shared folder.
+        location: the path of a job directory below it.
 
     Raises:
-        UnreadableJob: the path is no job's place below ``root``, or one of its names is not allowed.
+        UnreadableJob: it is no path of a job directory below ``root``, or one of its names is not allowed.
     """
     try:
         parts = location.relative_to(root).parts
@@ -64,22 +75,26 @@ def place_of(root: Path, location: Path) -> JobRef:
         raise UnreadableJob(f"{location} does not lie below {root}") from error
     if len(parts) != 5 or parts[1:3] != JOBS:
         raise UnreadableJob(f"{location} is no job's place: that is {root}/OWNER/app_data/job/SUBMITTER/NAME")
-    return checked(JobRef(parts[0], parts[3], parts[4]))
+    return require_valid(JobRef(parts[0], parts[3], parts[4]))
 
 
-def checked(place: JobRef) -> JobRef:
-    """Return ``place`` if its three names are such as syft_job writes.
+def require_valid(job_ref: JobRef) -> JobRef:
+    """Return ``job_ref`` if its three names are in the normal form in which syft_job writes them.
 
     Raises:
         UnreadableJob: one of them is not.
     """
-    for person in (place.owner, place.submitter):
+    for person in (job_ref.owner, job_ref.submitter):
         if not names.is_address(person):
             raise UnreadableJob(f"the folder name {person!r} is not an e-mail address in lower case")
     try:
-        normal = names.job_name(place.name)
+        normal = names.job_name(job_ref.name)
     except InvalidName as error:
         raise UnreadableJob(str(error)) from error
-    if normal != place.name:
-        raise UnreadableJob(f"the job's folder name {place.name!r} is not in Unicode normal form C")
-    return place
+    if normal != job_ref.name:
+        raise UnreadableJob(f"the job's folder name {job_ref.name!r} is not in Unicode normal form C")
+    return job_ref
+
+
+place_of = parse_location
+checked = require_valid

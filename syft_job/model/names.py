@@ -1,8 +1,15 @@
-"""The gate between outside text and the file system.
+"""Validate the names that become path components: addresses, job names, and paths inside a job.
 
-Addresses, job names and paths inside a job become path components only after they went through here, in one Unicode
-form and without anything that a file system, a terminal or a sync tool could read in a second way. It knows text
-only: it never looks at a disk, and it does not know which files a job has.
+Invariants of a name that is accepted:
+
+1. It is in Unicode normal form C, and of bounded size in UTF-8.
+2. It has no character that a file system, a terminal or a sync tool could interpret in a second way, and no component
+   that leaves its directory.
+3. It is not a name that sync tools or desktops use for their own files.
+
+Text only: nothing here touches a disk. The messages of most refusals name the reason and the remedy.
+
+This module is longer than 350 lines because the rules for one kind of name are used by the others.
 """
 
 from __future__ import annotations
@@ -21,8 +28,8 @@ ADDRESS_BYTES: Final = 80
 NAME_BYTES: Final = 80
 PATH_BYTES: Final = 150
 PATH_LEVELS: Final = 12
-_DECOMPOSED: Final = 4
-"""In NFC a text has at least a quarter of the characters that it had before, and never fewer bytes than characters.
+_MAX_NFC_SHRINKAGE: Final = 4
+"""NFC leaves at least a quarter of a text's characters, and a text never has fewer bytes than characters.
 
 So a text of more than four times the limit is too long in any form. That is checked first, because the work of
 `unicodedata.normalize` grows with the square of the length of a run of combining marks.
@@ -33,8 +40,8 @@ PERMISSION_FILE: Final = "syft.pub.yaml"
 InnerPath = NewType("InnerPath", str)
 """The path of a file inside a job, as `inner_path` or `listed_path` returned it: it cannot leave the directory."""
 
-# What nearly every name looks like. Without a dot there is no extension and, but for a few words, no litter; a name of
-# five characters or more is no bare device.
+# Fast path for nearly every name. A name without a dot has no extension and, but for a few words, is no sync artefact;
+# a name of five characters or more is no bare device name.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{4,}(?: [A-Za-z0-9_-]+)*")
 _PLAIN_PATH = re.compile(
     r"(?:(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[/.])[a-z0-9_-]+/)*"
@@ -53,7 +60,7 @@ _LOCAL = re.compile(r"[\w%+='&#$^](?:[\w%+='&#$^~-]|\.(?!\.))*")
 _LABEL = re.compile(r"[^\W_](?:[\w-]*[^\W_])?")
 
 # Two expressions for lower-case text: each begins with plain characters, which lets the search skip most names quickly.
-_LITTER_START = re.compile(
+_ARTEFACT_START = re.compile(
     r"""
       ~syncthing~ | \.syncthing\. | \.stfolder | \.stversions$ | \.stignore$ | \.~tmp~ | \.~lock\.
     | \.unison | \.fuse_hidden | \.nfs[0-9a-f]{4} | \.dropbox | \.goutputstream- | \.sync$ | \.rsync-partial$
@@ -62,7 +69,7 @@ _LITTER_START = re.compile(
     """,
     re.VERBOSE,
 )
-_LITTER_WITHIN = re.compile(
+_ARTEFACT_WITHIN = re.compile(
     r"""
       \.sync-conflict- | conflicted[ ]copy | syftconflict | syftrejected | _conflict-[0-9] | \.tmp
     | \.part$ | \.filepart$ | \.crdownload$ | \.!sync$ | \.!ut$
@@ -71,17 +78,17 @@ _LITTER_WITHIN = re.compile(
 )
 _TEMPLATE = re.compile(r"\.tmpl(?![a-z0-9])", re.IGNORECASE)
 
-_HOME_ANYWHERE: Final = {
-    "__pycache__": "Python writes it anew",
+_EXCLUDED_PARTS: Final = {
+    "__pycache__": "Python recreates it",
     ".git": "it holds the history of the code, not the code",
     ".venv": "an environment works only on the machine that it was made on",
 }
-_HOME_FOLDERS: Final = {
+_UNTRANSPORTED_FOLDERS: Final = {
     "dist": "sync tools do not carry folders called dist",
     "logs": "sync tools do not carry folders called logs",
 }
-_MADE_ANEW: Final = ".pyc"
-_HOME_ENDINGS: Final = {
+_RECREATED_SUFFIX: Final = ".pyc"
+_UNTRANSPORTED_SUFFIXES: Final = {
     ".log": "sync tools do not carry *.log",
     ".tmp": "sync tools do not carry *.tmp",
 }
@@ -90,29 +97,29 @@ _ID = re.compile(r"[0-9a-f]{4,32}")
 
 
 def address(text: str) -> str:
-    """Return the name of the datasite or submitter folder that belongs to the e-mail address ``text``.
+    """Return the normal form of an e-mail address, which names the directories of datasites and submitters.
 
-    That is the address without surrounding spaces, in Unicode form NFC and lower case, at most 80 bytes long. A domain
-    without a dot (``me@localhost``) is an address too.
+    It has no surrounding spaces, is in Unicode normal form C and in lower case, and has at most 80 bytes. A domain
+    without a dot (``me@localhost``) is accepted.
 
     Raises:
-        InvalidName: ``text`` is not an address, or one that cannot be a folder's name.
+        InvalidName: ``text`` is not an address, or cannot be the name of a directory.
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not an e-mail address; write it as a text like ada@example.org")
-    if len(text) <= ADDRESS_BYTES and _PLAIN_ADDRESS.fullmatch(text) and not _LITTER_WITHIN.search(text):
+    if len(text) <= ADDRESS_BYTES and _PLAIN_ADDRESS.fullmatch(text) and not _ARTEFACT_WITHIN.search(text):
         return text
     _refuse_longer(text, ADDRESS_BYTES, "is not an e-mail address that can be used here")
     # Twice: lower case can leave the normal form, and the result has to be its own normal form.
     normal = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip(" \t\r\n")).lower())
-    reason = _why_no_address(normal)
+    reason = _address_problem(normal)
     if reason:
         raise InvalidName(f"{quoted(text)} is not an e-mail address that can be used here: {reason}")
     return normal
 
 
 def is_address(text: str) -> bool:
-    """Tell whether ``text``, the name of a folder, is an address in the form that `address` returns."""
+    """Return True if ``text``, the name of a directory, is an address in its normal form."""
     try:
         return address(text) == text
     except InvalidName:
@@ -120,12 +127,16 @@ def is_address(text: str) -> bool:
 
 
 def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
-    """Return ``text`` as the name of a job: NFC, 1 to ``limit`` bytes of UTF-8, one plain path component.
+    """Return the normal form of a job's name: NFC, one path component.
 
-    Letters of all scripts, spaces inside, quotes and emoji are welcome.
+    Letters of all scripts, spaces inside, quotes and emoji are accepted.
+
+    Args:
+        text: the name.
+        limit: the number of bytes in UTF-8 that it may have.
 
     Raises:
-        InvalidName: ``text`` cannot be a job's name everywhere; the message says why.
+        InvalidName: ``text`` cannot be a job's name on every system; the message states the reason.
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not a text; a job's name is one")
@@ -133,19 +144,24 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
         return text
     _refuse_longer(text, limit, "cannot be the name of a job")
     normal = unicodedata.normalize("NFC", text)
-    reason = _why_no_name(normal, limit)
+    reason = _name_problem(normal, limit)
     if reason:
         raise InvalidName(f"{quoted(text)} cannot be the name of a job: {reason}. Choose another name.")
     return normal
 
 
 def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> InnerPath:
-    """Return ``text`` as the path of a file inside a job: relative, ``/`` between the parts, NFC.
+    """Return the normal form of the path of a file inside a job: relative, ``/`` between the components, NFC.
 
-    At most ``limit`` bytes of UTF-8 and ``levels`` parts. Parts may begin with a dot or a dash (``.env.example``).
+    Components may begin with a dot or a dash (``.env.example``).
+
+    Args:
+        text: the path.
+        limit: the number of bytes in UTF-8 that it may have.
+        levels: the number of components that it may have.
 
     Raises:
-        InvalidName: ``text`` leaves the directory or has a part that cannot be a file's name everywhere.
+        InvalidName: ``text`` leaves the directory, or a component cannot be a file's name on every system.
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
@@ -153,17 +169,17 @@ def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS)
         return InnerPath(text)
     _refuse_longer(text, limit, "cannot be a path inside a job")
     normal = unicodedata.normalize("NFC", text)
-    reason = _why_no_path(normal, limit, levels)
+    reason = _path_problem(normal, limit, levels)
     if reason:
         raise InvalidName(f"{quoted(text)} cannot be a path inside a job: {reason}. Rename the file.")
     return InnerPath(normal)
 
 
 def listed_path(text: object) -> InnerPath:
-    """Return ``text``, a path that a record lists, unchanged if `inner_path` accepts it.
+    """Return ``text``, a path that a marker lists, unchanged if `inner_path` accepts it.
 
-    Releases before this one listed released files under the Unicode form that the file system had, so a form other
-    than NFC is accepted here and kept.
+    Earlier releases listed released files in the Unicode form that the file system had, so a form other than NFC is
+    accepted here and kept.
 
     Raises:
         InvalidName: see `inner_path`.
@@ -175,10 +191,10 @@ def listed_path(text: object) -> InnerPath:
 
 
 def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
-    """Return the first two of ``paths`` that some file system would take for one, or None.
+    """Return the first two of ``paths`` that are the same path on some file system, or None.
 
-    Two paths collide when they, or folders on their way, differ only in case or Unicode form, when one is given
-    twice, and when one would have to be a file and a folder.
+    Two paths collide if they, or directories on the way to them, differ only in case or Unicode form, if one is given
+    twice, and if one would have to be both a file and a directory.
     """
     folders: dict[str, tuple[str, str]] = {}
     files: dict[str, str] = {}
@@ -204,64 +220,66 @@ def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
 
 
 def is_litter(name: str) -> bool:
-    """Tell whether a directory entry is called like what sync tools and desktops leave behind."""
+    """Return True if a name is one that sync tools and desktops give to temporary files and conflict copies."""
     text = name.lower()
-    # All of it holds one of these, and nearly no job's name does; a listing asks twice a job.
+    # Fast path: all of these names have one of these, and nearly no job's name does. A listing asks twice a job.
     if "." not in text and "conflict" not in text and "~" not in text and "syftr" not in text and "\r" not in text:
         return False
-    return _LITTER_START.match(text) is not None or _LITTER_WITHIN.search(text) is not None
+    return _ARTEFACT_START.match(text) is not None or _ARTEFACT_WITHIN.search(text) is not None
 
 
 def stays_home(path: str) -> str | None:
-    """Return the reason for which the relative ``path`` is left out of a submission, or None.
+    """Return why a path is left out of a submission, or None.
 
-    A folder is asked about with a slash at its end: ``code/dist/``.
+    Args:
+        path: relative; that of a directory ends with a slash, as in ``code/dist/``.
     """
     for part in path.split("/"):
-        if part in _HOME_ANYWHERE:
-            return f"{part}: {_HOME_ANYWHERE[part]}"
-    if path.endswith(_MADE_ANEW):
-        return f"*{_MADE_ANEW}: Python writes it anew"
+        if part in _EXCLUDED_PARTS:
+            return f"{part}: {_EXCLUDED_PARTS[part]}"
+    if path.endswith(_RECREATED_SUFFIX):
+        return f"*{_RECREATED_SUFFIX}: Python recreates it"
     return cannot_travel(path)
 
 
 def cannot_travel(path: str) -> str | None:
-    """Return the reason for which sync tools or readers would not carry or accept the relative ``path``, or None.
+    """Return why sync tools would not transport a path, or readers not accept it, or None.
 
-    A folder is asked about with a slash at its end: ``code/dist/``.
+    Args:
+        path: relative; that of a directory ends with a slash, as in ``code/dist/``.
     """
     *folders, last = path.split("/")
     for part in folders:
-        if part in _HOME_FOLDERS:
-            return f"{part}/: {_HOME_FOLDERS[part]}"
-    for ending, reason in _HOME_ENDINGS.items():
+        if part in _UNTRANSPORTED_FOLDERS:
+            return f"{part}/: {_UNTRANSPORTED_FOLDERS[part]}"
+    for ending, reason in _UNTRANSPORTED_SUFFIXES.items():
         if last.endswith(ending):
             return f"*{ending}: {reason}"
     for part in (*folders, last):
         if part.casefold() == PERMISSION_FILE:
             return f"{PERMISSION_FILE}: permissions in a submission grant nothing"
-        # `page.tmpl` is somebody's template; `page.tmp7f3` is half a file.
+        # `page.tmpl` is a template; `page.tmp7f3` is an incomplete file.
         if is_litter(_TEMPLATE.sub("", part)):
             return f"{quoted(part)}: sync tools and desktops leave such files behind"
     return None
 
 
 def id_like(text: str) -> bool:
-    """Tell whether ``text`` can be the beginning of a job's id: 4 to 32 hexadecimal digits, lower case."""
+    """Return True if ``text`` can be the beginning of a job's id: 4 to 32 hexadecimal digits in lower case."""
     return _ID.fullmatch(text) is not None
 
 
 def _refuse_longer(text: str, limit: int, what: str) -> None:
-    if len(text) > _DECOMPOSED * limit:
+    if len(text) > _MAX_NFC_SHRINKAGE * limit:
         raise InvalidName(
             f"{quoted(text)} {what}: it is {len(text)} characters long; at most {limit} bytes are possible"
         )
 
 
-def _why_no_address(text: str) -> str:
+def _address_problem(text: str) -> str:
     if not text:
         return "it is empty"
-    reason = _why_no_characters(text)
+    reason = _character_problem(text)
     if reason:
         return reason
     if len(text.encode()) > ADDRESS_BYTES:
@@ -282,8 +300,8 @@ def _why_no_address(text: str) -> str:
     return ""
 
 
-def _why_no_name(text: str, limit: int) -> str:
-    reason = _why_no_component(text)
+def _name_problem(text: str, limit: int) -> str:
+    reason = _component_problem(text)
     if reason:
         return reason
     size = len(text.encode())
@@ -300,19 +318,19 @@ def _why_no_name(text: str, limit: int) -> str:
     return ""
 
 
-def _why_no_path(text: str, limit: int, levels: int) -> str:
+def _path_problem(text: str, limit: int, levels: int) -> str:
     if not text:
         return "it is empty"
     if text.startswith("/"):
         return "it is absolute"
-    # Before the parts are looked at: a hostile path may have a million of them.
+    # Before it is split: a hostile path may have a million components.
     if len(text) > limit:
         return f"it is longer than {limit} bytes"
     parts = text.split("/")
     if len(parts) > levels:
         return f"it is {len(parts)} levels deep; at most {levels} are possible"
     for part in parts:
-        reason = _why_no_component(part)
+        reason = _component_problem(part)
         if reason:
             return f"in the part {quoted(part)}, {reason}"
     if len(text.encode()) > limit:
@@ -320,12 +338,12 @@ def _why_no_path(text: str, limit: int, levels: int) -> str:
     return ""
 
 
-def _why_no_component(part: str) -> str:
+def _component_problem(part: str) -> str:
     if not part:
         return "it is empty"
     if part in {".", ".."}:
-        return "it leaves its place"
-    reason = _why_no_characters(part)
+        return "it leaves its directory"
+    reason = _character_problem(part)
     if reason:
         return reason
     if part != part.strip():
@@ -337,14 +355,14 @@ def _why_no_component(part: str) -> str:
     return ""
 
 
-def _why_no_characters(text: str) -> str:
+def _character_problem(text: str) -> str:
     bad = _REFUSED.search(text)
     if bad:
         return f"it contains {bad[0]!a}"
     if not text.isascii():
         for char in text:
-            # Unpaired surrogates cannot be encoded; format characters change what is seen, not what is meant. The
-            # last two code points of every plane are no characters at all.
+            # Unpaired surrogates cannot be encoded; format characters change only what is displayed. The last two code
+            # points of every plane are no characters.
             if unicodedata.category(char) in _REFUSED_CATEGORIES or ord(char) & 0xFFFE == 0xFFFE:
                 return f"it contains the invisible or unpaired character {char!a}"
     return ""

@@ -1,17 +1,19 @@
-"""Quote text from others in an error or a finding: short whatever its length, with invisible characters written out."""
+"""Quote untrusted text in an error or a finding: bounded in length, with invisible characters escaped."""
 
 from __future__ import annotations
 
 from .text import visible_repr
 
-QUOTED_CHARS = 60
+MAX_QUOTED_CHARACTERS = 60
 
 
-def quoted(value: object, limit: int = QUOTED_CHARS) -> str:
-    """Return ``value`` as it may stand in a message.
+def quoted(value: object, limit: int = MAX_QUOTED_CHARACTERS) -> str:
+    """Return ``value`` in a form that is safe and short enough for a message.
 
-    A text is quoted and cut after ``limit`` characters; of anything but a text, a number or None only the type is
-    named, because its form may be of any length.
+    Args:
+        value: a text is quoted; of a value other than a text, a number or None only the type is named, because its
+            representation may have any length.
+        limit: the number of characters after which a text is cut.
     """
     if isinstance(value, str):
         return visible_repr(value) if len(value) <= limit else f"{visible_repr(value[: limit - 3])}…"
@@ -21,5 +23,5 @@ def quoted(value: object, limit: int = QUOTED_CHARS) -> str:
 
 
 def shortened(sentence: str, limit: int = 600) -> str:
-    """Return a sentence that may contain text from others, cut after ``limit`` characters."""
+    """Return a sentence that may contain untrusted text, cut after ``limit`` characters."""
     return sentence if len(sentence) <= limit else f"{sentence[: limit - 1]}…"

@@ -1,7 +1,7 @@
-"""What a job may use at most, and in which words a reviewer is told so.
+"""Resource limits: what one attempt may use, how two sets are merged, and how a review describes them.
 
-This module knows the amounts, how two sets of them are merged, and how the kernel's own limits are asked for. What
-else holds them (the supervisor: time and logs; a sandbox: processes of its own) is its callers' business.
+The kernel enforces some of them through prlimit(1) (`kernel_argv`), the supervisor or a sandbox the others. This module
+enforces nothing.
 """
 
 from __future__ import annotations
@@ -14,21 +14,26 @@ from typing import Any, Final
 from .units import Duration, Memory
 
 PRLIMIT: Final = "/usr/bin/prlimit"
-EVERY: Final = frozenset(
+ALL_LIMITS: Final = frozenset(
     {"wall_seconds", "memory_bytes", "processes", "file_bytes", "disk_bytes", "log_bytes", "open_files", "cpu_count"}
 )
-"""The names of all limits. A sandbox says which of them it really enforces."""
+"""The names of all limits. Each sandbox states which of them it enforces."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceLimits:
-    """What one attempt may use at most; None is no limit. Seconds, bytes and counts.
+    """What one attempt may use at most; None is no limit.
 
-    ``wall_seconds`` is time on the clock, after which the job is asked to end (SIGTERM) and ``grace_seconds`` later
-    killed. ``memory_bytes`` is the address space of each process, ``processes`` the number of processes and threads,
-    ``file_bytes`` the size of each file, ``disk_bytes`` what the attempt's folder holds, logs and all, measured from
-    time to time: with more the job is killed. ``log_bytes`` is what is kept of stdout and of stderr each: the rest is
-    thrown away and the job goes on. ``cpu_count`` is a wish: a local machine shares its processors as they come.
+    Attributes:
+        wall_seconds: elapsed time, after which the job gets SIGTERM.
+        grace_seconds: the time from then on after which it is killed.
+        memory_bytes: the address space of each process.
+        processes: the number of processes and threads.
+        file_bytes: the size of each file that it writes.
+        disk_bytes: the size of the attempt's directory with its logs, measured periodically; a job above it is killed.
+        log_bytes: what is kept of stdout and of stderr each; the rest is dropped and the job goes on.
+        open_files: the number of open files of each process.
+        cpu_count: the number of processors that it asks for; a local machine does not enforce it.
     """
 
     wall_seconds: float | None = None
@@ -48,40 +53,59 @@ class ResourceLimits:
                 raise ValueError(f"{name} must be an amount from 0 on, not {amount!r}")
 
     @property
-    def asked(self) -> frozenset[str]:
+    def configured(self) -> frozenset[str]:
         """The names of the limits that are set."""
-        return frozenset(name for name in EVERY if getattr(self, name) is not None)
+        return frozenset(name for name in ALL_LIMITS if getattr(self, name) is not None)
 
-    def without_kernel(self) -> ResourceLimits:
-        """Return the limits that are left when `kernel_argv` holds the others."""
+    asked = configured
+
+    def without_kernel_limits(self) -> ResourceLimits:
+        """Return the limits that `kernel_argv` does not enforce."""
         return dataclasses.replace(self, memory_bytes=None, processes=None, file_bytes=None, open_files=None)
 
+    without_kernel = without_kernel_limits
 
-def tighter(asked: ResourceLimits, ceiling: ResourceLimits) -> ResourceLimits:
-    """Return for each limit the smaller of what is asked for and what the owner allows; None gives way to a number."""
+
+def stricter_limits(requested: ResourceLimits, ceiling: ResourceLimits) -> ResourceLimits:
+    """Return, limit by limit, the smaller of the requested and the allowed amount; a number is smaller than None.
+
+    Args:
+        requested: what the job asks for.
+        ceiling: what the owner allows.
+    """
     smaller: dict[str, Any] = {}
     for field in dataclasses.fields(ResourceLimits):
-        amounts = [amount for limits in (asked, ceiling) if (amount := getattr(limits, field.name)) is not None]
+        amounts = [amount for limits in (requested, ceiling) if (amount := getattr(limits, field.name)) is not None]
         smaller[field.name] = min(amounts, default=None)
     return ResourceLimits(**smaller)
 
 
-def limits_of(
+def requested_limits(
     *, time: Duration | None = None, memory: Memory | None = None, cpu_count: int | None = None, ceiling: ResourceLimits
 ) -> ResourceLimits:
-    """Return the limits of a job that asks for these resources, under the owner's ceiling."""
-    asked = ResourceLimits(
+    """Return the limits of a job that requests these resources, under the owner's ceiling.
+
+    Args:
+        time: the elapsed time that it may take.
+        memory: the memory of each process.
+        cpu_count: the number of processors.
+        ceiling: what the owner allows.
+    """
+    requested = ResourceLimits(
         wall_seconds=None if time is None else time.seconds,
         grace_seconds=ceiling.grace_seconds,
         memory_bytes=None if memory is None else memory.bytes,
         log_bytes=None,
         cpu_count=cpu_count,
     )
-    return tighter(asked, ceiling)
+    return stricter_limits(requested, ceiling)
 
 
 def kernel_argv(limits: ResourceLimits) -> tuple[str, ...]:
-    """Return what to put before a command so that the kernel holds memory, processes, file size and open files."""
+    """Return the prefix of a command with which the kernel limits memory, processes, file size and open files.
+
+    It is empty if none of them is limited (prlimit(1)).
+    """
     amounts = {
         "--as": limits.memory_bytes,
         "--nproc": limits.processes,
@@ -92,38 +116,49 @@ def kernel_argv(limits: ResourceLimits) -> tuple[str, ...]:
     return (PRLIMIT, *flags, "--") if flags else ()
 
 
-def words(limits: ResourceLimits, enforced: Collection[str] = EVERY) -> list[str]:
-    """Return one sentence for each limit, for a review; what is not ``enforced`` is said to be so."""
-    said = []
+def describe_limits(limits: ResourceLimits, enforced: Collection[str] = ALL_LIMITS) -> list[str]:
+    """Return one sentence for each limit, for a review.
+
+    Args:
+        limits: the limits of an attempt.
+        enforced: the names of the limits that are enforced; the sentences of the others state that they are not.
+    """
+    sentences = []
     for name, sentence in _sentences(limits):
-        said.append(sentence if name in enforced else f"{sentence[:-1]} — not enforced here.")
-    return said
+        sentences.append(sentence if name in enforced else f"{sentence[:-1]} — not enforced here.")
+    return sentences
 
 
 def _sentences(limits: ResourceLimits) -> list[tuple[str, str]]:
-    found = []
+    sentences = []
     if limits.wall_seconds is None:
-        found.append(("wall_seconds", "It may run for any length of time."))
+        sentences.append(("wall_seconds", "It may run for any length of time."))
     else:
-        found.append(("wall_seconds", f"It is ended after {_seconds(limits.wall_seconds)}."))
+        sentences.append(("wall_seconds", f"It is ended after {_duration_text(limits.wall_seconds)}."))
     if limits.memory_bytes is not None:
-        found.append(("memory_bytes", f"Each of its processes may use {Memory(limits.memory_bytes)} of memory."))
+        sentences.append(("memory_bytes", f"Each of its processes may use {Memory(limits.memory_bytes)} of memory."))
     if limits.processes is not None:
-        found.append(("processes", f"It may have {limits.processes} processes and threads at once."))
+        sentences.append(("processes", f"It may have {limits.processes} processes and threads at once."))
     if limits.file_bytes is not None:
-        found.append(("file_bytes", f"Each file that it writes may grow to {Memory(limits.file_bytes)}."))
+        sentences.append(("file_bytes", f"Each file that it writes may grow to {Memory(limits.file_bytes)}."))
     if limits.disk_bytes is not None:
-        found.append(("disk_bytes", f"It is ended once its folder holds more than {Memory(limits.disk_bytes)}."))
+        sentences.append(("disk_bytes", f"It is ended once its folder holds more than {Memory(limits.disk_bytes)}."))
     if limits.log_bytes is None:
-        found.append(("log_bytes", "Whatever it prints is kept."))
+        sentences.append(("log_bytes", "Whatever it prints is kept."))
     else:
-        found.append(("log_bytes", f"Of stdout and stderr {Memory(limits.log_bytes)} each are kept."))
+        sentences.append(("log_bytes", f"Of stdout and stderr {Memory(limits.log_bytes)} each are kept."))
     if limits.open_files is not None:
-        found.append(("open_files", f"Each of its processes may have {limits.open_files} files open."))
+        sentences.append(("open_files", f"Each of its processes may have {limits.open_files} files open."))
     if limits.cpu_count is not None:
-        found.append(("cpu_count", f"It asks for {limits.cpu_count} processors."))
-    return found
+        sentences.append(("cpu_count", f"It asks for {limits.cpu_count} processors."))
+    return sentences
 
 
-def _seconds(amount: float) -> str:
+def _duration_text(amount: float) -> str:
     return f"{amount:g} s" if amount % 1 or amount < 60 else str(Duration(int(amount)))
+
+
+EVERY = ALL_LIMITS
+tighter = stricter_limits
+limits_of = requested_limits
+words = describe_limits

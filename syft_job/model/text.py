@@ -1,4 +1,4 @@
-"""Untrusted text made safe to read: every character that is not plainly visible is written out as ``<U+XXXX>``.
+"""Escape untrusted text for display: every character that is not plainly visible becomes ``<U+XXXX>``.
 
 A character is *not plainly visible* if it is
 
@@ -11,7 +11,7 @@ A character is *not plainly visible* if it is
 - a conjoining Hangul vowel or final that no Hangul syllable precedes: terminals draw it with no width.
 
 Ordinary text in any script passes unchanged, decomposed or not. Which code points are assigned depends on the Unicode
-version of the running Python; newer ones are written out. ASCII text takes a fast path.
+version of the running Python; newer ones are escaped. ASCII text takes a fast path.
 """
 
 from __future__ import annotations
@@ -28,53 +28,53 @@ _EMOJI_VARIATION_SELECTOR: Final = 0xFE0F
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
 # Each character is mapped to one letter for its class, so that the rules are regular expressions over ASCII:
-# x written out always, b base of marks, h Hangul base, n nonspacing mark, c spacing mark, v conjoining Hangul vowel or
+# x always escaped, b base of marks, h Hangul base, n nonspacing mark, c spacing mark, v conjoining Hangul vowel or
 # final, e emoji base, f U+FE0F, p any other visible character.
-_WRITTEN_OUT: Final = r"[xf][xfncv]*|(?<![bhncv])[nc]+|(?<=nnnn)n[nc]*|(?<![hv])v[vnc]*"
-_WRITTEN_OUT_BUT_EMOJI: Final = r"(?:x|(?<!e)f)(?:[xncv]|f)*|(?<![bhncv])[nc]+|(?<=nnnn)n[nc]*|(?<![hv])v[vnc]*"
+_ESCAPED: Final = r"[xf][xfncv]*|(?<![bhncv])[nc]+|(?<=nnnn)n[nc]*|(?<![hv])v[vnc]*"
+_ESCAPED_EXCEPT_EMOJI: Final = r"(?:x|(?<!e)f)(?:[xncv]|f)*|(?<![bhncv])[nc]+|(?<=nnnn)n[nc]*|(?<![hv])v[vnc]*"
 _MARKS: Final = "nn+"
 _NEEDS_CONTEXT: Final = "[fncv]"
 _SUSPICIOUS_CLASSES: Final = ("x", "f", "v", "pn", "pc", "en", "ec", "nnnnn")
-"""A line in whose classes none of these occurs, and that begins with no mark, is plainly visible."""
+"""A line is plainly visible if none of these occurs in its classes and it does not begin with a mark."""
 
-# A fast path: printable characters of these ranges are no marks, draw something, and need no look at their neighbours.
+# Fast path: printable characters of these ranges are no marks, draw something, and do not depend on their neighbours.
 _NEEDS_CLASSES: Final = (
     "[^\x20-\u02ff\u0370-\u0482\u048a-\u0590\u1e00-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\u20cf\u2100-\u27ff"
     "\u3001-\u3029\u3040-\u3098\u30a0-\u3130\u3400-\ua66e\uac00-\ud7a3\uff01-\uff9f\U0001f000-\U0001faff"
     "\U00020000-\U0003ffff]"
 )
-_ASCII_WRITTEN_OUT: Final = {code: f"<U+{code:04X}>" for code in (*range(32), 127) if chr(code) not in "\t\n"}
+_ASCII_ESCAPES: Final = {code: f"<U+{code:04X}>" for code in (*range(32), 127) if chr(code) not in "\t\n"}
 MAX_CACHED_CHARACTERS: Final = 1 << 15
 
 
 def visible(text: str) -> str:
-    """Write out every character that is not plainly visible; tabs and line ends stay.
+    """Escape every character that is not plainly visible; tabs and line ends stay.
 
-    U+FE0F directly after an emoji stays, because messages and logs contain such sequences; for names and for code use
-    `visible_line` and `visible_code`, where it is written out, too.
+    U+FE0F directly after an emoji stays, because messages and logs contain such sequences; use `visible_line` for names
+    and `visible_code` for code, which escape it too.
     """
-    return _by_line(text, _WRITTEN_OUT_BUT_EMOJI)
+    return _by_line(text, _ESCAPED_EXCEPT_EMOJI)
 
 
 def visible_code(text: str) -> str:
-    """Like `visible`, and no variation selector stays: for text that would be executed."""
-    return _by_line(text, _WRITTEN_OUT)
+    """Escape as `visible` does, and every variation selector: for text that would be executed."""
+    return _by_line(text, _ESCAPED)
 
 
 def visible_line(text: str) -> str:
-    """Like `visible_code`, and line ends and tabs are written out, too: for names and other short texts."""
+    """Escape as `visible_code` does, and line ends and tabs: for names and other short texts."""
     if text.isascii() and text.isprintable():
         return text
-    return _by_line(text, _WRITTEN_OUT).replace("\n", "<U+000A>").replace("\t", "<U+0009>")
+    return _by_line(text, _ESCAPED).replace("\n", "<U+000A>").replace("\t", "<U+0009>")
 
 
 def visible_message(text: str) -> str:
-    """Like `visible`, in one line: line ends are written out, so that a name cannot forge another message."""
+    """Escape as `visible` does, and line ends, so that a name in a message cannot forge another message."""
     return visible(text).replace("\n", "<U+000A>")
 
 
 def visible_repr(text: str) -> str:
-    """``text`` as `repr` quotes it, with what `repr` leaves invisible written out as well."""
+    """Return ``text`` as `repr` quotes it, with the characters escaped that `repr` leaves invisible."""
     return visible_line(repr(text))
 
 
@@ -83,13 +83,13 @@ def is_plainly_visible(text: str) -> bool:
     return visible_line(text) == text
 
 
-def decoded(data: bytes) -> str:
+def decode_utf8(data: bytes) -> str:
     """Decode UTF-8; a byte that cannot be decoded becomes a backslash, x and two hex digits."""
     return data.decode("utf-8", "backslashreplace")
 
 
-def written_out(character: str) -> str:
-    """The form in which a character is written out: ``<U+202E>``."""
+def escape_character(character: str) -> str:
+    """Return the escaped form of a character, such as ``<U+202E>``."""
     return f"<U+{ord(character):04X}>"
 
 
@@ -111,24 +111,24 @@ def _is_plain(line: str) -> bool:
 
 def _line(line: str, rules: str) -> str:
     if line.isascii():
-        return line.translate(_ASCII_WRITTEN_OUT)
+        return line.translate(_ASCII_ESCAPES)
     classes = line.translate(_CLASSES)
     if "nn" in classes:
         classes = _compiled(_MARKS).sub(lambda run: _with_repeated_marks(line, run), classes)
     if classes[0] not in "nc" and not any(suspicious in classes for suspicious in _SUSPICIOUS_CLASSES):
         return line
     if not _compiled(_NEEDS_CONTEXT).search(classes):
-        return line.translate(_SPELLED)
+        return line.translate(_ESCAPED_CHARACTERS)
     pieces = []
     end = 0
     for match in _compiled(rules).finditer(classes):
-        pieces += [line[end : match.start()], *map(written_out, line[match.start() : match.end()])]
+        pieces += [line[end : match.start()], *map(escape_character, line[match.start() : match.end()])]
         end = match.end()
     return "".join([*pieces, line[end:]]) if pieces else line
 
 
 def _with_repeated_marks(line: str, run: re.Match[str]) -> str:
-    """The classes of a run of nonspacing marks, where each mark that repeats the one before it is written out."""
+    """Return the classes of a run of nonspacing marks, in which each mark that repeats the one before it is escaped."""
     return "".join(
         "x" if position > run.start() and line[position] == line[position - 1] else "n"
         for position in range(run.start(), run.end())
@@ -136,9 +136,9 @@ def _with_repeated_marks(line: str, run: re.Match[str]) -> str:
 
 
 class CharacterMap(dict[int, str]):
-    """A table for `str.translate`: a value for each code point, computed once.
+    """A table for `str.translate`: a value for each code point, computed once and cached.
 
-    Untrusted text decides which values are kept, so their number is bounded.
+    Untrusted text decides which values are cached, so their number is bounded.
     """
 
     def __init__(self, compute: Callable[[int], str]) -> None:
@@ -172,4 +172,8 @@ def _class_of(code_point: int) -> str:
 
 
 _CLASSES = CharacterMap(_class_of)
-_SPELLED = CharacterMap(lambda code: f"<U+{code:04X}>" if _CLASSES[code] == "x" else chr(code))
+_ESCAPED_CHARACTERS = CharacterMap(lambda code: f"<U+{code:04X}>" if _CLASSES[code] == "x" else chr(code))
+
+
+written_out = escape_character
+decoded = decode_utf8

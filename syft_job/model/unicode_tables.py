@@ -1,6 +1,6 @@
 """Unicode properties that `unicodedata` lacks: code points that draw nothing, and letters that look like others.
 
-The ranges are written out here because no module of the standard library has them. They are small, they change rarely,
+The ranges are listed here because no module of the standard library has them. They are small, they change rarely,
 and `tests/unit/test_unicode_tables.py` checks them against what `unicodedata` does know.
 """
 
@@ -78,11 +78,11 @@ SIGN_LOOKALIKES: Final = {
     "*": "\u2217",
     "~": "\u223c",
 }
-"""By ASCII sign: signs that most fonts draw like it (from confusables.txt of UTS #39). Those of which the sign is the
-normal form NFKC, such as the fullwidth ones, are not listed."""
+"""By ASCII sign: signs that most fonts draw like it (from confusables.txt of UTS #39). Signs whose normal form NFKC is
+the ASCII sign, such as the fullwidth ones, are not listed."""
 
 TYPOGRAPHIC_QUOTES: Final = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
-"""Quotation marks of prose, which are no quotation marks for bash and Python."""
+"""Quotation marks of prose, which bash and Python do not treat as quotation marks."""
 
 
 def in_ranges(code_point: int, ranges: tuple[tuple[int, int], ...]) -> bool:

@@ -1,7 +1,7 @@
-"""Amounts of memory and lengths of time: read what people and schedulers write, compare, and write it back.
+"""Amounts of memory and lengths of time: parse the notations of people and schedulers, compare, and format them.
 
 A `Memory` is a whole number of bytes, a `Duration` a whole number of seconds; both are immutable, ordered and
-hashable. This module knows how each scheduler spells them and nothing about who asks for how much.
+hashable. This module knows the notation of each scheduler; it knows no jobs and no limits.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from syft_job.errors import ConfigError, ConfigTypeError
 
 from .quoting import quoted
 
-LARGEST: Final = 2**53 - 1
-"""Larger integers are not the same number to every reader of JSON."""
+MAX_AMOUNT: Final = 2**53 - 1
+"""Larger integers are not the same number for every reader of JSON (RFC 8259, section 6)."""
+LARGEST: Final = MAX_AMOUNT
 
-_LONGEST_TEXT: Final = 100
-"""Characters of an amount that are read at all."""
+_MAX_TEXT_CHARACTERS: Final = 100
+"""The number of characters above which an amount is refused before it is parsed."""
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _MEMORY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?) ?(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE | re.ASCII)
 
@@ -70,7 +71,7 @@ class Memory:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"512M"``, ``"32G"``, ``"1.5T"``, ``"2048K"``, ``"2 GiB"`` or plain bytes; case does not matter.
+        """Parse ``"512M"``, ``"32G"``, ``"1.5T"``, ``"2048K"``, ``"2 GiB"`` or plain bytes; case does not matter.
 
         Raises:
             ConfigError: (a ValueError) ``text`` is empty, negative or anything else.
@@ -87,17 +88,17 @@ class Memory:
         return value if isinstance(value, Memory) else cls.parse(value) if isinstance(value, str) else cls(value)
 
     def to_slurm(self) -> str:
-        """Write it for Slurm's ``--mem``: the largest whole unit, at least one K, never less than asked for."""
+        """Return the amount for Slurm's ``--mem`` (sbatch(1)): the largest whole unit, rounded up to at least one K."""
         number, unit = self._in_largest_unit()
         return f"{number}{unit}"
 
     def to_pbs(self) -> str:
-        """Write it for PBS's ``mem=``: like `to_slurm`, in the form ``32gb``."""
+        """Return the amount for PBS's ``mem=`` (pbs_resources(7B)): as `to_slurm`, in the form ``32gb``."""
         number, unit = self._in_largest_unit()
         return f"{number}{unit.lower()}b"
 
     def to_lsf_kb(self) -> int:
-        """Return the number of kilobytes, rounded up, that LSF's ``-M`` takes."""
+        """Return the number of kilobytes, rounded up, for LSF's ``-M`` (bsub(1))."""
         return -(-self.bytes // 1024)
 
     def _in_largest_unit(self) -> tuple[int, str]:
@@ -151,11 +152,11 @@ class Duration:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``"2h30m"``, ``"90s"``, ``"1d2h"``, ``"04:00:00"``, ``"1-00:00:00"`` or plain seconds.
+        """Parse ``"2h30m"``, ``"90s"``, ``"1d2h"``, ``"04:00:00"``, ``"1-00:00:00"`` or plain seconds.
 
         Raises:
             ConfigError: (a ValueError) ``text`` is empty, negative or anything else. Two numbers with one colon are
-                refused too: they are minutes to one scheduler and hours to another.
+                refused too: one scheduler reads minutes, another one hours.
         """
         plain = _text(text, "a length of time").strip()
         if _SECONDS.fullmatch(plain):
@@ -175,16 +176,16 @@ class Duration:
         return value if isinstance(value, Duration) else cls.parse(value) if isinstance(value, str) else cls(value)
 
     def to_slurm(self) -> str:
-        """Write it for Slurm's ``--time``: ``HH:MM:SS``, with ``D-`` before it from one day on."""
+        """Return the time for Slurm's ``--time`` (sbatch(1)): ``HH:MM:SS``, with ``D-`` before it from one day on."""
         days, rest = divmod(self.seconds, 86400)
         return f"{days}-{_clock(rest)}" if days else _clock(rest)
 
     def to_pbs(self) -> str:
-        """Write it for PBS's ``walltime=``: ``HH:MM:SS`` with as many hours as there are."""
+        """Return the time for PBS's ``walltime=``: ``HH:MM:SS`` with any number of hours."""
         return _clock(self.seconds)
 
     def to_lsf_minutes(self) -> int:
-        """Return the number of minutes, rounded up, that LSF's ``-W`` takes."""
+        """Return the number of minutes, rounded up, for LSF's ``-W`` (bsub(1))."""
         return -(-self.seconds // 60)
 
     def __str__(self) -> str:
@@ -206,7 +207,7 @@ def _clock(seconds: int) -> str:
 def _check(value: object, what: str, unit: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigTypeError(f"{what} is a whole number of {unit}, not {type(value).__name__}")
-    if not 0 <= value <= LARGEST:
+    if not 0 <= value <= MAX_AMOUNT:
         raise ConfigError(f"{what} cannot be {'negative' if value < 0 else 'so large'}")
 
 
@@ -221,7 +222,7 @@ def _whole(number: object, unit: int, what: str) -> int:
 def _text(text: object, what: str) -> str:
     if not isinstance(text, str):
         raise ConfigTypeError(f"{what} is read from text, not from {type(text).__name__}")
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > _MAX_TEXT_CHARACTERS:
         raise ConfigError(f"{_shown(text)} is not {what}: it is {len(text)} characters long")
     return text
 
@@ -231,7 +232,7 @@ def _shown(text: str) -> str:
 
 
 def _pydantic_schema(kind: type[Memory | Duration]) -> Any:
-    # Here and not above: reading units must not cost an import of pydantic.
+    # Imported here, because parsing units must not cost an import of pydantic.
     from pydantic_core import core_schema
 
     return core_schema.no_info_after_validator_function(

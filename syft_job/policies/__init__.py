@@ -1,1 +1,1 @@
-"""What an owner's rules amount to: pure functions from what is so to what is to be done; they touch nothing."""
+"""Policies of an owner: pure functions from measured facts to decisions. Nothing here does I/O."""

@@ -1,6 +1,6 @@
-"""Which of the things that are kept may go, by age and by size.
+"""Retention: which of the retained items may be removed, by age and by size.
 
-A pure choice among things that somebody else has measured. It removes nothing, and never chooses what is still needed.
+A pure choice among items that the caller has measured. It removes nothing, and never chooses an item that is needed.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
-    """What is kept."""
+class RetentionKind(StrEnum):
+    """The kinds of retained items."""
 
     RESULTS = "results"
     WORKSPACES = "workspaces"
@@ -20,19 +20,19 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One thing that takes up room.
+class RetainedItem:
+    """One item that takes up space.
 
     Attributes:
         kind: what it is.
-        name: which one; no two of a kind have the same.
-        job: the id of the submission that it belongs to; empty where that cannot be told.
+        name: which one; unique within its kind.
+        job: the id of the submission that it belongs to; empty if it is not known.
         size: bytes.
-        age: seconds since it was last of use; never negative.
-        why: why it is still needed; empty where it may go.
+        age: seconds since it was last used; never negative.
+        why: why it is still needed; empty if it may be removed.
     """
 
-    kind: Kind
+    kind: RetentionKind
     name: str
     job: str
     size: int
@@ -40,41 +40,48 @@ class Kept:
     why: str = ""
 
     @property
-    def may_go(self) -> bool:
+    def is_removable(self) -> bool:
         """Whether nothing needs it any more."""
         return not self.why
 
+    may_go = is_removable
+
 
 def select(
-    kept: Iterable[Kept],
-    kinds: Collection[Kind],
+    items: Iterable[RetainedItem],
+    kinds: Collection[RetentionKind],
     *,
     older_than: float | None = None,
     keep_size: int | None = None,
-) -> list[Kept]:
-    """Choose what is to be removed, the oldest first; what is still needed is never chosen.
+) -> list[RetainedItem]:
+    """Choose what is to be removed, the oldest first; an item that is needed is never chosen.
+
+    Without ``older_than`` and ``keep_size``, everything of these kinds is chosen that is not needed.
 
     Args:
-        kept: everything that is there, the needed included: it counts for the size.
-        kinds: of which kinds something may go; each kind is looked at by itself.
-        older_than: seconds; what is at least so old goes.
-        keep_size: bytes; of what is left after that, the oldest go until no more than this stays.
-
-    Without either, everything of these kinds goes that is not needed.
+        items: all retained items, the needed ones included: they count for the size.
+        kinds: the kinds of which something may be removed; each kind is considered by itself.
+        older_than: seconds; items of at least this age are chosen.
+        keep_size: bytes; of the other items, the oldest are chosen until the rest has at most this size.
     """
-    chosen: list[Kept] = []
-    everything = list(kept)
+    chosen: list[RetainedItem] = []
+    all_items = list(items)
     for kind in sorted(set(kinds)):
-        of_kind = sorted((one for one in everything if one.kind is kind), key=_oldest_first)
-        left = sum(one.size for one in of_kind)
-        for one in of_kind:
-            is_old = older_than is not None and one.age >= older_than
-            is_too_much = keep_size is not None and left > keep_size
-            if one.may_go and (is_old or is_too_much or (older_than is None and keep_size is None)):
-                chosen.append(one)
-                left -= one.size
+        of_kind = sorted((item for item in all_items if item.kind is kind), key=_oldest_first)
+        remaining_size = sum(item.size for item in of_kind)
+        for item in of_kind:
+            is_old = older_than is not None and item.age >= older_than
+            is_too_much = keep_size is not None and remaining_size > keep_size
+            is_unlimited = older_than is None and keep_size is None
+            if item.is_removable and (is_old or is_too_much or is_unlimited):
+                chosen.append(item)
+                remaining_size -= item.size
     return sorted(chosen, key=_oldest_first)
 
 
-def _oldest_first(one: Kept) -> tuple[float, str, str]:
-    return (-one.age, one.kind, one.name)
+def _oldest_first(item: RetainedItem) -> tuple[float, str, str]:
+    return (-item.age, item.kind, item.name)
+
+
+Kept = RetainedItem
+Kind = RetentionKind

@@ -9,10 +9,10 @@ from syft_job.config import SyftJobConfig
 from syft_job.errors import BlockedCategory, ConfigError, NotStarted
 from syft_job.exchange import transitions
 from syft_job.exchange.job_reader import JobSnapshot
+from syft_job.exchange.permissions import may_write
 from syft_job.execution.command import Command
 from syft_job.execution.plan import ExecutionPlan
 from syft_job.execution.sandboxes import Workspace, clean_env
-from syft_job.format import permissions
 from syft_job.format.markers import LOGS, OUTPUTS, OWNERS, RULES
 from syft_job.model.events import ATTEMPTS
 
@@ -121,7 +121,7 @@ def _refuse_open_folder(attempt: Attempt, config: SyftJobConfig) -> None:
         return
     location = attempt.ref.under(config.syftbox_folder)
     for name in (*OWNERS, f"{ATTEMPTS}/1.json", f"{OUTPUTS}/result", *LOGS.values(), RULES):
-        if permissions.may_write(config.datasite, location / name, attempt.ref.submitter):
+        if may_write(config.datasite, location / name, attempt.ref.submitter):
             raise NotStarted(
                 f"the folder's rules let {attempt.ref.submitter} write {name!r}, which is the owner's; set the rules"
                 " with setup_ds_job_folder_as_do"

@@ -16,7 +16,7 @@ import pytest
 from syft_job import JobClient, fs, get_client
 from syft_job.exchange import transitions, job_reader, job_contents
 from syft_job.format import manifest
-from syft_job.format.permissions import may_read, may_write
+from syft_job.exchange.permissions import may_read, may_write
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
 from syft_job.model.states import JobState
 from syft_job.format.markers import OWNERS

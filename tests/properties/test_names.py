@@ -59,20 +59,20 @@ def test_an_accepted_job_name_is_one_component_everywhere(text):
 
 @given(st.text(st.sampled_from("abcdefgh XYZ019_-"), min_size=1, max_size=80))
 def test_the_quick_way_and_the_long_way_agree_on_names(text):
-    assert accepted(names.job_name, text) == (None if names._why_no_name(text, names.NAME_BYTES) else text)
+    assert accepted(names.job_name, text) == (None if names._name_problem(text, names.NAME_BYTES) else text)
 
 
 @given(st.text(st.sampled_from("aconux1._-/"), min_size=1, max_size=20))
 def test_the_quick_way_and_the_long_way_agree_on_paths(text):
     assert accepted(names.inner_path, text) == (
-        None if names._why_no_path(text, names.PATH_BYTES, names.PATH_LEVELS) else text
+        None if names._path_problem(text, names.PATH_BYTES, names.PATH_LEVELS) else text
     )
 
 
 @given(st.text(st.sampled_from("abtmpr.@+_-9"), max_size=20) | st.emails())
 def test_the_quick_way_and_the_long_way_agree_on_addresses(text):
     text = text.lower()
-    assert accepted(names.address, text) == (None if names._why_no_address(text) else text)
+    assert accepted(names.address, text) == (None if names._address_problem(text) else text)
 
 
 @given(TEXTS | st.emails())

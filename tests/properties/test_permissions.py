@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syft_job.format import permissions
+from syft_job.exchange import permissions
+from syft_job.format import permissions as permission_files
 
 OWNER = "omar@example.org"
 ADA = "ada@example.org"
@@ -140,11 +141,11 @@ def test_a_jobs_rules_open_what_was_granted_and_nothing_else(outputs, logs, path
         datasite = Path(root, OWNER)
         job = datasite / "app_data/job" / ADA / "job"
         job.mkdir(parents=True)
-        (datasite / "app_data/job/syft.pub.yaml").write_bytes(permissions.datasite_rules())
+        (datasite / "app_data/job/syft.pub.yaml").write_bytes(permission_files.datasite_rules())
         granted = outputs if path.startswith("outputs/") else logs if path.endswith(".txt") else []
         reads = user in granted or "*" in granted
         before_sharing = permissions.explain(datasite, job / path, user)
-        (job / "syft.pub.yaml").write_bytes(permissions.job_rules(ADA, outputs, logs))
+        (job / "syft.pub.yaml").write_bytes(permission_files.job_rules(ADA, outputs, logs))
         after = permissions.explain(datasite, job / path, user)
     private = path.startswith(("outputs/", "logs/")) or path == "syft.pub.yaml"
     own = user == ADA and not path.endswith(".txt") and not private

@@ -95,7 +95,7 @@ def killed_at(people: TwoPeople, verb: Callable[[TwoPeople], object], k: int) ->
                 os._exit(KILLED)
 
         for client in (people.owner, people.submitter):
-            client.home._lock = None  # filelock refuses one that was inherited
+            client.home.lock.reset()  # filelock refuses one that was inherited
         try:
             with fs.count_writes(count):
                 verb(people)
@@ -208,7 +208,7 @@ def test_a_submission_does_not_take_another_ones_half_written_folder_away(tmp_pa
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            people.submitter.home._lock = None
+            people.submitter.home.lock.reset()
 
             def wait_in_the_middle(what: str) -> None:
                 if what == "create config.yaml":

@@ -205,9 +205,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         if (found := shutil.which(name)) is not None:
             (folder / name).symlink_to(found)
     monkeypatch.setattr(host_mounts, "TOOLS", str(folder))
-    detect.forget_findings()
+    detect.clear_probe_cache()
     yield folder
-    detect.forget_findings()
+    detect.clear_probe_cache()
 
 
 @pytest.fixture
@@ -366,7 +366,7 @@ def test_threat_35_large_jobs_are_hashed_before_the_home_is_locked(people: TwoPe
     hashed = []
 
     def watched(look: Any, root: Path) -> list[str]:
-        hashed.append(people.owner.home._lock.is_locked)
+        hashed.append(people.owner.home.lock.is_held)
         return original(look, root)
 
     original = listed_files.hashes_match

@@ -105,7 +105,7 @@ def test_threat_39_a_link_of_ones_own_in_the_home_is_no_trouble(people: TwoPeopl
 def test_threat_39_checkpoints_in_the_shared_folder_are_refused(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
     """Whoever can write there could remove the checkpoint, and an old ledger would pass for the present one."""
     home = people.owner.home.path
-    monkeypatch.setattr("syft_job.home.home.checkpoint_folder", lambda: people.root / "state" / "witness")
+    monkeypatch.setattr("syft_job.home.locations.checkpoints_directory", lambda: people.root / "state" / "witness")
     with pytest.raises(StoreError, match=r"checkpoints .* overlaps with the shared folder"):
         Home(home, people.root, OWNER).require_safe()
     monkeypatch.undo()

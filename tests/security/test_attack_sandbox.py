@@ -16,7 +16,7 @@ from syft_job import JobRunner
 from syft_job.execution import sandboxes
 from syft_job.execution.sandboxes import SYSTEM_PYTHON, ProtectedPlace, why_not
 from syft_job.execution.sandboxes.interpreters import inspect
-from syft_job.execution.sandboxes.protected import why_not_bound
+from syft_job.execution.sandboxes.protected import bind_refusal
 from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
@@ -116,12 +116,12 @@ def test_threat_32_a_protected_place_under_another_path_is_refused(alias: tuple[
     real, other = alias
     places = (ProtectedPlace(real / "people" / "home", "the home of this datasite"),)
     for path in ("", "people", "people/home", "people/home/inside"):
-        reason = why_not_bound(other / path, places, is_interpreter=True)
+        reason = bind_refusal(other / path, places, is_interpreter=True)
         assert reason is not None, path
         assert "the home of this datasite" in reason
     (other / "people" / "beside").mkdir()
-    assert why_not_bound(other / "people" / "beside", places, is_interpreter=True) is None
-    assert why_not_bound(Path("/usr"), places, is_interpreter=True) is None
+    assert bind_refusal(other / "people" / "beside", places, is_interpreter=True) is None
+    assert bind_refusal(Path("/usr"), places, is_interpreter=True) is None
 
 
 def test_threat_32_a_protected_place_that_is_mounted_below_a_folder_of_the_system_is_masked(tmp_path: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import SyftJobError
-from syft_job.format.permissions import may_read, may_write
+from syft_job.exchange.permissions import may_read, may_write
 from syft_job.job import JobInfo
 from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople

@@ -495,10 +495,10 @@ def test_32_the_switch_that_forbids_the_sandbox_is_named_with_its_remedy(
 
 def test_32_a_switch_that_allows_the_sandbox_is_not_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(namespaces, "PROC_SYS", tmp_path)
-    assert namespaces.why_forbidden() is None
+    assert namespaces.forbidden_reason() is None
     (tmp_path / "kernel").mkdir()
     (tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns").write_text("0\n")
-    assert namespaces.why_forbidden() is None
+    assert namespaces.forbidden_reason() is None
 
 
 def test_32_a_bubblewrap_that_starts_nothing_and_reports_success_is_not_one(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from syft_job import create_runner, fs
-from syft_job.format import permissions
+from syft_job.exchange import permissions
 from syft_job.testing import TwoPeople
 
 BOB = "bob@example.org"

@@ -24,8 +24,9 @@ import pytest
 from syft_job import doctor, fs, get_client
 from syft_job.cli import main
 from syft_job.errors import BlockedCategory, InvalidTransition, JobTimeoutError, PathMissing, StoreError
-from syft_job.exchange import arrival, transitions
-from syft_job.format import markers, permissions
+from syft_job.exchange import arrival, permissions, transitions
+from syft_job.format import markers
+from syft_job.format.permissions import datasite_rules
 from syft_job.fs.watch import Watch
 from syft_job.job import JobInfo
 from syft_job.model.blocked_reason import category_of
@@ -263,7 +264,7 @@ def rules_of(people: TwoPeople) -> Path:
 
 
 def earlier_rules() -> bytes:
-    rules = json.loads(permissions.datasite_rules())
+    rules = json.loads(datasite_rules())
     rules["rules"] = [rule for rule in rules["rules"] if not rule["pattern"].endswith("/blocked")]
     return (json.dumps(rules, indent=2, sort_keys=True) + "\n").encode()
 
@@ -280,7 +281,7 @@ def test_the_runner_replaces_the_rules_of_an_earlier_release_and_no_others(peopl
     rules_of(people).write_bytes(earlier_rules())
     assert [check.ok for check in doctor.examine(people.owner.config) if check.name == "datasite"] == [None]
     runner(people).step()
-    assert rules_of(people).read_bytes() == permissions.datasite_rules()
+    assert rules_of(people).read_bytes() == datasite_rules()
     for own in (b"rules: []\n", b"not yaml: ["):
         rules_of(people).write_bytes(own)
         runner(people).step()

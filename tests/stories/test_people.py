@@ -16,7 +16,7 @@ import syft_job
 from syft_job import get_client
 from syft_job.errors import InvalidTransition, JobTimeoutError
 from syft_job.exchange import transitions
-from syft_job.format.permissions import may_read, may_write
+from syft_job.exchange.permissions import may_read, may_write
 from syft_job.job import JobInfo
 from syft_job.jobs import JobsList
 from syft_job.model.states import JobState

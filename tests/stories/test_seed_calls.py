@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from syft_job import get_client
-from syft_job.format.permissions import may_read, may_write
+from syft_job.exchange.permissions import may_read, may_write
 from syft_job.job import JobInfo
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner

@@ -48,10 +48,7 @@ MAY_FOLLOW = {
     "fs": "it is the one that looks",
     "doctor": "the home",
     "exchange.job_reader": "the home",
-    "home.home": "the home",
-    "home.keyring": "the home",
-    "home.ledger": "the home",
-    "home.slots": "the home",
+    "home": "the home, and the shared folder itself",
     "exchange.retention": "the home",
     "runner.log_tail": "the home",
     "events.outbox": "the home",
@@ -182,7 +179,7 @@ def follows(source: str) -> list[str]:
     return [f"{line}: {what}" for line, what in sorted(found)]
 
 
-DESCRIPTORS = {"inner", "jobs", "job", "now.job", "opened", "parent"}
+DESCRIPTORS = {"dir_fd", "dst_fd", "inner", "jobs", "job", "now.job", "opened", "parent", "src_fd"}
 """What open directories are called in this package."""
 
 

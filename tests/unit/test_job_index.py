@@ -146,13 +146,13 @@ def test_a_first_list_checks_one_seal_of_a_job_that_somebody_else_answered(
 
 def test_a_list_asks_the_home_for_its_keys_once(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
     asked: list[Keyring] = []
-    really = Keyring._look
+    really = Keyring._read_keys
 
     def look(keyring: Keyring) -> object:
         asked.append(keyring)
         return really(keyring)
 
-    monkeypatch.setattr(Keyring, "_look", look)
+    monkeypatch.setattr(Keyring, "_read_keys", look)
     counts = []
     for count in (1, 6):
         for index in range(count):

@@ -75,7 +75,7 @@ def test_what_was_added_to_a_published_key_by_others_is_refused():
     assert said == KeyHistory(SECOND.public)
     body = {"format": 1, "owner": OMAR, "key": SECOND.public, "before": [passage(FIRST, SECOND)]}
     body["seal"] = FIRST.seal("key", key_place(OMAR), body)
-    with pytest.raises(UnreadableJob, match="did not seal it"):
+    with pytest.raises(UnreadableJob, match="not signed by its key"):
         parse(dump(body), OMAR)
     with pytest.raises(UnreadableJob, match="no list"):
         parse(document(OMAR, SECOND, {"key": 1}), OMAR)  # type: ignore[arg-type]

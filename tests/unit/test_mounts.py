@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import ConfigError
-from syft_job.execution.sandboxes.bind_mounts import Bind, Link, Mask, Mount, along, options, ordered
+from syft_job.execution.sandboxes.bind_mounts import (
+    Bind,
+    Link,
+    Mask,
+    Mount,
+    bwrap_options,
+    mounts_showing,
+    order_mounts,
+)
 
 
 def test_a_path_without_links_is_one_bind(tmp_path: Path):
     (tmp_path / "file").touch()
 
-    assert along(tmp_path / "file") == [Bind(tmp_path / "file")]
+    assert mounts_showing(tmp_path / "file") == [Bind(tmp_path / "file")]
 
 
 def test_each_link_on_the_way_is_repeated_and_only_the_end_is_bound(tmp_path: Path):
@@ -24,7 +32,7 @@ def test_each_link_on_the_way_is_repeated_and_only_the_end_is_bound(tmp_path: Pa
     (tmp_path / "links" / "to").symlink_to("../real")
     (tmp_path / "absolute").symlink_to(tmp_path / "links" / "to" / "bin")
 
-    assert along(tmp_path / "absolute" / "python") == [
+    assert mounts_showing(tmp_path / "absolute" / "python") == [
         Link(tmp_path / "absolute", f"{tmp_path}/links/to/bin"),
         Link(tmp_path / "links" / "to", "../real"),
         Link(tmp_path / "real" / "bin" / "python", "./python3.11"),
@@ -35,9 +43,9 @@ def test_each_link_on_the_way_is_repeated_and_only_the_end_is_bound(tmp_path: Pa
 def test_what_does_not_exist_or_has_no_end_is_an_error(tmp_path: Path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigError, match="symbolic links"):
-        along(tmp_path / "loop")
+        mounts_showing(tmp_path / "loop")
     with pytest.raises(ConfigError, match="does not exist"):
-        along(tmp_path / "absent")
+        mounts_showing(tmp_path / "absent")
 
 
 def test_the_most_specific_mount_counts_whatever_the_order_of_adding(tmp_path: Path):
@@ -45,8 +53,8 @@ def test_the_most_specific_mount_counts_whatever_the_order_of_adding(tmp_path: P
     shown.mkdir(parents=True)
     mounts: list[Mount] = [Bind(shown), Mask(tmp_path / "a" / "private"), Bind(tmp_path / "a")]
 
-    assert ordered(mounts) == [Bind(tmp_path / "a"), Mask(tmp_path / "a" / "private"), Bind(shown)]
-    assert ordered(mounts[:2], beneath=[Bind(tmp_path / "a")]) == [Mask(tmp_path / "a" / "private"), Bind(shown)]
+    assert order_mounts(mounts) == [Bind(tmp_path / "a"), Mask(tmp_path / "a" / "private"), Bind(shown)]
+    assert order_mounts(mounts[:2], beneath=[Bind(tmp_path / "a")]) == [Mask(tmp_path / "a" / "private"), Bind(shown)]
 
 
 def test_what_changes_nothing_is_left_out(tmp_path: Path):
@@ -59,14 +67,14 @@ def test_what_changes_nothing_is_left_out(tmp_path: Path):
         Mask(tmp_path / "elsewhere"),
     ]
 
-    assert ordered(mounts) == [Bind(tmp_path / "a")]
+    assert order_mounts(mounts) == [Bind(tmp_path / "a")]
 
 
 def test_a_mask_hides_what_is_bound_at_the_same_path(tmp_path: Path):
-    assert ordered([Mask(tmp_path), Bind(tmp_path)]) == [Bind(tmp_path), Mask(tmp_path)]
+    assert order_mounts([Mask(tmp_path), Bind(tmp_path)]) == [Bind(tmp_path), Mask(tmp_path)]
 
 
 def test_the_options_are_those_of_bubblewrap():
     mounts: list[Mount] = [Bind(Path("/a")), Bind(Path("/b"), optional=True), Link(Path("/c"), "d"), Mask(Path("/e"))]
 
-    assert " ".join(options(mounts)) == "--ro-bind /a /a --ro-bind-try /b /b --symlink d /c --tmpfs /e"
+    assert " ".join(bwrap_options(mounts)) == "--ro-bind /a /a --ro-bind-try /b /b --symlink d /c --tmpfs /e"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import AclError, InvalidName
-from syft_job.format import permissions
+from syft_job.exchange import permissions
+from syft_job.format import permissions as permission_files
 
 OWNER = "omar@example.org"
 ADA = "ada@example.org"
@@ -38,7 +39,7 @@ def datasite(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def set_up(datasite: Path) -> Path:
-    put(datasite, "app_data/job", permissions.datasite_rules())
+    put(datasite, "app_data/job", permission_files.datasite_rules())
     return datasite
 
 
@@ -216,7 +217,7 @@ def test_other_templates_are_refused_with_a_clear_error(datasite, pattern):
     with pytest.raises(AclError, match=r"only \{\{\.UserEmail\}\} is known"):
         permissions.may_read(datasite, "a/x", ADA)
     with pytest.raises(AclError, match=r"only \{\{\.UserEmail\}\} is known"):
-        permissions.parse(json.dumps(data).encode())
+        permission_files.parse(json.dumps(data).encode())
     answer = permissions.explain(datasite, "a/x", ADA)
     assert (answer.read, answer.file) == (False, "a/syft.pub.yaml")
     assert pattern in answer.reason
@@ -261,7 +262,7 @@ BROKEN = [
     b"rules: &r [{pattern: '**', access: {read: ['*']}}]\nmore: *r",
     b"rules: [{pattern: '**', access: {read: ['*']}}]\nmore: !!python/name:os.system ''",
     b"rules: [{pattern: '**', access: {read: ['*']}}]\nmore: " + b"[" * 200 + b"]" * 200,
-    b"rules: [{pattern: '**', access: {read: ['*']}}]\nmore: '" + b"x" * permissions.FILE_BYTES + b"'",
+    b"rules: [{pattern: '**', access: {read: ['*']}}]\nmore: '" + b"x" * permission_files.MAX_FILE_BYTES + b"'",
     b"rules: [{pattern: '**', access: {read: ['*']}}]\nmore: '\xff'",
 ]
 
@@ -379,12 +380,14 @@ def test_an_unwritten_file_may_be_asked_about(set_up):
 
 
 def test_our_files_are_the_same_to_readers_of_json_and_yaml():
-    for data in (permissions.datasite_rules(), permissions.job_rules(ADA, [EVE], ["*"])):
+    for data in (permission_files.datasite_rules(), permission_files.job_rules(ADA, [EVE], ["*"])):
         content = json.loads(data)
         assert set(content) <= {"rules", "terminal"}
         assert all(set(one) == {"pattern", "access"} for one in content["rules"])
         assert all(set(one["access"]) == {"read", "write", "admin"} for one in content["rules"])
-        assert {one.pattern for one in permissions.parse(data).rules} == {one["pattern"] for one in content["rules"]}
+        assert {one.pattern for one in permission_files.parse(data).rules} == {
+            one["pattern"] for one in content["rules"]
+        }
 
 
 @pytest.mark.conformance(94)
@@ -411,7 +414,7 @@ def test_a_datasites_rules_let_a_submitter_write_in_the_own_folder_only(set_up):
 def test_threat_19_before_sharing_the_submitter_reads_markers_and_nothing_else_of_the_owner(set_up, with_own_file):
     put(set_up, ".", rules(rule("**", read=["*"], write=["*"])))
     if with_own_file:
-        put(set_up, JOB, permissions.job_rules(ADA))
+        put(set_up, JOB, permission_files.job_rules(ADA))
     for path in OWNERS_OWN:
         assert permissions.may_read(set_up, f"{JOB}/{path}", ADA)
         assert not permissions.may_write(set_up, f"{JOB}/{path}", ADA)
@@ -424,7 +427,7 @@ def test_threat_19_before_sharing_the_submitter_reads_markers_and_nothing_else_o
 
 @pytest.mark.parametrize("granted", [[], [ADA], [EVE], [ADA, EVE], ["*"]])
 def test_a_jobs_own_rules_leave_the_submitter_what_is_theirs(set_up, granted):
-    put(set_up, JOB, permissions.job_rules(ADA, granted, granted))
+    put(set_up, JOB, permission_files.job_rules(ADA, granted, granted))
     for path in ("config.yaml", "run.sh", "code/main.py", "withdrawn", "notes"):
         assert permissions.may_write(set_up, f"{JOB}/{path}", ADA)
         assert not permissions.may_read(set_up, f"{JOB}/{path}", EVE)
@@ -432,7 +435,7 @@ def test_a_jobs_own_rules_leave_the_submitter_what_is_theirs(set_up, granted):
 
 @pytest.mark.conformance(33)
 def test_threat_21_a_grant_opens_what_it_says_to_whom_it_says_for_reading(set_up):
-    put(set_up, JOB, permissions.job_rules(ADA, outputs=[ADA], logs=[EVE]))
+    put(set_up, JOB, permission_files.job_rules(ADA, outputs=[ADA], logs=[EVE]))
     can = {
         user: {path for path in CLOSED if permissions.may_read(set_up, f"{JOB}/{path}", user)} for user in (ADA, EVE)
     }
@@ -449,7 +452,7 @@ def test_threat_21_a_grant_opens_what_it_says_to_whom_it_says_for_reading(set_up
 
 
 def test_everybody_is_granted_by_a_star(set_up):
-    put(set_up, JOB, permissions.job_rules(ADA, outputs=["*"]))
+    put(set_up, JOB, permission_files.job_rules(ADA, outputs=["*"]))
     assert permissions.may_read(set_up, f"{JOB}/outputs/x", EVE)
     assert not permissions.may_read(set_up, f"{JOB}/stdout.txt", EVE)
     assert not permissions.may_write(set_up, f"{JOB}/outputs/x", EVE)
@@ -458,7 +461,7 @@ def test_everybody_is_granted_by_a_star(set_up):
 @pytest.mark.parametrize("where", ["outputs", "outputs/deep", "code", "attempts"])
 def test_threat_20_a_permission_file_among_results_or_code_grants_nothing(set_up, where):
     everything = rules(rule("**", read=["*"], write=["*"], admin=["*"]), terminal=True)
-    put(set_up, JOB, permissions.job_rules(ADA, outputs=[ADA]))
+    put(set_up, JOB, permission_files.job_rules(ADA, outputs=[ADA]))
     put(set_up, f"{JOB}/{where}", everything)
     for user in (ADA, EVE):
         assert not permissions.may_write(set_up, f"{JOB}/outputs/deep/x", user)
@@ -478,19 +481,19 @@ def test_a_job_called_like_a_permission_file_opens_nothing(set_up):
 @pytest.mark.parametrize("who", ["eve", "*@example.org", "USER", "", "{{.UserEmail}}", "eve@x.org\nadmin"])
 def test_grants_go_to_addresses(who):
     with pytest.raises(InvalidName):
-        permissions.job_rules(ADA, outputs=[who])
+        permission_files.job_rules(ADA, outputs=[who])
     with pytest.raises(InvalidName):
-        permissions.job_rules(ADA, logs=[who])
+        permission_files.job_rules(ADA, logs=[who])
     with pytest.raises(InvalidName):
-        permissions.job_rules(who)
+        permission_files.job_rules(who)
 
 
 def test_grants_are_a_list_and_nobody_spells_an_address_letter_by_letter():
     with pytest.raises(AclError):
-        permissions.job_rules(ADA, outputs=EVE)
+        permission_files.job_rules(ADA, outputs=EVE)
 
 
 def test_the_same_grants_are_the_same_bytes():
-    assert permissions.job_rules("ADA@example.org", [EVE, ADA, "Eve@elsewhere.example"]) == permissions.job_rules(
-        ADA, [ADA, EVE]
-    )
+    assert permission_files.job_rules(
+        "ADA@example.org", [EVE, ADA, "Eve@elsewhere.example"]
+    ) == permission_files.job_rules(ADA, [ADA, EVE])

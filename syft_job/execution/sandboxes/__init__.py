@@ -1,35 +1,38 @@
-"""What stands between a job and its owner's machine: a command in, a wrapped command out.
+"""Sandboxes: wrap a job's command so that it is contained, and describe how far it is.
 
-`bubblewrap` gives a job a world of its own: no network, no view of anybody's files, its own processes only. `bare`
-gives it nothing but a directory and an environment. This room knows how a command is wrapped, what that contains and
-what not, and whether this host can do it; it starts no jobs and decides nothing.
+`bubblewrap` isolates a job: no network, no files but its own copy, declared data and the system's programs, and only
+its own processes. `bare` gives it a directory and an environment and contains nothing. This package knows how a command
+is wrapped, what the wrapping contains, and which sandbox works on this host; it starts no jobs and decides nothing.
 """
 
 from .bare import Bare, bare
 from .base import STANDARD_PATH, Containment, Sandbox, Workspace, clean_env
-from .bubblewrap import DROPPED_USER, INSIDE, TEMPORARY_BYTES, Bubblewrap, bubblewrap
+from .bubblewrap import DROPPED_USER, JOB_ROOT, MAX_TEMPORARY_BYTES, Bubblewrap, bubblewrap
 from .detect import (
     SYSTEM_PYTHON,
     best_available,
-    by_name,
+    clear_probe_cache,
     describe,
-    forget_findings,
+    get_sandbox,
     host_state,
     probed_at,
+    unavailable_reason,
     usable_interpreter,
-    why_not,
 )
-from .protected import ProtectedPlace, places_of, places_of_user
+from .protected import ProtectedPath, protected_paths, user_protected_paths
 
 __all__ = [
     "DROPPED_USER",
     "INSIDE",
+    "JOB_ROOT",
+    "MAX_TEMPORARY_BYTES",
     "STANDARD_PATH",
     "SYSTEM_PYTHON",
     "TEMPORARY_BYTES",
     "Bare",
     "Bubblewrap",
     "Containment",
+    "ProtectedPath",
     "ProtectedPlace",
     "Sandbox",
     "Workspace",
@@ -38,12 +41,26 @@ __all__ = [
     "bubblewrap",
     "by_name",
     "clean_env",
+    "clear_probe_cache",
     "describe",
     "forget_findings",
+    "get_sandbox",
     "host_state",
     "places_of",
     "places_of_user",
     "probed_at",
+    "protected_paths",
+    "unavailable_reason",
     "usable_interpreter",
+    "user_protected_paths",
     "why_not",
 ]
+
+INSIDE = JOB_ROOT
+TEMPORARY_BYTES = MAX_TEMPORARY_BYTES
+ProtectedPlace = ProtectedPath
+places_of_user = user_protected_paths
+places_of = protected_paths
+by_name = get_sandbox
+forget_findings = clear_probe_cache
+why_not = unavailable_reason

@@ -1,4 +1,4 @@
-"""`bare`: no sandbox, a directory and an environment."""
+"""`bare`: no containment, only a directory and an environment."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 from syft_job.execution.command import Command
 from syft_job.model.resources import EVERY
 
-from .base import Containment, Workspace, environment
+from .base import Containment, Workspace, command_environment
 
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """No sandbox: the job runs as the runner's own user and may do what that user may."""
+    """No containment: the job runs as the runner's own user and can do what that user can."""
 
     name: str = field(default="bare", init=False)
 
     @property
     def contains(self) -> tuple[Containment, ...]:
-        """What is contained and what is not."""
+        """What it contains and what not, for reviews."""
         return (
             Containment("environment", True, "It sees none of the variables of the owner's shell."),
             Containment("network", False, "It can use the network, so it can send away whatever it reads."),
@@ -31,15 +31,15 @@ class Bare:
 
     @property
     def enforces(self) -> frozenset[str]:
-        """The names of the limits that hold; the kernel does not count root's processes."""
+        """The names of the limits that are enforced; the kernel does not count root's processes."""
         return EVERY - {"cpu_count", "processes"} if os.geteuid() == 0 else EVERY - {"cpu_count"}
 
     def __call__(self, command: Command, workspace: Workspace) -> Command:
-        """Return the command with the workspace as its directory and no variable that it does not say."""
-        return replace(command, cwd=workspace.root, env=environment(command, workspace.root))
+        """Return the command with the workspace as its directory and an explicit environment."""
+        return replace(command, cwd=workspace.root, env=command_environment(command, workspace.root))
 
     def prepare(self, workspace: Workspace) -> None:
-        """Do nothing: the workspace is the runner's own."""
+        """Do nothing, because the job runs as the runner's user, to whom the workspace belongs."""
 
 
 bare: Final = Bare()

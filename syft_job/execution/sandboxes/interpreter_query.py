@@ -1,6 +1,6 @@
-"""What a Python says of itself. The interpreter in question runs this file: it uses what each Python has from 3.7 on.
+"""Report which files a Python needs. The interpreter in question executes this file (`python -I -S`).
 
-It reads no module of this project and no site packages: `python -I -S interpreter_query.py`.
+It runs on every Python from 3.7 on and imports no module of this project and no site packages.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sysconfig
 
 
 def describe() -> dict[str, object]:
-    """Return the folders of the standard library and the file of the shared library, where there is one."""
+    """Return version, executable, prefix, directories of the standard library, and files of the shared library."""
     libraries = []
     if sysconfig.get_config_var("Py_ENABLE_SHARED"):
         names = {sysconfig.get_config_var(key) for key in ("INSTSONAME", "LDLIBRARY")}

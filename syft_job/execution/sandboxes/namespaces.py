@@ -1,4 +1,4 @@
-"""The kernel's switches that forbid unprivileged user namespaces, without which bubblewrap cannot work."""
+"""Kernel settings that forbid unprivileged user namespaces, without which bubblewrap does not work."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _NONE: Final = (
     "this kernel allows no user namespaces (user.max_user_namespaces is 0). Run: sudo sysctl -w"
     " user.max_user_namespaces=15000"
 )
-_SWITCHES: Final = (
+_SETTINGS: Final = (
     ("kernel.apparmor_restrict_unprivileged_userns", "1", _APPARMOR),
     ("kernel.unprivileged_userns_clone", "0", _CLONE),
     ("user.max_user_namespaces", "0", _NONE),
 )
-"""Each switch, the value that forbids, and the sentence that says so and what to do."""
+"""Each setting, the value that forbids, and the sentence with the remedy."""
 
 
-def switches() -> tuple[str | None, ...]:
-    """Return the values of the switches, None for one that this kernel does not have."""
-    return tuple(_value(name) for name, _, _ in _SWITCHES)
+def settings() -> tuple[str | None, ...]:
+    """Return the values of the settings, None for one that this kernel does not have."""
+    return tuple(_value(name) for name, _, _ in _SETTINGS)
 
 
-def why_forbidden() -> str | None:
-    """Return which switch forbids user namespaces and what to do about it; None where none does."""
-    for (_, forbidding, sentence), value in zip(_SWITCHES, switches(), strict=True):
+def forbidden_reason() -> str | None:
+    """Return which setting forbids user namespaces, with the remedy; None if none does."""
+    for (_, forbidding, sentence), value in zip(_SETTINGS, settings(), strict=True):
         if value == forbidding:
             return sentence
     return None

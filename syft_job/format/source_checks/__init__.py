@@ -6,7 +6,8 @@ are pure functions of a path and its bytes; callers branch on `FindingCode`, nev
 
 from syft_job.model.findings import Finding, FindingCode, Location, Severity
 
-from .checks import check_file, is_script, misreading_of, reviewable_text
+from .checks import check_file, is_script, reviewable_text
+from .words import misreading_of
 
 __all__ = [
     "Finding",

@@ -1,4 +1,4 @@
-"""Which files are binary data, and which of those can be executed."""
+"""Recognise binary data, and the kinds of it that an interpreter or the system can execute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCRIPT_SUFFIXES: Final = frozenset(
 """Suffixes of text that an interpreter or a build tool executes or obeys."""
 
 _BINARY_SHARE: Final = 0.3
-_SAMPLE: Final = 1 << 16
+_SAMPLE_BYTES: Final = 1 << 16
 _NOT_TEXT: Final = bytes((*range(9), 11, *range(14, 27), *range(28, 32), 127))
 _PICKLE: Final = "it is a pickle, which executes code when it is loaded"
 _EXECUTABLE_MAGIC: Final = (
@@ -38,8 +38,8 @@ _EXECUTABLE_SUFFIXES: Final = {
 }
 _VERSIONED_LIBRARY: Final = re.compile(r"\.so(?:\.[0-9]+)+\Z")
 _END_OF_ARCHIVE: Final = b"PK\x05\x06"
-_LONGEST_ARCHIVE_END: Final = 22 + 65535
-"""Length of the record at the end of a zip archive with the longest comment; zipimport looks for it in this range."""
+_MAX_ARCHIVE_END_BYTES: Final = 22 + 65535
+"""Size of the last record of a zip archive with the longest comment; zipimport searches this range for it."""
 
 _STARTUP: Final = {
     "sitecustomize.py": "Python imports a module of this name by itself when it starts",
@@ -53,7 +53,7 @@ _STARTUP: Final = {
 
 
 def suffix_of(path: str) -> str:
-    """The suffix of the file's name in lower case; for a name such as ``.bashrc`` the whole name."""
+    """Return the suffix of a file's name in lower case; for a name such as ``.bashrc`` the whole name."""
     name = path.rpartition("/")[2].lower()
     dot = name.rfind(".")
     return name[dot:] if dot >= 0 else ""
@@ -64,23 +64,23 @@ def is_clearly_binary(data: bytes) -> bool:
 
     A signature is no criterion: bash executes a script that begins like an image.
     """
-    sample = data[:_SAMPLE]
+    sample = data[:_SAMPLE_BYTES]
     controls = len(sample) - len(sample.translate(None, _NOT_TEXT))
     undecodable = 0 if sample.isascii() else len(sample) - len(sample.decode("utf-8", "ignore").encode())
     return controls + undecodable > len(sample) * _BINARY_SHARE
 
 
 def archive_in(data: bytes) -> str | None:
-    """How the file is a zip archive, or None; text may precede the archive, so the end is what decides."""
+    """Return how a file is a zip archive, or None. Text may precede the archive, so the end of the file decides."""
     if data.startswith((b"PK\x03\x04", _END_OF_ARCHIVE)):
         return "it is a zip archive"
-    if _END_OF_ARCHIVE in data[-_LONGEST_ARCHIVE_END:]:
+    if _END_OF_ARCHIVE in data[-_MAX_ARCHIVE_END_BYTES:]:
         return "a zip archive is appended to it"
     return None
 
 
 def executable_kind(path: str, data: bytes) -> str | None:
-    """What kind of executable data this is, by its first bytes or its name, or None."""
+    """Return which kind of executable data a file is, by its first bytes or its name, or None."""
     for magic, kind in _EXECUTABLE_MAGIC:
         if magic.match(data):
             return kind
@@ -95,7 +95,7 @@ def replaces_source(path: str) -> bool:
 
 
 def startup_reason(path: str) -> str | None:
-    """Why an interpreter may execute this file without being told to, or None."""
+    """Return why an interpreter may execute a file without being instructed to, or None."""
     name = path.rpartition("/")[2].lower()
     if name.endswith(".pth"):
         return "Python executes the import lines of a .pth file in its library folders by itself"

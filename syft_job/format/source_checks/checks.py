@@ -1,23 +1,21 @@
-"""What a reader of a submitted file could miss: checks of one file, given its path and bytes.
+"""Check one submitted file, given its path and bytes, for what a reader of it could miss.
 
-Every file is checked for characters that the review writes out. Scripts are also checked for what the interpreter reads
+Every file is checked for characters that the review escapes. Scripts are also checked for what the interpreter reads
 differently from a person. The cost is one pass over the bytes and a closer look at lines that are not printable ASCII.
 At most `MAX_LINES_PER_CODE` lines are reported for each kind of finding; the last one states how many more there are.
 """
 
 from __future__ import annotations
 
-import builtins
 import codecs
 import re
-import unicodedata
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
 from syft_job.model.findings import Finding, FindingCode, Location, Severity
-from syft_job.model.text import CharacterMap, is_plainly_visible, visible, visible_code, written_out
-from syft_job.model.unicode_tables import LATIN_LOOKALIKES, SIGN_LOOKALIKES, TYPOGRAPHIC_QUOTES
+from syft_job.model.text import escape_character, visible
+from syft_job.model.unicode_tables import TYPOGRAPHIC_QUOTES
 
 from .binary import (
     SCRIPT_SUFFIXES,
@@ -28,20 +26,19 @@ from .binary import (
     startup_reason,
     suffix_of,
 )
+from .words import SIGN_OF, misreading_of, word_problem, words_of
 
 MAX_LINES_PER_CODE: Final = 10
 _COLUMNS_IN_SIGHT: Final = 200
 _SPACES_THAT_PUSH: Final = 60
 _TAB_WIDTH: Final = 8
 _EMPTY_LINES_THAT_PUSH: Final = 100
-_LONGEST_WORD: Final = 200
-"""Longer words are checked in pieces, because normalisation is not linear."""
 
 _COOKIE: Final = re.compile(rb"[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)")
 _BLANK_OR_COMMENT: Final = re.compile(rb"[ \t\f]*(?:#[^\r\n]*)?")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _SPACES: Final = re.compile(r"[ \t]{8,}")
-_ENCODING_NAME_LENGTH: Final = 80
+_MAX_ENCODING_NAME_CHARACTERS: Final = 80
 _BIDI: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _RIGHT_TO_LEFT: Final = re.compile(
     "[\u05be-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
@@ -50,25 +47,8 @@ _NUL, _CR, _FEED = "\0", "\r", re.compile("[\f\v]")
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
 _BOM: Final = "\ufeff"
 
-_TOGETHER: Final = (
-    frozenset({"LATIN", "CJK", "HIRAGANA", "KATAKANA"}),
-    frozenset({"LATIN", "CJK", "BOPOMOFO"}),
-    frozenset({"LATIN", "CJK", "HANGUL"}),
-)
-"""Scripts that are written together in one word (UTS #39, "highly restrictive")."""
-
-_NO_SCRIPT: Final = frozenset(
-    "MICRO MODIFIER FEMININE MASCULINE KATAKANA-HIRAGANA IDEOGRAPHIC MATHEMATICAL FULLWIDTH HALFWIDTH SUPERSCRIPT"
-    " SUBSCRIPT DOUBLE-STRUCK SCRIPT BLACK-LETTER".split()
-)
-"""First words of the names of letters that belong to no script, or are covered by their normal form."""
-
-_SIGNS: Final = {ord(other): sign for sign, others in SIGN_LOOKALIKES.items() for other in others}
 _WIDE: Final = re.compile("[\u3000-\u303f\u3041-\u30ff\u3105-\u312f\u3400-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff]")
 """Scripts in whose text fullwidth signs are ordinary."""
-
-# Characters that cannot be in a Python identifier become spaces, so that `split` finds the words.
-_IDENTIFIER_CHARACTERS: Final = CharacterMap(lambda code: chr(code) if f"a{chr(code)}".isidentifier() else " ")
 
 
 def is_script(path: str, data: bytes, entrypoint: str | None = None) -> bool:
@@ -83,7 +63,7 @@ def is_script(path: str, data: bytes, entrypoint: str | None = None) -> bool:
 
 
 def reviewable_text(path: str, data: bytes, entrypoint: str | None = None) -> str | None:
-    """The content as text for a review, undecodable bytes as backslash, x and two hex digits; None for binary data.
+    """Return the content as text for a review, undecodable bytes as backslash escapes; None for binary data.
 
     A script is text whatever its bytes are: one byte must not hide what would be executed.
     """
@@ -93,23 +73,12 @@ def reviewable_text(path: str, data: bytes, entrypoint: str | None = None) -> st
 
 
 def check_file(path: str, data: bytes, entrypoint: str | None = None) -> tuple[Finding, ...]:
-    """Check one file; returns the findings in the order of their lines."""
+    """Return the findings about one file in the order of their lines; see `is_script` for the arguments."""
     script = is_script(path, data, entrypoint)
     findings = [*_name_findings(path), *_binary_findings(path, data, entrypoint), *_encoding_findings(path, data)]
     if script or not is_clearly_binary(data):
         findings += _text_findings(path, data, is_script=script)
     return tuple(sorted(findings, key=lambda finding: finding.location.line))
-
-
-def misreading_of(text: str) -> str | None:
-    """Why a name or an address could be taken for another one, or None."""
-    if not is_plainly_visible(text):
-        return "it has characters that are not plainly visible"
-    problems = (_word_problem(word) for word in _words(text))
-    if (reason := next((problem[2] for problem in problems if problem is not None), None)) is not None:
-        return reason
-    signs = ((one, _SIGN_OF[ord(one)]) for one in text if not one.isascii() and one not in TYPOGRAPHIC_QUOTES)
-    return next((f"it has {written_out(one)}, which looks like {sign}" for one, sign in signs if sign), None)
 
 
 def _name_findings(path: str) -> Iterator[Finding]:
@@ -167,7 +136,7 @@ def _is_printable(data: bytes) -> bool:
 
 
 def _encoding_findings(path: str, data: bytes) -> Iterator[Finding]:
-    """A declared encoding that makes Python read other characters than the review shows (PEP 263).
+    """Yield a declared encoding that makes Python read other characters than the review shows (PEP 263).
 
     Every file is checked, because Python executes any file that it is given.
     """
@@ -179,10 +148,8 @@ def _encoding_findings(path: str, data: bytes) -> Iterator[Finding]:
         if cookie := _COOKIE.match(data, begin, end):
             name = cookie[1].decode("ascii")
             if not _is_utf8(name):
-                message = (
-                    f"it declares the encoding {name[:_ENCODING_NAME_LENGTH]}, so Python may read other text than the"
-                    " review shows"
-                )
+                shown = name[:_MAX_ENCODING_NAME_CHARACTERS]
+                message = f"it declares the encoding {shown}, so Python may read other text than the review shows"
                 yield Finding(FindingCode.ENCODING, Severity.DANGER, message, Location(path, number))
             return
         if not _BLANK_OR_COMMENT.fullmatch(data, begin, end):
@@ -191,7 +158,7 @@ def _encoding_findings(path: str, data: bytes) -> Iterator[Finding]:
 
 def _is_utf8(name: str) -> bool:
     try:
-        return len(name) <= _ENCODING_NAME_LENGTH and codecs.lookup(name).name in ("utf-8", "ascii")
+        return len(name) <= _MAX_ENCODING_NAME_CHARACTERS and codecs.lookup(name).name in ("utf-8", "ascii")
     except LookupError:
         return False
 
@@ -233,7 +200,7 @@ def _check_characters(lines: _Lines, number: int, line: str, *, is_script: bool)
         if _RIGHT_TO_LEFT.search(text):
             message = "the line has right-to-left letters; a terminal may display the code around them in another order"
             lines.add(number, FindingCode.RIGHT_TO_LEFT, Severity.WARNING, message)
-        _check_words(lines, number, text)
+        _checkwords_of(lines, number, text)
         _check_signs(lines, number, text)
 
 
@@ -243,29 +210,29 @@ def _check_unusual(lines: _Lines, number: int, text: str, danger: Severity, warn
         lines.add(number, FindingCode.NOT_UTF8, warning, "the line has bytes that are no UTF-8")
     if bidi := _BIDI.search(text):
         text = _BIDI.sub("", text)
-        message = f"the line has {written_out(bidi[0])}, which reorders the text on display"
+        message = f"the line has {escape_character(bidi[0])}, which reorders the text on display"
         lines.add(number, FindingCode.BIDI_CONTROL, danger, message)
     rest = text.translate({0: None, 10: None, 11: None, 12: None, 13: None})
     shown = visible(rest)
     if shown != rest:
-        first = next(ours for ours, theirs in zip(rest, shown, strict=False) if ours != theirs)
-        message = f"the line has characters that are not plainly visible ({written_out(first)})"
+        first = next(raw for raw, escaped in zip(rest, shown, strict=False) if raw != escaped)
+        message = f"the line has characters that are not plainly visible ({escape_character(first)})"
         lines.add(number, FindingCode.INVISIBLE, warning, message)
 
 
-def _check_words(lines: _Lines, number: int, line: str) -> None:
-    for word in _words(line):
-        if (problem := _word_problem(word)) is not None:
+def _checkwords_of(lines: _Lines, number: int, line: str) -> None:
+    for word in words_of(line):
+        if (problem := word_problem(word)) is not None:
             lines.add(number, *problem)
 
 
 def _check_signs(lines: _Lines, number: int, line: str) -> None:
-    if not any(_SIGN_OF[ord(character)] for character in set(line)):
+    if not any(SIGN_OF[ord(character)] for character in set(line)):
         return
     has_wide_letters = _WIDE.search(line) is not None
     is_comment = line.lstrip().startswith("#")
     for position, character in enumerate(line):
-        sign = _SIGN_OF[ord(character)]
+        sign = SIGN_OF[ord(character)]
         if not sign or (has_wide_letters and ord(character) >= 0xFE50):
             continue
         severity = Severity.WARNING
@@ -274,66 +241,9 @@ def _check_signs(lines: _Lines, number: int, line: str) -> None:
             if is_comment or is_apostrophe:
                 continue
             severity = Severity.NOTICE
-        message = f"the line has {written_out(character)}, which looks like {sign} and is not for bash and Python"
+        message = f"the line has {escape_character(character)}, which looks like {sign} and is not for bash and Python"
         lines.add(number, FindingCode.LOOKALIKE_SIGN, severity, message)
         return
-
-
-def _sign_like(code_point: int) -> str:
-    """The ASCII sign that a character looks like; an empty text for any other character."""
-    character = chr(code_point)
-    if character in TYPOGRAPHIC_QUOTES:
-        return "a quotation mark"
-    normal = unicodedata.normalize("NFKC", character)
-    is_sign = not character.isascii() and len(normal) == 1 and normal.isascii() and normal.isprintable()
-    return normal if is_sign and not normal.isalnum() and normal != " " else _SIGNS.get(code_point, "")
-
-
-_SIGN_OF = CharacterMap(_sign_like)
-
-
-def _words(text: str) -> list[str]:
-    """The identifiers and other words of a text, comments and strings included."""
-    return [
-        word[start : start + _LONGEST_WORD]
-        for word in text.translate(_IDENTIFIER_CHARACTERS).split()
-        for start in range(0, len(word), _LONGEST_WORD)
-    ]
-
-
-def _word_problem(word: str) -> tuple[FindingCode, Severity, str] | None:
-    """Why a word that is not ASCII could be misread, or None."""
-    if word.isascii():
-        return None
-    shown = visible_code(word)
-    word = word.replace("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}")
-    normal = unicodedata.normalize("NFKC", word)
-    if word.isidentifier() and (normal.isascii() or normal != unicodedata.normalize("NFC", word)):
-        message = f"Python reads the identifier '{shown}' as '{visible_code(normal)}'"
-        severity = Severity.DANGER if hasattr(builtins, normal) else Severity.WARNING
-        return FindingCode.NORMALISED, severity, message
-    scripts = _letters_by_script(word)
-    if len(scripts) > 1 and not any(set(scripts) <= together for together in _TOGETHER):
-        # Formulas mix Greek with Latin (Δx); only letters that look Latin are worth a word.
-        if set(scripts) != {"GREEK", "LATIN"} or scripts["GREEK"] & LATIN_LOOKALIKES["GREEK"]:
-            message = f"the word '{shown}' mixes {' and '.join(sorted(name.capitalize() for name in scripts))} letters"
-            return FindingCode.MIXED_SCRIPTS, Severity.WARNING, message
-    elif len(scripts) == 1 and (script := next(iter(scripts))) in LATIN_LOOKALIKES:
-        is_symbol = script == "GREEK" and len(word) == 1
-        if not is_symbol and scripts[script] <= LATIN_LOOKALIKES[script]:
-            message = f"the word '{shown}' has {script.capitalize()} letters that look like Latin ones"
-            return FindingCode.LOOKALIKE, Severity.WARNING, message
-    return None
-
-
-def _letters_by_script(word: str) -> dict[str, set[str]]:
-    scripts: dict[str, set[str]] = {}
-    for character in word:
-        if character.isalpha():
-            script = unicodedata.name(character, "").partition(" ")[0]
-            if script not in _NO_SCRIPT:
-                scripts.setdefault(script, set()).add(character)
-    return scripts
 
 
 class _Lines:
@@ -341,13 +251,13 @@ class _Lines:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._found: dict[FindingCode, list[Finding]] = {}
+        self._findings: dict[FindingCode, list[Finding]] = {}
         self._more: dict[FindingCode, int] = {}
         self._last: dict[FindingCode, int] = {}
 
     def add(self, line: int, code: FindingCode, severity: Severity, message: str) -> None:
-        """Keep a finding, or count it; of each kind, a line has one."""
-        kept = self._found.setdefault(code, [])
+        """Keep a finding, or only count it; a line has at most one of each kind."""
+        kept = self._findings.setdefault(code, [])
         if self._last.get(code) == line:
             return
         self._last[code] = line
@@ -358,10 +268,10 @@ class _Lines:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was kept; the last of each kind states how many more there were."""
+        """The findings that were kept; the last of each kind states how many more there were."""
         for code, count in self._more.items():
-            last = self._found[code][-1]
+            last = self._findings[code][-1]
             message = f"{last.message} (and {count} more of this kind below)"
-            self._found[code][-1] = Finding(code, last.severity, message, last.location)
+            self._findings[code][-1] = Finding(code, last.severity, message, last.location)
         self._more.clear()
-        return [finding for kept in self._found.values() for finding in kept]
+        return [finding for kept in self._findings.values() for finding in kept]
