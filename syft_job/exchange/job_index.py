@@ -26,8 +26,10 @@ from syft_job.model.job_record import JobRecord, Stamp
 from syft_job.model.job_ref import JOBS, MAX_OWNERS, JobRef
 from syft_job.model.lifecycle import JobState
 
-from .job_contents import FileDigests, trace
-from .job_reader import broken, misnamed, read_summary
+from .job_contents import trace
+from .job_reader import read_summary
+from .job_snapshot import failed_record, misnamed_record
+from .legacy_layout import FileDigests
 from .participant import Participant
 from .submitter_index import SubmitterIndex, is_decided, is_waiting
 from .sweep_budget import SweepBudget
@@ -37,7 +39,7 @@ MAX_DIRECTORIES = 150_000
 MAX_SUBMITTERS = 10_000
 """How many submitters' folders of one datasite are looked at, beside those that are known already."""
 HASHED_BYTES = 16 << 20
-"""How much of the older layout is hashed for one submitter in one sweep."""
+"""How much is hashed for one submitter in one sweep, where manifests list no files."""
 _SHARED_BASES = 4.0
 """How many times the base of a budget all submitters together may use up in one sweep: those of one's own datasite, and
 those of all the others."""
@@ -138,7 +140,8 @@ class JobIndex:
 
         Args:
             place: which job.
-            hash_at_most: how many bytes of the older layout may be hashed; by default as many as a job may have.
+            hash_at_most: how many bytes may be hashed where its manifest lists no files; by default as many as a job
+                may have.
 
         Raises:
             JobNotFoundError: there is no such directory.
@@ -152,7 +155,7 @@ class JobIndex:
                 fs.directory(self.root, *place.parts[:-1]) as parent,
             ):
                 if not _is_job_name(place.name) and fs.look(parent, place.name) is not None:
-                    return misnamed(place)
+                    return misnamed_record(place)
                 digests = self._digests_of(place)
                 digests.allow(self.participant.limits.total_bytes if hash_at_most is None else hash_at_most)
                 return read_summary(parent, place, self.participant, digests)
@@ -437,7 +440,9 @@ class JobIndex:
         looked = time.time()
         try:
             record = (
-                read_summary(parent, place, self.participant, index.digests) if _is_job_name(name) else misnamed(place)
+                read_summary(parent, place, self.participant, index.digests)
+                if _is_job_name(name)
+                else misnamed_record(place)
             )
         except FileNotFoundError:
             self._drop(index, name)
@@ -447,7 +452,7 @@ class JobIndex:
         except (OSError, SyftJobError):
             raise
         except Exception as error:  # noqa: BLE001 - the job's row names it; one job must not stop the list
-            record = broken(place, error)
+            record = failed_record(place, error)
         if known is None and record.stamp is not None and not record.findings:
             index.put_settled(record)  # the usual case of a first look, without what follows
             self._moved = True
@@ -574,7 +579,7 @@ class JobIndex:
         """Remember what a job without a stamp looked like, where nothing else than its files decides what it is."""
         index.traces.pop(record.name, None)
         is_owners = self.participant.owns(record.place)
-        if record.when >= looked - self.participant.settles or (is_owners and record.older):
+        if record.when >= looked - self.participant.settles or (is_owners and not record.layout.lists_files):
             return
         if is_owners and "start" in self.participant.home.ledger.events(record.id):
             return  # that an attempt begins is told by a file in the home

@@ -290,8 +290,10 @@ class Results:
         """Deposited results, and those of older runners, lie in the folder for whoever can read it."""
         if self._participant.owns(self._record.place):
             said = self._participant.home.ledger.events(self._record.id)
-            return "deposit" in said or (self._record.older and "over" not in said)
-        return self._record.older and not any(self._shared_with_viewer(what).who for what in ("outputs", "logs"))
+            return "deposit" in said or (self._record.layout.may_hold_results and "over" not in said)
+        return self._record.layout.may_hold_results and not any(
+            self._shared_with_viewer(what).who for what in ("outputs", "logs")
+        )
 
     @property
     def _reads_all_of_base(self) -> bool:
@@ -458,7 +460,7 @@ def verify(participant: Participant, look: JobSnapshot) -> Verification:
     if key is not None:
         holder = identify(participant, key, record.submitter)
         (holds if holder.is_known else fails).append(f"config.yaml is sealed for this place with key {holder}")
-    elif not record.older:
+    elif record.layout.is_signed:
         fails.append("config.yaml carries no valid seal")
     different = hashes_match(look, root)
     fails += different

@@ -11,7 +11,7 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -264,9 +264,9 @@ def submit(
         type="python" if source.entrypoint else "bash",
         files={},
         entrypoint=source.entrypoint,
-        dependencies=manifest.check_texts("dependencies", dependencies),
+        dependencies=check_texts("dependencies", dependencies),
         resources=_resources(resources),
-        datasets=manifest.check_texts("datasets", datasets),
+        datasets=check_texts("datasets", datasets),
         metadata=_plain(metadata or {}),
         owner_key=owners.present if owners is not None else None,
         nonce=manifest.new_nonce(),
@@ -360,6 +360,24 @@ def _resources(resources: object) -> JobResources:
         raise ConfigError(f"resources: {error}") from error
 
 
+def check_texts(option: str, values: Sequence[object]) -> tuple[str, ...]:
+    """The values of an option as a tuple, if they are texts without control characters.
+
+    Raises:
+        InvalidSubmission: they are not.
+    """
+    if isinstance(values, str):
+        raise InvalidSubmission(f"{option} must be a list of texts, not one text: [{values!r}]")
+    if not isinstance(values, Iterable):
+        raise InvalidSubmission(f"{option} must be a list of texts, not {values!r}")
+    texts = []
+    for value in values:
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise InvalidSubmission(f"{option} holds {value!r}; each must be printable text")
+        texts.append(value)
+    return tuple(texts)
+
+
 def _plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata as it can be written down and sealed.
 
@@ -412,7 +430,7 @@ def _is_ruin(parent: int, name: str) -> bool:
     """Whether a folder lies there that is no job: what a clean that was stopped left, or a tool that did not follow."""
     try:
         with fs.directory(parent, name) as job:
-            return job_contents.is_ruin(job)
+            return job_contents.is_remainder(job)
     except (FileNotFoundError, UnreadableJob):
         return False
 

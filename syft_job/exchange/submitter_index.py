@@ -9,7 +9,8 @@ from syft_job.format.key_history import KeyHistory
 from syft_job.model.job_record import JobRecord, Stamp
 from syft_job.model.lifecycle import JobState
 
-from .job_contents import FileDigests, Trace
+from .job_contents import Trace
+from .legacy_layout import FileDigests
 from .sweep_budget import LEAST_SHARE, REFILL_SECONDS
 
 _CREATED, _SUBMITTED = JobState.CREATED, JobState.SUBMITTED  # compared by identity, once a job
@@ -22,7 +23,7 @@ class SubmitterIndex:
     counted and not looked at until there is room), ``open`` alone (not looked at yet, or gone).
 
     Args:
-        digests: what is remembered of the files of the older layout.
+        digests: the cached digests of files that no manifest lists.
 
     Attributes:
         names: the directories in the folder, as of ``stamp``.
@@ -143,5 +144,4 @@ def is_decided(record: JobRecord) -> bool:
     """Whether the owner decided about a job, so that the submitter alone cannot make many like it."""
     if record.said:  # the owner's own ledger
         return True
-    # Markers of the older layout carry no signature.
-    return not is_waiting(record) and not record.position.withdrawn and not record.older
+    return not is_waiting(record) and not record.position.withdrawn and record.layout.is_signed

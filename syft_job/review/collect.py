@@ -109,7 +109,7 @@ def collect(participant: Participant, place: JobRef) -> Review:
         _file(root, place, path, entry, entrypoint) for path, entry in sorted(asked.files.items(), key=_reading_order)
     )
     beside: tuple[str, ...] = ()
-    if not look.record.older:
+    if look.record.layout.lists_files:
         with fs.directory(root, *place.parts) as job:
             beside = _beside(job, asked, participant)
     key = manifest.submitters_key(look.config, place, participant.limits)

@@ -114,8 +114,8 @@ def _record(
 
 
 def _is_hashed_under_lock(look: JobSnapshot) -> bool:
-    """Return True if hashing takes next to no time. Reading a job of the older layout has hashed it already."""
-    if look.spec is None or look.record.older:
+    """Return True if hashing takes next to no time. A job whose manifest lists no files was hashed when it was read."""
+    if look.spec is None or not look.record.layout.lists_files:
         return True
     is_small = look.spec.total_bytes <= _HASHED_UNDER_LOCK_BYTES
     return is_small and len(look.spec.files) <= _HASHED_UNDER_LOCK_FILES

@@ -109,8 +109,8 @@ def rerun(participant: Participant, place: JobRef, share: Grants = Grants()) -> 
 def _approved_containment(participant: Participant, now: Transaction) -> ContainmentLevel:
     """The containment for which the finished attempt was approved.
 
-    A rerun decides nothing about content, so the approval must be of what the folder holds now. A job of the older
-    layout can be done without any approval here, and its digest moves with its files.
+    A rerun decides nothing about content, so the approval must be of what the folder holds now. An unsigned
+    job can be done without any approval here, and its digest changes with its files.
 
     Raises:
         InvalidTransition: there is no such approval.

@@ -219,9 +219,9 @@ def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Partici
 
 
 def _hold_what_lies_there(participant: Participant, place: JobRef, record: JobRecord) -> None:
-    """Take results that an older runner left in the folder into the home, so that they are released like others."""
+    """Copy results that a runner left in the folder into the home, so that they are released like others."""
     held = participant.home.held(record.id, record.attempt)
-    if not record.older or held.exists():
+    if not record.layout.may_hold_results or held.exists():
         return
     with (
         fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
