@@ -55,10 +55,17 @@ class Statements(NamedTuple):
         if self.claim is not None:
             stated = [fact for fact in stated if fact.kind != "running"]
             stated += [Fact("running", self.claim.attempt)] if self.claim.exists else []
-        facts = [*self.recorded, *stated]
+        facts = [*self.recorded, *stated] if self.recorded else stated
         if self.withdrawal is not None and self.withdrawal.ignored is None:
             facts.append(Fact("withdrawn"))
         return facts
+
+    @property
+    def findings(self) -> list[str]:
+        """What is wrong with the markers that were checked."""
+        if self.withdrawal is None or self.withdrawal.ignored is None:
+            return self.markers.findings
+        return [*self.markers.findings, self.withdrawal.ignored]
 
 
 class Block(NamedTuple):
@@ -82,6 +89,8 @@ class SubmissionReader:
         submission_id: the id of the submission.
         recorded: the facts of the owner's ledger; none for another participant.
     """
+
+    __slots__ = ("digest", "directory", "is_owner", "participant", "recorded", "spec", "submission_id")
 
     def __init__(self, directory: JobDirectory, spec: JobSpec | None, digest: str, participant: Participant) -> None:
         self.directory = directory
@@ -181,10 +190,17 @@ class Evidence(NamedTuple):
     has_forged_approval: bool = False
     is_settled: bool = True
 
+    @property
+    def checked_markers(self) -> list[Checked]:
+        """All markers that were checked."""
+        checked = self.statements.markers.checked
+        others = (self.statements.withdrawal, self.block.marker if self.block is not None else None)
+        return [*checked, *(marker for marker in others if marker is not None)]
 
-def implied_permits(statements: Statements) -> list[Fact]:
+
+def implied_permits(facts: Iterable[Fact]) -> list[Fact]:
     """The permits that the owner's signed markers of later attempts imply; the permits may still be arriving."""
-    return [Fact("permit", fact.attempt - 1) for fact in statements.markers.facts if fact.attempt > 1]
+    return [Fact("permit", fact.attempt - 1) for fact in facts if fact.attempt > 1]
 
 
 def unpublished_markers(

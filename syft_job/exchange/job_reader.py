@@ -29,6 +29,7 @@ from .job_snapshot import (
     is_covered_by_stamp,
     manifest_remarks,
     misnamed_record,
+    record_of,
     snapshot_of,
     unreadable_record,
 )
@@ -60,7 +61,7 @@ def look(root: Path, ref: JobRef, participant: Participant) -> JobSnapshot:
         except UnreadableJob as error:
             return JobSnapshot(unreadable_record(ref, str(error)), None, b"", frozenset())
         try:
-            return _read(directory, participant, full=True)
+            return snapshot_of(_gather(directory, participant, full=True))
         finally:
             os.close(directory.fd)
 
@@ -89,7 +90,7 @@ def read_summary(
             return unreadable_record(ref, str(error))
         try:
             record = _recorded_end(directory, participant) if participant.email == ref.owner else None
-            return record or _read(directory, participant, full=False, digests=digests).record
+            return record or record_of(_gather(directory, participant, full=False, digests=digests))
         finally:
             os.close(directory.fd)
     except FileNotFoundError:
@@ -100,10 +101,10 @@ def read_summary(
         return failed_record(ref, error)
 
 
-def _read(
+def _gather(
     directory: JobDirectory, participant: Participant, *, full: bool, digests: FileDigests | None = None
-) -> JobSnapshot:
-    """Parse the manifest and gather the evidence that its layout gives."""
+) -> Evidence:
+    """Parse the manifest and gather the evidence in the way of its layout."""
     spec, problem = None, directory.problem
     if directory.config and not problem:
         try:
@@ -111,20 +112,20 @@ def _read(
         except UnreadableJob as error:
             problem = str(error)
     if spec is not None and not spec.lists_files:
-        return snapshot_of(legacy_layout.gather(directory, spec, participant, digests))
-    return snapshot_of(_gather(directory, spec, problem, participant, full=full))
+        return legacy_layout.gather(directory, spec, participant, digests)
+    return _gather_signed(directory, spec, problem, participant, full=full)
 
 
-def _gather(
+def _gather_signed(
     directory: JobDirectory, spec: JobSpec | None, problem: str, participant: Participant, *, full: bool
 ) -> Evidence:
-    """The evidence about a job of the signed layout; the files are looked at where they can decide, or for ``full``."""
+    """The evidence about a job of the signed layout; files are looked at where they can decide, or for ``full``."""
     digest = manifest.digest_of(directory.config) if directory.config else ""
     source = SubmissionReader(directory, spec, digest, participant)
     statements = Statements(source.recorded, source.markers(full=full), source.withdrawal(), source.claim())
     facts = statements.facts
     if not source.is_owner:
-        facts += evidence.implied_permits(statements)
+        facts += evidence.implied_permits(facts)
     position = state_of(facts)
     arrived, total = None, 0
     if spec is not None and (full or position.state is JobState.CREATED):

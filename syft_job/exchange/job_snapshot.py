@@ -25,6 +25,8 @@ from .marker_check import Checked
 
 EMPTY_CONFIG = "config.yaml is here without its content, which has not arrived yet"
 _NO_CONFIG = "config.yaml has not arrived yet"
+_REASON_MARKERS = {JobState.REJECTED: ("rejected",), JobState.CANCELLED: (WITHDRAWN, "cancelled")}
+"""The markers that may hold a reason, by the state that they lead to."""
 _MAX_REASON_CHARS = 200
 _MAX_FINDINGS = 50
 _log = logging.getLogger(__name__)
@@ -52,33 +54,32 @@ class JobSnapshot:
 
 
 def snapshot_of(evidence: Evidence) -> JobSnapshot:
-    """What follows from the evidence about a job."""
-    source, statements, position = evidence.source, evidence.statements, evidence.position
-    directory, spec, arrival = source.directory, source.spec, evidence.arrival
-    blocked, block_findings = _conclude_block(evidence.block, position, is_owner=source.is_owner)
-    withdrawal = statements.withdrawal
-    findings = [
-        *evidence.remarks,
-        *statements.markers.findings,
-        *([withdrawal.ignored] if withdrawal is not None and withdrawal.ignored else ()),
-        *evidence.warnings,
-        *evidence.unpublished,
-        *block_findings,
-    ]
-    markers = [*statements.markers.checked]
-    markers += [withdrawal] if withdrawal is not None else []
-    markers += [evidence.block.marker] if evidence.block is not None and evidence.block.marker is not None else []
-    have = arrival.have if arrival is not None else 0
+    """What follows from the evidence about a job, for a decision."""
+    directory = evidence.source.directory
+    markers = tuple(evidence.checked_markers)
+    return JobSnapshot(record_of(evidence), evidence.source.spec, directory.config or b"", directory.names, markers)
+
+
+def record_of(evidence: Evidence) -> JobRecord:
+    """What follows from the evidence about a job, for a list."""
+    source, statements, position, arrival = evidence.source, evidence.statements, evidence.position, evidence.arrival
+    directory, spec = source.directory, source.spec
+    blocked: BlockedCategory | None = None
+    block_findings: Sequence[str] = ()
+    if evidence.block is not None:
+        blocked, block_findings = _conclude_block(evidence.block, position, is_owner=source.is_owner)
+    findings = [*evidence.remarks, *statements.findings, *evidence.warnings, *evidence.unpublished, *block_findings]
+    have, missing = arrival if arrival is not None else (0, ())
     if directory.config is None:
         have = sum(not names.is_litter(name) for name in directory.names)
     is_settled = (
-        evidence.is_settled
-        and position.state.is_terminal
+        position.state.is_terminal
+        and evidence.is_settled
         and not evidence.problem
         and is_covered_by_stamp(directory, findings, is_owner=source.is_owner)
     )
     submitted_at = spec.submitted_at if spec is not None else None
-    record = JobRecord(
+    return JobRecord(
         place=directory.ref,
         id=source.submission_id,
         digest=source.digest,
@@ -88,16 +89,15 @@ def snapshot_of(evidence: Evidence) -> JobSnapshot:
         problem=shortened(evidence.problem),
         have=have,
         total=evidence.total,
-        missing=arrival.missing if arrival is not None else (),
-        findings=_bounded(findings),
+        missing=missing,
+        findings=_bounded(findings) if findings else (),
         forged_yes=evidence.has_forged_approval,
         layout=evidence.layout,
         blocked=blocked,
-        reason=_cut_reason(_reason(markers, position)),
+        reason=_cut_reason(_reason(evidence.checked_markers, position)) if position.state in _REASON_MARKERS else "",
         said=statements.recorded,
         stamp=directory.stamp if is_settled else None,
     )
-    return JobSnapshot(record, spec, directory.config or b"", directory.names, tuple(markers))
 
 
 def manifest_remarks(directory: JobDirectory) -> list[str]:
@@ -141,12 +141,8 @@ def misnamed_record(ref: JobRef) -> JobRecord:
     return JobRecord(ref, manifest.job_id(printable, b""), "", Position(JobState.CREATED), problem=problem)
 
 
-def _conclude_block(
-    block: Block | None, position: Position, *, is_owner: bool
-) -> tuple[BlockedCategory | None, list[str]]:
+def _conclude_block(block: Block, position: Position, *, is_owner: bool) -> tuple[BlockedCategory | None, list[str]]:
     """The category under which the job is blocked, and the findings; an owner's marker that does not count is one."""
-    if block is None:
-        return None, []
     findings: list[str] = []
     category = None
     if block.marker is not None and block.marker.ignored is not None:
@@ -164,13 +160,7 @@ def _conclude_block(
 
 def _reason(markers: Sequence[Checked], position: Position) -> str:
     """The reason in the marker that ended the job without a result; empty where none was given."""
-    if position.state is JobState.REJECTED:
-        kinds: tuple[str, ...] = ("rejected",)
-    elif position.state is JobState.CANCELLED:
-        kinds = (WITHDRAWN, "cancelled")
-    else:
-        return ""
-    for kind in kinds:
+    for kind in _REASON_MARKERS.get(position.state, ()):
         for marker, ignored in markers:
             is_present = kind == WITHDRAWN or marker.attempt == position.attempt
             reason = marker.body.get("reason")
@@ -185,8 +175,6 @@ def _cut_reason(reason: str) -> str:
 
 def _bounded(findings: Sequence[str]) -> tuple[str, ...]:
     """Findings for a record: without repetitions, and no more and no longer than is kept for each of many jobs."""
-    if not findings:
-        return ()
     different = dict.fromkeys(findings)
     if len(different) <= _MAX_FINDINGS:
         return tuple(map(shortened, different))

@@ -44,7 +44,7 @@ MAY_FOLLOW = {
     "config": "the configuration file, and the shared folder itself",
     "fs": "it is the one that looks",
     "doctor": "the home",
-    "exchange.job_reader": "the home",
+    "exchange.evidence": "the home",
     "home.home": "the home",
     "home.keyring": "the home",
     "home.ledger": "the home",
