@@ -213,15 +213,15 @@ def unpublished_markers(
 def _submitters_key_warning(config: bytes, ref: JobRef, participant: Participant) -> str | None:
     key = manifest.submitters_key(config, ref, participant.limits)
     if key is None:
-        return "config.yaml carries no valid seal of its submitter"
+        return "config.yaml carries no valid signature of its submitter"
     if key in _given_up_keys(participant, ref.submitter):
         return (
-            f"{ref.submitter} gave up the key that sealed config.yaml, because others may have it: ask them"
+            f"{ref.submitter} gave up the key that signed config.yaml, because others may have it: ask them"
             " whether it is theirs"
         )
     if key_holder.relation_to(participant, key, ref.submitter) is key_holder.Relation.OTHER:
         return (
-            f"config.yaml is sealed with a key that is not a key of {ref.submitter}: ask them whether the job is"
+            f"config.yaml is signed with a key that is not a key of {ref.submitter}: ask them whether the job is"
             " theirs before you decide"
         )
     return None

@@ -21,10 +21,10 @@ from syft_job.config import SyftJobConfig
 from syft_job.errors import BlockedCategory, InvalidTransition, JobNotFoundError, NotStarted, SyftJobError
 from syft_job.events.outbox import ENDED, end_of
 from syft_job.exchange import job_reader, release, transitions
+from syft_job.exchange.history import END_REMARKS
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.result_staging import Need, StagedResults
-from syft_job.exchange.results import MISHAPS
 from syft_job.execution.backends.shell import ExitRecord
 from syft_job.execution.plan import CurrentTerms, Terms
 from syft_job.model.blocked_reason import category_of
@@ -339,7 +339,7 @@ class AttemptDriver:
         if exit_record is not None and exit_record.sandbox_failed:
             self._terms.doubt()
         self._say(f"{emoji} '{place.name}' from {place.submitter} {ENDED[state]}.")
-        for key, words in MISHAPS.items():
+        for key, words in END_REMARKS.items():
             if told.get(key):
                 self._say(f"   {words}")
         for words in collected.left_out:

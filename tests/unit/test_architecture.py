@@ -58,7 +58,8 @@ MAY_FOLLOW = {
     "session": "the shared folder itself",
     "exchange.result_staging": "the home",
     "exchange.job_index": "the shared folder itself, and entries of open directories",
-    "exchange.submission": "what the user submits",
+    "exchange.submission": "names in an open directory",
+    "exchange.submission_source": "what the user submits",
     "exchange.submission_files": "what the user submits",
     "testing": "users' tests make folders of their own",
 }

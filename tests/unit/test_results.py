@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from syft_job.exchange.results import HistoryEntry, Verification
+from syft_job.exchange.history import HistoryEntry
+from syft_job.exchange.verification import Verification
 from syft_job.testing import TwoPeople
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from syft_job import Duration, JobResources, Memory, SubmissionLimits
 from syft_job.errors import InvalidSubmission, JobExists, PathMissing
-from syft_job.exchange import submission
+from syft_job.exchange import submission_options, submission_source
 from syft_job.testing import TwoPeople
 
 
@@ -99,7 +99,7 @@ def test_two_submissions_of_one_text_are_two(people: TwoPeople):
 @pytest.mark.parametrize("name", ["main.py", "with space.py", "it's.py", "$(x).py", "-rf.py"])
 def test_the_start_script_quotes_its_entrypoint(tmp_path: Path, name: str):
     (tmp_path / name).write_text("1")
-    source = submission.python_source(tmp_path / name, None)
+    source = submission_source.python_source(tmp_path / name, None)
     assert shlex.split(source.texts["run.sh"].decode().splitlines()[-1])[-1] == f"code/{name}"
 
 
@@ -110,8 +110,8 @@ def test_a_name_that_is_taken_by_a_file_is_taken(people: TwoPeople):
 
 
 def test_lists_of_texts_are_checked():
-    assert submission.check_texts("dependencies", ["numpy>=2"]) == ("numpy>=2",)
+    assert submission_options.check_texts("dependencies", ["numpy>=2"]) == ("numpy>=2",)
     wrong: Any
     for wrong in ("numpy", [""], ["a\nb"], [5], ["\x1b[0m"]):
         with pytest.raises(InvalidSubmission):
-            submission.check_texts("dependencies", wrong)
+            submission_options.check_texts("dependencies", wrong)
