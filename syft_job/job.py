@@ -495,7 +495,7 @@ class JobInfo:
     def _refresh(self) -> JobRecord:
         assert self._place is not None  # noqa: S101 - asked only where there is one
         try:
-            record = self.client.store.again(self._place, self._record)
+            record = self.client.store.refresh(self._place, self._record)
         except JobNotFoundError:
             if self._record is None:
                 raise

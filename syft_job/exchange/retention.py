@@ -23,8 +23,9 @@ from syft_job.model.lifecycle import JobState
 from syft_job.policies.retention import Kept, Kind
 
 from . import transitions
-from .job_index import MAX_DIRECTORIES, JobIndex
+from .job_index import JobIndex
 from .participant import Participant
+from .submitter_index import MAX_DIRECTORIES
 
 _MEASURED_AT_MOST = 10_000_000
 """Entries of one tree whose sizes are added up; more, and what is too deep, or cannot be read, counts for nothing."""

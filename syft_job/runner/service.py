@@ -22,9 +22,10 @@ from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
 from syft_job.events import outbox
 from syft_job.events.outbox import Outbox, Told, ToldAll
 from syft_job.exchange import transitions
-from syft_job.exchange.job_index import MAX_DIRECTORIES, JobIndex
+from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
+from syft_job.exchange.submitter_index import MAX_DIRECTORIES
 from syft_job.execution.plan import CurrentTerms, Terms
 from syft_job.fs.mounts import is_remote, kind_of
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch

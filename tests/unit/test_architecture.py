@@ -59,6 +59,7 @@ MAY_FOLLOW = {
     "exchange.result_staging": "the home",
     "exchange.job_index": "the shared folder itself, and entries of open directories",
     "exchange.submission": "names in an open directory",
+    "exchange.submitter_index": "entries of open directories",
     "exchange.submission_source": "what the user submits",
     "exchange.submission_files": "what the user submits",
     "testing": "users' tests make folders of their own",
