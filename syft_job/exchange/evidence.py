@@ -149,12 +149,14 @@ class SubmissionReader:
 
     def key_warnings(self, *, full: bool) -> list[str]:
         """Findings about the keys that the submission was signed with and submitted to; a list has the second only."""
-        directory = self.directory
-        if self.spec is None or not directory.config:
+        config, ref = self.directory.config, self.directory.ref
+        if self.spec is None or not config:
             return []
-        warnings = [_submitters_key_warning(directory.config, directory.ref, self.participant)] if full else []
-        warnings.append(self.participant.doubt(directory.ref, self.spec))
-        return [warning for warning in warnings if warning is not None]
+        doubt = self.participant.doubt(ref, self.spec)
+        warnings = [] if doubt is None else [doubt]
+        if full and (warning := _submitters_key_warning(config, ref, self.participant)) is not None:
+            warnings.insert(0, warning)
+        return warnings
 
 
 class Evidence(NamedTuple):

@@ -103,6 +103,7 @@ class SubmitterSweep:
         index.unseen, index.used_up = 0, ""
         budget.start()
         records, stale, changed_ids = index.records, index.stale, self._decisions.changed_ids
+        max_waiting = self._waiting.maximum
         may_be_outdated = not self._has_same_keys or bool(changed_ids) or bool(stale)
         for at, name in enumerate(due):
             known = current = records.get(name)
@@ -118,7 +119,11 @@ class SubmitterSweep:
                     continue
                 if status.st_ctime_ns == stamp[1] and status.st_mtime_ns == stamp[0] and status.st_ino == stamp[2]:
                     continue
-            elif known is None and self._waiting.excludes_unread(name, self._changed_names):
+            elif (
+                known is None
+                and (index.waiting >= max_waiting or index.beyond)
+                and self._waiting.excludes_unread(name, self._changed_names)
+            ):
                 continue
             if budget.used_up:
                 for decided in self._leave_for_next(due[at:], budget.used_up):

@@ -5,6 +5,7 @@ A submitter can make any number of jobs that wait for a decision, and each costs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
@@ -24,12 +25,15 @@ class WaitingLimit:
     Args:
         index: what is known of the submitter.
         key: owner and submitter.
-        limit: how many waiting jobs have records; None for any number.
+        limit: how many waiting jobs get records; None for any number.
         decisions: the ledger of the own datasite.
         is_owner: the datasite is the participant's own.
+
+    Attributes:
+        maximum: how many waiting jobs get records; infinity for any number.
     """
 
-    __slots__ = ("_decisions", "_index", "_is_owner", "_key", "_limit")
+    __slots__ = ("_decisions", "_index", "_is_owner", "_key", "_limit", "maximum")
 
     def __init__(
         self,
@@ -43,18 +47,14 @@ class WaitingLimit:
         self._index = index
         self._key = key
         self._limit = limit
+        self.maximum = math.inf if limit is None else limit
         self._decisions = decisions
         self._is_owner = is_owner
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether no further waiting job gets a record."""
-        return self._limit is not None and self._index.waiting >= self._limit
 
     def excludes_unread(self, name: str, changed_names: Collection[str]) -> bool:
         """Return True if a job without a record is only counted; it is counted from now on."""
         index = self._index
-        if self._limit is None or not (index.beyond or index.waiting >= self._limit) or name in changed_names:
+        if self._limit is None or name in changed_names:
             return False
         if name in index.beyond:
             return True
@@ -65,7 +65,7 @@ class WaitingLimit:
 
     def excludes(self, record: JobRecord) -> bool:
         """Return True if a job that was read for the first time is only counted."""
-        return self.is_reached and is_waiting(record)
+        return self._index.waiting >= self.maximum and is_waiting(record)
 
     def keep_oldest(self, parent_fd: int) -> None:
         """Of the jobs that wait, keep records of the oldest ones: the others go beyond the limit, in order."""
@@ -82,7 +82,7 @@ class WaitingLimit:
         index, limit = self._index, self._limit
         in_turn = 0 if self._is_owner else _MAX_READ_BEYOND
         for name in list(islice(index.beyond, limit if limit is not None else len(index.beyond))):
-            has_room = limit is None or index.waiting < limit
+            has_room = index.waiting < self.maximum
             if not has_room:
                 if in_turn == 0:
                     return
