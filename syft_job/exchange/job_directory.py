@@ -26,7 +26,7 @@ _DECIDING_NAMES = frozenset({*OWNERS_NAMES, CONFIG, WITHDRAWN, RUN})
 
 
 class JobDirectory:
-    """A job directory that is open; whoever opens it closes ``fd``.
+    """A job directory that is open; the caller who opened it closes ``fd``.
 
     Attributes:
         ref: which job.
