@@ -5,13 +5,12 @@ import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syft_job import Duration, JobResources, Memory, SubmissionLimits
 from syft_job.errors import InvalidSubmission, JobExists, PathMissing
-from syft_job.exchange import submission_options, submission_source
+from syft_job.exchange import submission_source
 from syft_job.testing import TwoPeople
 
 
@@ -107,11 +106,3 @@ def test_a_name_that_is_taken_by_a_file_is_taken(people: TwoPeople):
     people.location("N").write_text("a file")
     with pytest.raises(JobExists):
         people.submit(name="n")
-
-
-def test_lists_of_texts_are_checked():
-    assert submission_options.check_texts("dependencies", ["numpy>=2"]) == ("numpy>=2",)
-    wrong: Any
-    for wrong in ("numpy", [""], ["a\nb"], [5], ["\x1b[0m"]):
-        with pytest.raises(InvalidSubmission):
-            submission_options.check_texts("dependencies", wrong)
