@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from syft_job.exchange import datasite, submission, transitions
+from syft_job.exchange import datasite, submission, submission_source, transitions
 from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
-from syft_job.exchange.submission import SubmissionPreview
+from syft_job.exchange.submission_preview import SubmissionPreview, announced, preview
+from syft_job.exchange.submission_source import Source
 from syft_job.format.key_history import KeyHistory
 from syft_job.format.manifest import JobResources
 from syft_job.home.home import Home
@@ -116,7 +117,7 @@ class JobClient:
             JobExists: (a FileExistsError) you have a job of that name there; it is untouched.
             PathMissing: (a FileNotFoundError) the owner has no datasite here.
         """
-        source = submission.bash_source(script, include=include)
+        source = submission_source.bash_source(script, include=include)
         return self._submit(user, source, job_name, (), resources, datasets, metadata)
 
     def submit_python_job(
@@ -142,7 +143,7 @@ class JobClient:
         the owner; ``entrypoint`` is relative to the folder. For the other arguments and the errors see
         `submit_bash_job`.
         """
-        source = submission.python_source(expand_user(code_path).absolute(), entrypoint, include=include)
+        source = submission_source.python_source(expand_user(code_path).absolute(), entrypoint, include=include)
         return self._submit(user, source, job_name, dependencies or (), resources, datasets, metadata)
 
     def preview_submission(
@@ -167,21 +168,19 @@ class JobClient:
             InvalidName, InvalidSubmission, PathMissing: what a submission would raise.
         """
         source = self.read_source(path, entrypoint, include=include)
-        return submission.preview(self.participant, user, source, name=job_name)
+        return preview(self.participant, user, source, name=job_name)
 
-    def read_source(
-        self, path: str | Path, entrypoint: str | None = None, *, include: Sequence[str] = ()
-    ) -> submission.Source:
+    def read_source(self, path: str | Path, entrypoint: str | None = None, *, include: Sequence[str] = ()) -> Source:
         """The code at ``path`` (a `.py` file, a folder, or a `.sh` script) as `submit_source` takes it."""
         file = expand_user(path).absolute()
         if file.suffix == ".sh" and not file.is_dir():
-            return submission.bash_source(file, include=include)
-        return submission.python_source(file, entrypoint, include=include)
+            return submission_source.bash_source(file, include=include)
+        return submission_source.python_source(file, entrypoint, include=include)
 
     def submit_source(
         self,
         user: str,
-        source: submission.Source,
+        source: Source,
         job_name: str = "",
         *,
         dependencies: Sequence[str] = (),
@@ -251,14 +250,14 @@ class JobClient:
     def _submit(
         self,
         user: str,
-        source: submission.Source,
+        source: Source,
         job_name: str,
         dependencies: Sequence[str],
         resources: JobResources | Mapping[str, Any] | None,
         datasets: Sequence[str],
         metadata: Mapping[str, Any] | None,
     ) -> Path:
-        findings = submission.findings_of(source)
+        findings = submission_source.findings_of(source)
         place = submission.submit(
             self.participant,
             user,
@@ -269,7 +268,7 @@ class JobClient:
             datasets=datasets,
             metadata=metadata,
         )
-        for line in submission.announced(place.name, source):
+        for line in announced(place.name, source):
             self.say(line)
         for finding in findings[:_ANNOUNCED_FINDINGS]:
             self.say(f"⚠ {finding}")

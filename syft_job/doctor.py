@@ -347,9 +347,9 @@ def _jobs(store: JobIndex, records: list[JobRecord], config: SyftJobConfig, home
         first = unreadable[0]
         found = [Check("jobs", ok=None, told=f"{found[0].told}: {first.place}: {first.problem}")]
     found += _blocked(records, config, home)
-    older = sum(record.older for record in records)
-    if older:
-        told = f"{older} jobs are of the older layout: they carry no seals, so what they say is not proven"
+    unsigned = sum(not record.layout.is_signed for record in records)
+    if unsigned:
+        told = f"{unsigned} jobs are of the older layout: they carry no seals, so what they say is not proven"
         advice = "Its runner knows neither seals nor ledger; it must not serve this datasite beside ours."
         found.append(Check("older layout", ok=None, told=told, advice=advice))
     for (owner, submitter), count in sorted(store.left_out().items()):

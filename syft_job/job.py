@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syft_job import fs
-from syft_job.exchange import job_reader, release, results, transitions
+from syft_job.exchange import history, job_reader, release, results, transitions, verification
+from syft_job.exchange.history import HistoryEntry
 from syft_job.exchange.release import Grants
-from syft_job.exchange.results import HistoryEntry, Verification
+from syft_job.exchange.verification import Verification
 from syft_job.format.markers import OUTPUTS
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef, expand_user, place_of
@@ -149,7 +150,7 @@ class JobInfo:
         record = self.record
         if record.reason.endswith("…"):  # a record holds the beginning only
             return self._look().reason
-        return results.reason_of(self.client.participant, record)
+        return history.reason_of(self.client.participant, record)
 
     @property
     def returncode(self) -> int | None:
@@ -411,11 +412,11 @@ class JobInfo:
     @property
     def history(self) -> list[HistoryEntry]:
         """Everything that was said of this submission, oldest first: to the owner all, to others what is public."""
-        return results.history(self.client.participant, self._look())
+        return history.read_history(self.client.participant, self._look())
 
     def verify(self) -> Verification:
         """Check everything anew: seals, the submitted files, and the released ones against what was promised."""
-        return results.verify(self.client.participant, self._look())
+        return verification.verify(self.client.participant, self._look())
 
     def wait(self, timeout: float | None = None) -> JobState:
         """Return when the job is over and everything that was promised to this person has arrived.
@@ -496,7 +497,7 @@ class JobInfo:
     def _refresh(self) -> JobRecord:
         assert self._place is not None  # noqa: S101 - asked only where there is one
         try:
-            record = self.client.store.again(self._place, self._record)
+            record = self.client.store.refresh(self._place, self._record)
         except JobNotFoundError:
             if self._record is None:
                 raise

@@ -336,7 +336,7 @@ def _is_name(text: str) -> bool:
 
 def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
     """What a program is told of a job."""
-    from syft_job.exchange.results import reason_of
+    from syft_job.exchange.history import reason_of
 
     return {
         "id": record.id,

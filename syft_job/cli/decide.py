@@ -395,7 +395,7 @@ def review_json(found: Review) -> dict[str, Any]:
 
 def _note_of(client: JobClient, record: JobRecord) -> str:
     """What a list adds to a job's status: why it was not run, why it cannot start, or what is missing of it."""
-    from syft_job.exchange.results import reason_of
+    from syft_job.exchange.history import reason_of
 
     if record.blocked is not None:
         return f"blocked: {record.blocked}"

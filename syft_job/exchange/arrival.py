@@ -36,14 +36,14 @@ _DATALESS: Final = 0x40000000
 
 
 class Arrival(NamedTuple):
-    """How many of the listed files are here, and a clause about each of the first ones that are not."""
+    """The number of listed files that are here, and a clause about each of the first ones that are not."""
 
     have: int
     missing: tuple[str, ...]
 
 
 class _Checks:
-    """What is left of the expensive checks that one look at a job may make."""
+    """The remaining expensive checks that one read of a job may make."""
 
     def __init__(self) -> None:
         self.holes = iter(range(MAX_HOLE_CHECKS))
@@ -53,7 +53,7 @@ class _Checks:
 class _Gap(NamedTuple):
     folder: str
     name: str
-    found: os.stat_result | None
+    status: os.stat_result | None
     listed: int
 
     @property
@@ -93,30 +93,30 @@ def _gaps(job_fd: int, folder: str, entries: Iterable[tuple[str, FileEntry]], ch
     try:
         with fs.directory(job_fd, *(folder.split("/") if folder else ())) as opened:
             for name, entry in entries:
-                found = fs.look(opened, name)
-                if found is None:
+                status = fs.look(opened, name)
+                if status is None:
                     is_here = entry.size == 0
-                elif not stat.S_ISREG(found.st_mode):
+                elif not stat.S_ISREG(status.st_mode):
                     path = f"{folder}/{name}" if folder else name
-                    raise UnreadableJob(f"{path!r} is {fs.kind_of(found)}, not a plain file")
+                    raise UnreadableJob(f"{path!r} is {fs.kind_of(status)}, not a plain file")
                 else:
-                    is_here = found.st_size == entry.size and not _is_placeholder(opened, name, entry, found, checks)
+                    is_here = status.st_size == entry.size and not _is_placeholder(opened, name, entry, status, checks)
                 if not is_here:
-                    yield _Gap(folder, name, found, entry.size)
+                    yield _Gap(folder, name, status, entry.size)
     except FileNotFoundError:
         yield from (_Gap(folder, name, None, entry.size) for name, entry in entries if entry.size)
 
 
-def _is_placeholder(opened: int, name: str, entry: FileEntry, found: os.stat_result, checks: _Checks) -> bool:
+def _is_placeholder(opened: int, name: str, entry: FileEntry, status: os.stat_result, checks: _Checks) -> bool:
     """Return True if the file has a size and no content on this disk.
 
     On Linux that is a file that occupies no blocks and is one hole from its beginning to its end. Some sync tools
     write zeros as holes, so a file that is listed with the hash of that many zeros is no placeholder; files above
     `MAX_ZERO_BYTES` are not compared.
     """
-    if getattr(found, "st_flags", 0) & _DATALESS:
+    if getattr(status, "st_flags", 0) & _DATALESS:
         return True
-    if found.st_size == 0 or found.st_blocks != 0 or next(checks.holes, None) is None:
+    if status.st_size == 0 or status.st_blocks != 0 or next(checks.holes, None) is None:
         return False
     if not fs.is_hole(opened, name):
         return False
@@ -130,12 +130,12 @@ def _hash_of_zeros(size: int) -> str:
 
 
 def _explain(job_fd: int, gap: _Gap) -> str:
-    if gap.found is not None and gap.found.st_size == gap.listed:
+    if gap.status is not None and gap.status.st_size == gap.listed:
         return f"{gap.path!r} is not downloaded yet: only a placeholder of the cloud client is here"
-    if gap.found is not None and gap.found.st_size == 0:
+    if gap.status is not None and gap.status.st_size == 0:
         return f"{gap.path!r} is empty so far, and {gap.listed} bytes are listed"
-    if gap.found is not None:
-        return f"{gap.path!r} has {gap.found.st_size} of {gap.listed} bytes"
+    if gap.status is not None:
+        return f"{gap.path!r} has {gap.status.st_size} of {gap.listed} bytes"
     try:
         with fs.directory(job_fd, *(gap.folder.split("/") if gap.folder else ())) as opened:
             return _explain_missing(opened, gap)

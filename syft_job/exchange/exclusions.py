@@ -1,6 +1,7 @@
-"""What a submission leaves out, and why: what cannot travel, secrets, version control, caches, and an ignore file.
+"""Exclusions: what a submission leaves out, and why.
 
-It judges names, and the beginning of small files for private keys; it walks through nothing. Patterns and paths are
+That is what sync tools do not carry, secrets, version control, caches, and what an ignore file names. Names are judged,
+and the beginning of files for private keys; no directory is walked. Patterns and paths are
 compared in Unicode form C, because some file systems spell names in another form than people type them in.
 
 ``--include`` brings back what is left out for the submitter's own good. It cannot bring back what sync tools do not
@@ -47,7 +48,7 @@ _SECRET_FILES: Final = frozenset(
     " credentials.csv accesskeys.csv rootkey.csv kubeconfig pip.conf terraform.tfvars terraform.tfstate".split()
 )
 _HISTORY = re.compile(r"\.(?:[a-z0-9]+_)*(?:repl_)?history|\.rhistory|\.viminfo|\.lesshst")
-"""What shells and interpreters write down of what was typed, passwords included."""
+"""Files in which shells and interpreters record what was typed, passwords included."""
 _KEY_FILE = re.compile(r"id_(?:rsa|dsa|ecdsa|ed25519)(?:[._-].*)?(?<!\.pub)", re.DOTALL)
 _KEY_ENDINGS: Final = (".key", ".p12", ".pfx", ".ppk", ".kdbx", ".jks", ".keystore")
 _CREDENTIALS_JSON = re.compile(r".*(?:credential|service[-_]?account|client[-_]?secret).*\.json", re.DOTALL)
@@ -70,12 +71,12 @@ _PRIVATE_KEY_TEXT = re.compile(
 )
 _SECRET_REASONS: Final = frozenset({_ENV_REASON, _CREDENTIALS, _PRIVATE_KEY})
 _NO_NAME: Final = "\x01"
-"""What no file that travels is called: a pattern that matches it matches everything beside it, and names nothing."""
+"""A name that no submitted file has: a pattern that matches it matches everything beside it, and names nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file or folder that does not travel: its path (a folder's ends with ``/``) and why."""
+    """A file or folder that is not submitted: its path (a folder's ends with ``/``) and why."""
 
     path: str
     reason: str
@@ -119,7 +120,7 @@ class Exclusions:
             self._ignored[folder] = spec
 
     def judge(self, path: str, *, is_directory: bool) -> LeftOut | None:
-        """Why ``path``, relative to the submitted folder, is left out by its name; None where it travels."""
+        """Why ``path``, relative to the submitted folder, is left out by its name; None where it is not."""
         shown = f"{path}/" if is_directory else path
         refused = _cannot_travel(shown)
         if refused is not None:
@@ -148,7 +149,7 @@ class Exclusions:
         return False
 
     def judge_folder(self, path: str, entries: Iterable[str]) -> LeftOut | None:
-        """Why the folder ``path`` is left out by what lies in it: it is an environment."""
+        """Why the folder ``path`` is left out by its entries: it is an environment."""
         shown = f"{path}/"
         if not any(mark in entries for mark in _ENVIRONMENT_MARKS) or self.names(shown):
             return None

@@ -105,12 +105,12 @@ def _publishers(participant: Participant, key: str, but: str) -> tuple[str, ...]
     except (FileNotFoundError, UnreadableJob, StoreError):
         return ()
     people = sorted(name for name in listed if name != but and names.is_address(name))
-    found = []
+    publishers = []
     for person in people[:_SEARCHED_AT_MOST]:
         try:
             chain = contacts.published(root, person)
         except (ConfigError, OSError, StoreError):
             continue  # what is no key file publishes no key
         if chain is not None and chain.knows(key):
-            found.append(person)
-    return tuple(found)
+            publishers.append(person)
+    return tuple(publishers)

@@ -1,4 +1,4 @@
-"""The files that a manifest lists, held against those in the folder: by content, and by their stamps."""
+"""The files that a submission consists of, compared with those in the folder: by content, and by their stamps."""
 
 from __future__ import annotations
 
@@ -7,48 +7,62 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.errors import UnreadableJob
+from syft_job.format.manifest import SubmissionLimits, files_digest
 
-from .job_reader import JobSnapshot
+from .job_snapshot import JobSnapshot
+from .legacy_layout import hash_files
 
 ListedStamps = dict[str, tuple[int, ...] | None]
 """For each listed file what changes with its content: inode, size, mtime and ctime; None where it is not there."""
 
 
-def hashes_match(look: JobSnapshot, root: Path) -> list[str]:
+def hashes_match(snapshot: JobSnapshot, root: Path) -> list[str]:
     """The listed files that are not here as submitted, each with the reason."""
-    if look.spec is None:
-        return [look.record.problem or "config.yaml is missing"]
-    wrong = []
-    for path, entry in look.spec.files.items():
+    if snapshot.spec is None:
+        return [snapshot.record.problem or "config.yaml is missing"]
+    differences = []
+    for path, entry in snapshot.spec.files.items():
         *inside, name = path.split("/")
         try:
-            with fs.directory(root, *look.record.place.parts, *inside) as opened:
-                if tuple(fs.hash_file(opened, name, most=entry.size)) != tuple(entry):
-                    wrong.append(f"{path}: its content is not what was submitted")
+            with fs.directory(root, *snapshot.record.place.parts, *inside) as folder_fd:
+                if tuple(fs.hash_file(folder_fd, name, most=entry.size)) != tuple(entry):
+                    differences.append(f"{path}: its content is not what was submitted")
         except FileNotFoundError:
-            wrong += [f"{path}: it has not arrived"] if entry.size else []
+            differences += [f"{path}: it has not arrived"] if entry.size else []
         except UnreadableJob as error:
-            wrong.append(f"{path}: {error}")
-    return wrong
+            differences.append(f"{path}: {error}")
+    return differences
 
 
-def stamps_of(look: JobSnapshot, root: Path) -> ListedStamps:
+def is_same_file_set(snapshot: JobSnapshot, job_fd: int, limits: SubmissionLimits) -> bool:
+    """Return True if no other files than those of the snapshot can belong to the submission now.
+
+    Where the manifest lists the files, other ones never do. Where it does not, the files are hashed again.
+
+    Raises:
+        UnreadableJob: a file there cannot be part of a job.
+    """
+    record = snapshot.record
+    return record.layout.lists_files or files_digest(hash_files(job_fd, limits)) == record.digest
+
+
+def stamps_of(snapshot: JobSnapshot, root: Path) -> ListedStamps:
     """The stamps of the listed files now: equal ones before and after a check show that no content changed between."""
-    if look.spec is None:
+    if snapshot.spec is None:
         return {}
     stamps: ListedStamps = {}
     by_folder: dict[tuple[str, ...], list[str]] = {}
-    for path in look.spec.files:
+    for path in snapshot.spec.files:
         *inside, name = path.split("/")
         by_folder.setdefault(tuple(inside), []).append(name)
-    for inside_parts, names in by_folder.items():
+    for folder, names in by_folder.items():
         try:
-            with fs.directory(root, *look.record.place.parts, *inside_parts) as opened:
-                found = {name: fs.look(opened, name) for name in names}
+            with fs.directory(root, *snapshot.record.place.parts, *folder) as folder_fd:
+                statuses = {name: fs.look(folder_fd, name) for name in names}
         except (FileNotFoundError, UnreadableJob):
-            found = dict.fromkeys(names)
-        for name, status in found.items():
-            stamps["/".join((*inside_parts, name))] = None if status is None else _stamp(status)
+            statuses = dict.fromkeys(names)
+        for name, status in statuses.items():
+            stamps["/".join((*folder, name))] = None if status is None else _stamp(status)
     return stamps
 
 

@@ -1,4 +1,4 @@
-"""Who looks at a folder: a person, whose home is here, and whose word they take for whose."""
+"""The local participant: address, private home, and which public keys count for which person."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from syft_job.model.job_ref import JobRef
 
 @dataclass(slots=True)
 class Participant:
-    """Who looks: a person, with their home where this machine has it, and the limits they set."""
+    """A person who acts or reads on this machine, with their home and the limits that they accept."""
 
     email: str
     home: Home
@@ -27,44 +27,44 @@ class Participant:
     _has_sized_directories: bool | None = None
 
     def owns(self, place: JobRef) -> bool:
-        """Whether the job at ``place`` lies in this person's own datasite."""
+        """Whether the job is in this person's own datasite."""
         return place.owner == self.email
 
-    def owner_keys(self, place: JobRef, asked: JobSpec | None) -> frozenset[str]:
-        """The keys of which the owner's markers must be sealed with one; none where none is known.
+    def owner_keys(self, place: JobRef, spec: JobSpec | None) -> frozenset[str]:
+        """The keys of which the owner's markers must be signed with one; none where none is known.
 
-        That is the key which the job was submitted to. The owner believes it only where the home holds it. Where the
+        That is the key which the job was submitted to. For the owner it counts only where the home holds it. Where the
         job names none, it is any that the owner did not give up: by the home for the owner, by `key.json` for others.
         """
         chain = self.chain_of(place.owner)
-        pinned = asked.owner_key if asked is not None else None
+        pinned = spec.owner_key if spec is not None else None
         if not pinned:
             return chain.accepted if chain is not None else frozenset()
         if not self.owns(place) or pinned in self.held:
             return frozenset({pinned})
         return frozenset({chain.present}) if chain is not None else frozenset()
 
-    def answering_key(self, asked: JobSpec | None) -> Key:
-        """The key to seal the owner's word with: the one that the job was submitted to, else the present one.
+    def answering_key(self, spec: JobSpec | None) -> Key:
+        """The key to sign the owner's markers with: the one that the job was submitted to, else the present one.
 
         Raises:
             ConfigError: see `Home.key`.
         """
         present = self.home.key()
-        return self.home.key_for(asked.owner_key if asked is not None else None) or present
+        return self.home.key_for(spec.owner_key if spec is not None else None) or present
 
-    def doubt(self, place: JobRef, asked: JobSpec | None) -> str | None:
-        """Why its submitter cannot check, or should not rely on, the owner's word on this job; None where it may."""
-        pinned, chain = asked.owner_key if asked is not None else None, self.chain_of(place.owner)
+    def doubt(self, place: JobRef, spec: JobSpec | None) -> str | None:
+        """Why its submitter cannot check, or should not rely on, the owner's markers; None where it can."""
+        pinned, chain = spec.owner_key if spec is not None else None, self.chain_of(place.owner)
         if not pinned or chain is None:
             return None
         is_given_up = pinned in chain.given_up
         if not self.owns(place):
             given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
-            return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None
+            return f"{given_up} do not rely on the answers here, and submit it anew" if is_given_up else None
         if pinned not in self.held:
             return "it was submitted to another key than yours: its submitter cannot check your answer"
-        given_up = "it was submitted to a key that you gave up: its submitter is told not to rely on your answer"
+        given_up = "it was submitted to a key that you gave up: its submitter is warned not to rely on your answer"
         return f"{given_up}, and should submit it anew" if is_given_up else None
 
     def chain_of(self, person: str) -> KeyHistory | None:
@@ -77,7 +77,7 @@ class Participant:
     def is_home_elsewhere(self) -> bool:
         """Whether this person's keys are on another machine: a key is published for them, and this home has none.
 
-        What is published is not believed here (format.md §Seals): it only tells that a home exists.
+        A published key is not trusted here (format.md §Seals): it only shows that a home exists.
         """
         if self.home.keyring.chain is not None:
             return False
@@ -90,7 +90,7 @@ class Participant:
 
     @property
     def home_warning(self) -> str | None:
-        """What to know where this person's home is not on this machine; None where it is, or where there is none."""
+        """A warning where this person's home is not on this machine; None where it is, or where there is none."""
         if not self.is_home_elsewhere:
             return None
         return (
@@ -116,19 +116,19 @@ class Participant:
 
     @property
     def settles(self) -> float:
-        """After how many seconds without a change a directory's time vouches for it."""
+        """The seconds without a change after which a directory's stamp shows a later one."""
         if self._settles is None:
             self._settles = settling_seconds(self.home.root)
         return self._settles
 
     @property
     def has_sized_directories(self) -> bool:
-        """Whether a directory's size tells in this folder that it has few entries."""
+        """Whether a directory's size in this folder shows that it has few entries."""
         if self._has_sized_directories is None:
             self._has_sized_directories = has_sized_directories(self.home.root)
         return self._has_sized_directories
 
     def forget_keys(self) -> None:
-        """Ask for everybody's keys again at the next look: within one they are asked for once, not once a job."""
+        """Forget the keys that were read: they are read once for each sweep or read of a job, not once a job."""
         self._chains.clear()
         self._held = None

@@ -1,15 +1,14 @@
-"""From held results to released ones.
+"""Release: write held results into the shared folder, for those to whom their owner grants them.
 
-Results lie at home until their owner lets them out. Letting out is copying through one gate (`result_tree`) to a
-temporary name (`staging`), while no lock is held; then, under the home's lock, putting the copies in place, saying in
-`shared` what may be read by whom, and opening the rules. Who may decide that is settled by the caller, who holds the
-lock and has checked that the copies are of the present attempt.
+Results are copied through one gate (`result_tree`) to a temporary name (`result_staging`) while no lock is held. Then,
+under the home's lock, the copies are renamed into place, `shared` states who may read what, and the rule file opens
+them. The caller holds the lock and has checked that the release is allowed and the copies are of the present attempt.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES
 from syft_job.model import names
 from syft_job.model.events import Event, MarkerKind
+from syft_job.model.names import InnerPath
 
 from .job_reader import JobSnapshot
 from .participant import Participant
@@ -37,22 +37,22 @@ class Grants:
         return Grants(_merged(self.outputs, other.outputs), _merged(self.logs, other.logs))
 
     def to_json(self) -> dict[str, list[str]]:
-        """As `approved.share` has it."""
+        """The grants as the field ``share`` of `approved` holds them."""
         return {"outputs": list(self.outputs), "logs": list(self.logs)}
 
     @classmethod
-    def from_json(cls, said: object) -> Grants:
+    def from_json(cls, value: object) -> Grants:
         """Read what `to_json` wrote; anything else grants nothing."""
-        if not isinstance(said, dict):
+        if not isinstance(value, dict):
             return cls()
-        return cls(_people(said.get("outputs")), _people(said.get("logs")))
+        return cls(_people(value.get("outputs")), _people(value.get("logs")))
 
     def __bool__(self) -> bool:
         return bool(self.outputs or self.logs)
 
 
 def granted(participant: Participant, job: str, attempt: int) -> Grants:
-    """What the ledger says was released of this attempt."""
+    """What was released of this attempt, by the ledger."""
     grants = Grants()
     for line in participant.home.ledger.lines(job):
         if line.attempt == attempt and line.event == Event.RELEASED:
@@ -61,7 +61,7 @@ def granted(participant: Participant, job: str, attempt: int) -> Grants:
 
 
 def promised(participant: Participant, job: str, attempt: int) -> Grants:
-    """What the permit of this attempt said is to be released when it is over."""
+    """What the permit of this attempt promised to release when it has ended."""
     grants = Grants()
     for line in participant.home.ledger.lines(job):
         if line.concerned_attempt != attempt:
@@ -81,7 +81,7 @@ def need_of(job: str, attempt: int, grants: Grants) -> Need:
 def publish(participant: Participant, look: JobSnapshot, grants: Grants, staged: StagedResults) -> None:
     """Release what ``grants`` opens of the present attempt: files, then `shared`, then the rules, then the ledger.
 
-    Nothing is copied here: ``staged`` holds the files, and the caller has asked whether it fits. Everything goes into
+    Nothing is copied here: ``staged`` holds the files, and the caller has checked that it fits. Everything goes into
     the directory that ``staged`` has open: its submitter may give it another name at any moment, and files without
     their rules would be open to them. Every step can be repeated, so that one that was cut short is simply done again.
 
@@ -91,23 +91,23 @@ def publish(participant: Participant, look: JobSnapshot, grants: Grants, staged:
     record = look.record
     place, attempt = record.place, record.attempt
     key = participant.answering_key(look.spec)
-    said: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     job = staged.job
     fs.remove(job, RULES)
     if grants.outputs:
-        said["outputs"] = _told(grants.outputs, place.submitter, staged.put_outputs_in_place())
+        body["outputs"] = _shared_part(grants.outputs, place.submitter, staged.put_outputs_in_place())
     if grants.logs:
-        said["logs"] = _told(grants.logs, place.submitter, staged.put_logs_in_place())
-    if _is_strange(job, "shared"):
+        body["logs"] = _shared_part(grants.logs, place.submitter, staged.put_logs_in_place())
+    if _is_other_kind(job, "shared"):
         fs.remove(job, "shared")
-    marker = markers.make(MarkerKind.SHARED, place, key, digest=record.digest, attempt=attempt, **said)
+    marker = markers.make(MarkerKind.SHARED, place, key, digest=record.digest, attempt=attempt, **body)
     fs.put(job, "shared", markers.to_bytes(marker))
     fs.put(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
     participant.home.ledger.say(record.id, attempt, Event.RELEASED, share=grants.to_json(), mark=unsealed(marker))
 
 
 def withdraw_grants(job: int) -> None:
-    """Close a job's directory again: first the rules, then what they opened is no longer told."""
+    """Close a job's directory again: remove the rules first, then `shared`."""
     fs.remove(job, RULES)
     fs.remove(job, "shared")
 
@@ -127,28 +127,29 @@ def may_share_with(people: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({person if person == "*" else names.address(person) for person in people}))
 
 
-def _is_strange(job: int, name: str) -> bool:
-    """Whether something else than a plain file lies where we are about to write one."""
-    found = fs.look(job, name)
-    return found is not None and not stat.S_ISREG(found.st_mode)
+def _is_other_kind(job: int, name: str) -> bool:
+    """Return True if something else than a plain file is where one is about to be written."""
+    status = fs.look(job, name)
+    return status is not None and not stat.S_ISREG(status.st_mode)
 
 
-def _told(who: Sequence[str], submitter: str, files: dict[str, FileEntry]) -> dict[str, Any]:
-    said: dict[str, Any] = {"who": list(who)}
+def _shared_part(who: Sequence[str], submitter: str, files: Mapping[InnerPath, FileEntry]) -> dict[str, Any]:
+    """The field ``outputs`` or ``logs`` of `shared`; the files are listed only where their submitter may read them."""
+    part: dict[str, Any] = {"who": list(who)}
     if submitter in who or "*" in who:
-        said["files"] = {path: {"size": entry.size, "sha256": entry.sha256} for path, entry in files.items()}
-    return said
+        part["files"] = {path: {"size": entry.size, "sha256": entry.sha256} for path, entry in files.items()}
+    return part
 
 
 def unsealed(marker: markers.Marker) -> dict[str, Any]:
-    """What a marker says, as the ledger has it."""
+    """The body of a marker without its signature, as the ledger records it."""
     return {key: value for key, value in marker.body.items() if key != "seal"}
 
 
-def _people(said: object) -> tuple[str, ...]:
-    if not isinstance(said, list) or not all(isinstance(person, str) for person in said):
+def _people(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(person, str) for person in value):
         return ()
-    return tuple(said)
+    return tuple(value)
 
 
 def _merged(some: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:

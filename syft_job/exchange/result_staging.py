@@ -1,13 +1,13 @@
-"""Results on their way: copied under a temporary name while no lock is held, put in place by renaming under the lock.
+"""Staged results: copied under a temporary name while no lock is held, renamed into place under the lock.
 
-A `StagedDirectory` is held (`disk.hold`) from its making until it is closed, so that no other process takes it for what
-a killed one left; where its maker is killed, the next `disk.remove_temporaries` removes it. Nothing reads a staged
-directory under its temporary name, and in the shared folder other users cannot open it. There it is made beside the
-submitters' folders, where the datasite's rule file grants nobody anything: in the job's own directory its submitter
-could read results that are shared with others only.
+A `StagedDirectory` is held (`fs.hold`) until it is closed, so that no other process takes it for an abandoned one; if
+its process is killed, the next `fs.remove_temporaries` removes it. Nothing reads a staged directory under its temporary
+name, and in the shared folder other users cannot open it. There it is made beside the submitters' folders, where the
+datasite's rule file grants nothing: in the job's own directory its submitter could read results that are shared with
+others only.
 
-What is staged belongs to one attempt of one submission in one directory. The caller who puts it in place holds the
-home's lock and asks `StagedResults.fits` first.
+Staged results belong to one attempt of one submission in one directory. The caller who renames them into place holds
+the home's lock and checks `StagedResults.fits` first.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from syft_job.format.manifest import FileEntry, SubmissionLimits
 from syft_job.format.markers import LOGS, OUTPUTS
 from syft_job.fs.probe import probe
 from syft_job.home.home import Home
+from syft_job.model import names
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS, JobRef
+from syft_job.model.names import InnerPath
 
 from .result_tree import copy_tree
 
@@ -36,7 +38,7 @@ LOGS_FOLDER = "logs"
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Which results of which attempt are to be staged."""
+    """The results to stage, and of which attempt."""
 
     job: str
     attempt: int
@@ -48,7 +50,7 @@ class StagedDirectory:
     """A new directory under a temporary name, held by this process. Close it; what is still in it is removed then.
 
     Args:
-        home: whose lock keeps other processes from removing temporary names.
+        home: its lock keeps other processes from removing temporary names.
         parent: the directory to make it in: a path, and names below it that are opened without following links.
         mode: permissions of the new directory.
         locked: make it under the home's lock, as is needed where another process may remove temporary names.
@@ -71,7 +73,7 @@ class StagedDirectory:
         self._is_open = True
 
     def _remove_leftovers(self, home: Home) -> None:
-        """Remove what killed processes left beside; one that cannot be removed stays, and is in nobody's way."""
+        """Remove what killed processes left here; what cannot be removed stays and does no harm."""
         with fs.in_words("list the folder of new results"), os.scandir(self.parent) as entries:
             has_leftovers = any(fs.is_temporary(entry.name) for entry in entries)
         if has_leftovers:
@@ -85,7 +87,7 @@ class StagedDirectory:
         return descriptor
 
     def put_in_place(self, name: str) -> None:
-        """Rename the directory itself to ``name``, durably; what had that name is removed."""
+        """Rename the directory itself to ``name``, durably; what has that name is removed."""
         fs.remove(self.parent, name)
         fs.rename(self.parent, self.name, self.parent, name)
 
@@ -128,8 +130,8 @@ class StagedResults(StagedDirectory):
         probe(home.root)  # a folder that hangs must not be met with the lock in hand
         super().__init__(home, home.root, *_parent_of_copies(home.root, place))
         self.need = need
-        self.outputs: dict[str, FileEntry] = {}
-        self.logs: dict[str, FileEntry] = {}
+        self.outputs: dict[InnerPath, FileEntry] = {}
+        self.logs: dict[InnerPath, FileEntry] = {}
         self._placed: set[str] = set()
         source = source or home.held(need.job, need.attempt)
         try:
@@ -150,10 +152,10 @@ class StagedResults(StagedDirectory):
         for name in LOGS.values():
             if fs.look(logs, name) is not None:
                 copied = fs.copy(logs, name, self.descriptor, name, most=limits.total_bytes, mode=0o644, durable=True)
-                self.logs[name] = FileEntry(copied.size, copied.sha256)
+                self.logs[names.inner_path(name)] = FileEntry(copied.size, copied.sha256)
 
     def fits(self, record: JobRecord, job: int, need: Need) -> bool:
-        """Return whether this is what is needed, of the present attempt, in the open directory ``job``."""
+        """Return True if this is what ``need`` asks for, of the present attempt, in the open directory ``job``."""
         here, there = os.fstat(self.job), os.fstat(job)
         return (
             (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
@@ -162,8 +164,8 @@ class StagedResults(StagedDirectory):
             and self.need.logs >= need.logs
         )
 
-    def put_outputs_in_place(self) -> dict[str, FileEntry]:
-        """Make the copied outputs the ``outputs`` of the job, as a whole; returns what they are. Harmless if repeated.
+    def put_outputs_in_place(self) -> dict[InnerPath, FileEntry]:
+        """Make the copied outputs the ``outputs`` of the job, as a whole; returns their sizes and digests. Idempotent.
 
         Raises:
             StoreError: the folder cannot be written.
@@ -174,15 +176,15 @@ class StagedResults(StagedDirectory):
             self._placed.add(OUTPUTS)
         return self.outputs
 
-    def put_logs_in_place(self) -> dict[str, FileEntry]:
-        """Make the copied logs those of the job; returns what they are. Harmless if repeated.
+    def put_logs_in_place(self) -> dict[InnerPath, FileEntry]:
+        """Make the copied logs those of the job; returns their sizes and digests. Idempotent.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         for name in sorted(self.logs.keys() - self._placed):
-            found = fs.look(self.job, name)
-            if found is not None and not stat.S_ISREG(found.st_mode):
+            status = fs.look(self.job, name)
+            if status is not None and not stat.S_ISREG(status.st_mode):
                 fs.remove(self.job, name)
             fs.rename(self.descriptor, name, self.job, name)
             self._placed.add(name)

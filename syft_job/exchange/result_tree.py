@@ -1,7 +1,7 @@
-"""Copying a tree of results: the gate that everything passes which a job or a deposit leaves.
+"""Copy a tree of results. Everything that a job or a deposit leaves passes through here.
 
-Only plain files and real directories with names that can travel pass; links, devices and permission files do not. Sizes
-count as they appear (``st_size``), so that a sparse file costs what a reader of it would get. Each file is durable.
+Only plain files and real directories with valid names pass; links, devices and permission files do not. Sizes count as
+they appear (``st_size``), so that a sparse file costs what a reader of it would get. Each file is durable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from syft_job.errors import InvalidName, UnreadableJob
 from syft_job.format.manifest import FileEntry, SubmissionLimits
 from syft_job.format.markers import RULES
 from syft_job.model import names
+from syft_job.model.names import InnerPath
 
 
 def copy_tree(
@@ -23,7 +24,7 @@ def copy_tree(
     left_out: list[str] | None = None,
     max_bytes: int | None = None,
     private: bool = False,
-) -> dict[str, FileEntry]:
+) -> dict[InnerPath, FileEntry]:
     """Copy all plain files of one open directory into another, durably; no link is followed.
 
     Args:
@@ -39,9 +40,9 @@ def copy_tree(
 
     Raises:
         FileNotFoundError: something was removed meanwhile, and there is no ``left_out``.
-        UnreadableJob: there is a link, a device, a name that cannot travel, or more than the limits allow.
+        UnreadableJob: there is a link, a device, an invalid name, or more than the limits allow.
     """
-    files: dict[str, FileEntry] = {}
+    files: dict[InnerPath, FileEntry] = {}
     folders: list[list[str]] = [[]]
     forms = UnicodeForms()
     file_mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
@@ -89,7 +90,7 @@ class UnicodeForms:
         self._twins: list[str] = []
 
     def twin_of(self, path: str) -> str | None:
-        """Why ``path`` cannot be kept beside a path seen before it; None where it can, and it is seen from now on."""
+        """Why ``path`` cannot be kept beside a path that was added earlier; None where it can, and it is added."""
         if any(path.startswith(f"{twin}/") for twin in self._twins):
             return f"{path!a} is in a folder whose name has a twin in another Unicode form"
         earlier = self._spelled.setdefault(unicodedata.normalize("NFC", path), path)
@@ -100,7 +101,7 @@ class UnicodeForms:
 
 
 def why_not(name: str, entry: fs.Entry) -> str | None:
-    """Why a result of this name and kind cannot be let out; None where it can."""
+    """Why a result of this name and kind cannot be released; None where it can."""
     if name.casefold() == RULES:
         return f"{entry.path!r} is a permission file, and those are the owner's to write"
     if not entry.is_dir and not entry.is_file:

@@ -1,8 +1,8 @@
-"""What takes up room and whether it is still needed: held results, workspaces, notes, jobs that are over.
+"""Retention: what takes up disk space and whether it is still needed.
 
-It measures, says of each thing why it must stay or that it may go, and removes what somebody chose. Which to choose is
-`policies.retention`'s business. The ledger is never touched but for a line that says what went, and the claims of
-attempts stay for ever: they are what keeps an attempt from beginning twice.
+That is held results, workspaces, notes, and jobs that are over. They are measured, each with the reason for which it
+must stay, and removed when chosen; `policies.retention` chooses. The ledger gets a line about each removal, and the
+claims of attempts stay for ever, because they keep an attempt from beginning twice.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from syft_job.model.states import FactKind, JobState
 from syft_job.policies.retention import Kept, Kind
 
 from . import transitions
-from .job_index import MAX_DIRECTORIES, JobIndex
+from .job_index import JobIndex
 from .participant import Participant
+from .submitter_index import MAX_DIRECTORIES
 
-_MEASURED_AT_MOST = 10_000_000
+_MAX_MEASURED_ENTRIES = 10_000_000
 """Entries of one tree whose sizes are added up; more, and what is too deep, or cannot be read, counts for nothing."""
 _OVER = frozenset({FactKind.DONE, FactKind.CANCELLED, FactKind.REJECTED})
 
 
 class RetentionScan:
-    """Everything of one owner that takes up room.
+    """Everything of one owner that takes up disk space.
 
     Args:
         participant: the owner.
@@ -45,7 +46,7 @@ class RetentionScan:
         self._home = participant.home
         self._store = store
         self._places: dict[str, JobRef] = {}
-        self._last_said: dict[str, float] = {}
+        self._last_event_at: dict[str, float] = {}
         self._needed_notes: frozenset[str] | None = None
 
     def measure(self, kinds: Collection[Kind]) -> list[Kept]:
@@ -55,7 +56,7 @@ class RetentionScan:
             StoreError: the home cannot be read.
         """
         self._home.ledger.refresh()
-        self._last_said = self._home.ledger.last_said(time.time())
+        self._last_event_at = self._home.ledger.last_said(time.time())
         rooms = {
             Kind.RESULTS: self._results,
             Kind.WORKSPACES: self._workspaces,
@@ -68,7 +69,7 @@ class RetentionScan:
         """Remove one thing; False where it is gone already, or needed again by now.
 
         Raises:
-            InvalidTransition, NotAllowed, StoreError: see `acts.clean`.
+            InvalidTransition, NotAllowed, StoreError: see `transitions.clean`.
         """
         if one.kind is Kind.JOBS:
             place = self._places.get(one.name)
@@ -85,7 +86,7 @@ class RetentionScan:
                 if fs.look(opened, name) is None or self._why(one.kind, one.name):
                     return False
                 if one.kind is Kind.RESULTS:
-                    self._say_gone(name)
+                    self._record_removal(name)
                 fs.rename(opened, name, opened, temporary)
             fs.remove(opened, temporary)
         return True
@@ -106,7 +107,7 @@ class RetentionScan:
                 yield Kept(kind, f"{prefix}{name}", job, size, age, self._why(kind, f"{prefix}{name}"))
 
     def _history(self) -> Iterator[Kept]:
-        self._needed_notes = self._notes_of_what_exists()
+        self._needed_notes = self._notes_of_existing_jobs()
         for base in ("aside", "reviewed", "seen"):
             for name in _listed(self._home.path / base):
                 if not name.startswith("."):
@@ -135,7 +136,7 @@ class RetentionScan:
         """Why a thing at home is still needed; empty where it may go."""
         if kind is Kind.HISTORY:
             if self._needed_notes is None:
-                return "the folder is away, so nobody can say whether its job still exists"
+                return "the folder is away, so it is unknown whether its job still exists"
             return "its job is still there" if name in self._needed_notes else ""
         ledger = self._home.ledger
         job, _, number = name.rpartition("/")[2].partition(".")
@@ -143,16 +144,16 @@ class RetentionScan:
         if ledger.is_under_way(*attempt):
             return "it is not over"
         if attempt in ledger.pending_releases():
-            return "a release of it is still owed"
+            return "a release of it is still to come"
         if not ledger.events(job) or Event.CLEANED in ledger.events(job):
             return ""
         ends = {FactKind.DONE} if kind is Kind.RESULTS else _OVER
         if not any(fact.kind in ends and fact.attempt == attempt[1] for fact in ledger.facts(job)):
-            return "the ledger does not say that it is over"
+            return "the ledger has no end of it"
         return ""
 
-    def _notes_of_what_exists(self) -> frozenset[str] | None:
-        """The notes about jobs that are still there; None where nobody can tell: the folder is away, or too large."""
+    def _notes_of_existing_jobs(self) -> frozenset[str] | None:
+        """The notes about jobs that still exist; None where that is unknown: the folder is away, or too large."""
         root, owner = self._home.root, self._participant.email
         submitters = fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES)
         if submitters is None or len(submitters) >= MAX_DIRECTORIES:
@@ -168,7 +169,7 @@ class RetentionScan:
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
         return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
 
-    def _say_gone(self, name: str) -> None:
+    def _record_removal(self, name: str) -> None:
         job, _, number = name.partition(".")
         ledger = self._home.ledger
         if ledger.events(job):
@@ -176,8 +177,8 @@ class RetentionScan:
             ledger.say(job, int(number), Event.RESULTS_DELETED, place=place, by=self._participant.email)
 
     def _age(self, job: str, otherwise: float) -> float:
-        """Seconds since the owner's hand last spoke of a job; what its submitter claims is not asked."""
-        return max(0.0, time.time() - self._last_said[job]) if job in self._last_said else otherwise
+        """Seconds since the last event that the owner recorded of a job; the submitter's claims do not count."""
+        return max(0.0, time.time() - self._last_event_at[job]) if job in self._last_event_at else otherwise
 
 
 def _listed(path: Path) -> list[str]:
@@ -195,6 +196,6 @@ def _measured(start: Path, *parts: str) -> tuple[int, float]:
     size = 0 if stat.S_ISDIR(top.st_mode) else top.st_size
     if stat.S_ISDIR(top.st_mode):
         with suppress(SyftJobError, OSError), fs.directory(start, *parts) as opened:
-            for entry in fs.walk(opened, most=_MEASURED_AT_MOST, passed_over=[]):
+            for entry in fs.walk(opened, most=_MAX_MEASURED_ENTRIES, passed_over=[]):
                 size += 0 if entry.is_dir else entry.stat.st_size
     return size, max(0.0, time.time() - top.st_mtime)

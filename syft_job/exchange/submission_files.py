@@ -1,7 +1,7 @@
-"""The files of a folder that is submitted: which travel, which are left out and why, and what to be warned of.
+"""The files of a submitted folder: which are part of the submission, which are left out and why, and warnings.
 
 The folder is the submitter's own. What is left out is pruned before it is walked through, so that its size costs
-nothing; only what would travel counts against a limit.
+nothing; only what would be submitted counts against a limit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONG_NAME_BYTES = 120
 
 @dataclass(slots=True)
 class Gathered:
-    """What was found in a folder: the files that travel by their path in it, their sizes, and what stays."""
+    """The files of a folder that are submitted, by their path in it, their sizes, and what is left out."""
 
     paths: dict[InnerPath, Path] = field(default_factory=dict)
     sizes: dict[InnerPath, int] = field(default_factory=dict)
@@ -51,16 +51,16 @@ def gather(folder: Path, *, include: Sequence[str] = (), most: int) -> Gathered:
             on some machines, or there is more than ``most``.
         StoreError: a folder or file cannot be read.
     """
-    found = Gathered()
+    gathered = Gathered()
     with fs.in_words(f"read {str(folder)!r}"), fs.directory(folder) as opened:
         rules = Exclusions(_ignore_text(opened), include)
-        spelled = _walk(opened, folder, rules, found, most)
-    if both := names.first_collision(spelled):
+        spelled = _walk(opened, folder, rules, gathered, most)
+    if collision := names.first_collision(spelled):
         raise InvalidSubmission(
-            f"{both[0]!a} and {both[1]!a} are one file on some machines: their names differ only in case or in"
-            " Unicode form (NFC, NFD). Rename or remove one of them."
+            f"{collision[0]!a} and {collision[1]!a} are one file on some machines: their names differ only in case or"
+            " in Unicode form (NFC, NFD). Rename or remove one of them."
         )
-    return found
+    return gathered
 
 
 def name_warning(path: str) -> str | None:
@@ -95,8 +95,8 @@ def beginning_of(place: int, name: str) -> bytes:
         return data
 
 
-def _walk(opened: int, folder: Path, rules: Exclusions, found: Gathered, most: int) -> list[str]:
-    """Fill ``found``; returns the paths that travel as the file system spells them."""
+def _walk(opened: int, folder: Path, rules: Exclusions, gathered: Gathered, most: int) -> list[str]:
+    """Fill ``gathered``; returns the paths of the submitted files as the file system spells them."""
     spelled: list[str] = []
     count = 0
     ahead: list[tuple[str, bool]] = [("", False)]
@@ -108,7 +108,7 @@ def _walk(opened: int, folder: Path, rules: Exclusions, found: Gathered, most: i
             if inside and not only_named:
                 environment = rules.judge_folder(inside, [name for name, _ in entries])
                 if environment is not None:
-                    found.left_out.append(environment)
+                    gathered.left_out.append(environment)
                     only_named = True
                     if not rules.names_something_in(inside):
                         continue
@@ -123,7 +123,7 @@ def _walk(opened: int, folder: Path, rules: Exclusions, found: Gathered, most: i
                     continue  # the folder around it is in `left_out`
                 excluded = rules.judge(path, is_directory=is_directory)
                 if excluded is not None:
-                    found.left_out.append(excluded)
+                    gathered.left_out.append(excluded)
                     if is_directory and excluded.can_include and rules.names_something_in(path):
                         folders.append((path, True))
                     continue
@@ -135,13 +135,13 @@ def _walk(opened: int, folder: Path, rules: Exclusions, found: Gathered, most: i
                     )
                 if is_directory:
                     folders.append((path, False))
-                elif _take(directory, name, path, folder, rules, found):
+                elif _take(directory, name, path, folder, rules, gathered):
                     spelled.append(path)
         ahead.extend(reversed(folders))
     return spelled
 
 
-def _take(directory: int, name: str, path: str, folder: Path, rules: Exclusions, found: Gathered) -> bool:
+def _take(directory: int, name: str, path: str, folder: Path, rules: Exclusions, gathered: Gathered) -> bool:
     """Add one file, unless its content shows that it is a secret."""
     status = fs.look(directory, name)
     if status is None:
@@ -153,10 +153,10 @@ def _take(directory: int, name: str, path: str, folder: Path, rules: Exclusions,
         )
     listed = travelling_path(path)
     if secret := rules.judge_content(path, beginning_of(directory, name)):
-        found.left_out.append(secret)
+        gathered.left_out.append(secret)
         return False
-    found.paths.setdefault(listed, folder / path)  # of two in other Unicode forms; `gather` refuses them
-    found.sizes[listed] = status.st_size
+    gathered.paths.setdefault(listed, folder / path)  # of two in other Unicode forms; `gather` refuses them
+    gathered.sizes[listed] = status.st_size
     return True
 
 

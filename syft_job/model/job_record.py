@@ -24,6 +24,26 @@ class Stamp(NamedTuple):
     inode: int
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the layout of a job directory provides. Every reader asks for the property that it needs.
+
+    Attributes:
+        is_signed: the manifest and the markers carry signatures.
+        lists_files: the manifest lists every file with size and digest, and the job's digest is the manifest's; else
+            the files of a snapshot are those that were found and hashed, and the job's digest covers exactly them.
+        may_hold_results: a runner may have written results into the directory that no `shared` lists.
+    """
+
+    is_signed: bool = True
+    lists_files: bool = True
+    may_hold_results: bool = False
+
+
+SIGNED_LAYOUT = Layout()
+"""The layout of format 1."""
+
+
 class JobRecord(NamedTuple):
     """One job at one reading. A tuple, because that is made several times faster than a frozen dataclass.
 
@@ -39,7 +59,7 @@ class JobRecord(NamedTuple):
         missing: a clause about each of the first listed files that are not here, and how many more there are.
         findings: what a person should know about it, one sentence each.
         has_forged_approval: there is an `approved` that does not count.
-        older: the directory is of the earlier marker layout.
+        layout: what the layout of the directory provides.
         blocked: why an approved job cannot start now; None where it can, or where that is not known.
         reason: why it was rejected, cancelled or withdrawn, cut to 200 characters; empty where a marker was not read.
         recorded: the facts of the ledger that the state was derived from; the owner's only.
@@ -58,7 +78,7 @@ class JobRecord(NamedTuple):
     missing: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     has_forged_approval: bool = False
-    older: bool = False
+    layout: Layout = SIGNED_LAYOUT
     blocked: BlockedCategory | None = None
     reason: str = ""
     recorded: tuple[Fact, ...] = ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from syft_job import fs
 from syft_job.errors import UnreadableJob
-from syft_job.exchange import job_contents, job_reader, submission
+from syft_job.exchange import job_contents, job_reader, submission_source
 from syft_job.exchange.key_holder import KeyHolder, identify
 from syft_job.exchange.participant import Participant
 from syft_job.format import manifest
@@ -109,7 +109,7 @@ def collect(participant: Participant, place: JobRef) -> Review:
         _file(root, place, path, entry, entrypoint) for path, entry in sorted(asked.files.items(), key=_reading_order)
     )
     beside: tuple[str, ...] = ()
-    if not look.record.older:
+    if look.record.layout.lists_files:
         with fs.directory(root, *place.parts) as job:
             beside = _beside(job, asked, participant)
     key = manifest.submitters_key(look.config, place, participant.limits)
@@ -154,7 +154,7 @@ def _file(root: Path, place: JobRef, path: str, entry: FileEntry, entrypoint: st
     from syft_job.format.source_checks import Finding, FindingCode, Location, Severity, check_file, reviewable_text
 
     findings = check_file(path, data, entrypoint)
-    if path == manifest.RUN and entrypoint and data != submission.python_run(entrypoint):
+    if path == manifest.RUN and entrypoint and data != submission_source.python_run(entrypoint):
         message = "it is not the script that syft_job writes for a Python job; what it starts may be something else"
         findings += (Finding(FindingCode.START_SCRIPT, Severity.WARNING, message, Location(path)),)
     return ReviewedFile(path, entry, reviewable_text(path, data, entrypoint), difference, findings)

@@ -18,12 +18,13 @@ from syft_job.config import SyftJobConfig
 from syft_job.errors import JobNotFoundError, SyftJobError
 from syft_job.events.outbox import ENDED, end_of
 from syft_job.exchange import job_reader, release, transitions
+from syft_job.exchange.history import END_REMARKS
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.result_staging import Need, StagedResults
-from syft_job.exchange.results import MISHAPS
 from syft_job.execution.attempt_operations import Collected, Permission, Prepared
 from syft_job.execution.evidence import ExitRecord
+from syft_job.model.events import Event
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import JobRef
 from syft_job.model.states import Fact, FactKind, JobState
@@ -106,7 +107,7 @@ class ExchangeOperations:
         hosts = [
             line.said.get("host")
             for line in self.participant.home.ledger.lines(attempt.job)
-            if line.event == "start" and line.attempt == attempt.number
+            if line.event == Event.STARTED and line.attempt == attempt.number
         ]
         return hosts[-1] if hosts else None
 
@@ -157,7 +158,7 @@ class ExchangeOperations:
         state = end_of(home, attempt.job, attempt.number, outcome)
         emoji = "🎉" if state is JobState.SUCCEEDED else "💥"
         self._announce(f"{emoji} '{attempt.ref.name}' from {attempt.ref.submitter} {ENDED[state]}.")
-        for key, text in MISHAPS.items():
+        for key, text in END_REMARKS.items():
             if details.get(key):
                 self._announce(f"   {text}")
         for text in collected.left_out:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.errors import StoreError
-from syft_job.exchange.job_index import MAX_DIRECTORIES
+from syft_job.exchange.submitter_index import MAX_DIRECTORIES
 from syft_job.format.manifest import CODE
 from syft_job.format.markers import OWNERS_NAMES
 from syft_job.fs.watch import Watch

@@ -13,8 +13,9 @@ from itertools import chain, islice
 
 from syft_job import fs
 from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
-from syft_job.exchange.job_index import HASHED_BYTES, JobIndex
+from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.job_reader import JobSnapshot
+from syft_job.exchange.submitter_sweep import HASHED_BYTES
 from syft_job.exchange.sweep_budget import SweepBudget
 from syft_job.fs.watch import MOST_WATCHES
 from syft_job.model import names

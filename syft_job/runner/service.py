@@ -22,9 +22,10 @@ from syft_job.errors import JobNotFoundError, StoreError, SyftJobError
 from syft_job.events import outbox
 from syft_job.events.outbox import Outbox, Told, ToldAll
 from syft_job.exchange import transitions
-from syft_job.exchange.job_index import MAX_DIRECTORIES, JobIndex
+from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
+from syft_job.exchange.submitter_index import MAX_DIRECTORIES
 from syft_job.execution import backends
 from syft_job.execution.backends.base import JobABC
 from syft_job.execution.plan import ExecutionPlan

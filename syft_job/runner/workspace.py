@@ -11,13 +11,12 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.errors import BlockedCategory, NotStarted, UnreadableJob
-from syft_job.exchange import job_contents
+from syft_job.exchange import listed_files
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.result_staging import StagedDirectory
 from syft_job.exchange.result_tree import copy_tree
 from syft_job.execution.attempt_operations import JOB, STREAMS
 from syft_job.execution.evidence import ExitRecord
-from syft_job.format import manifest
 from syft_job.format.manifest import JobSpec
 from syft_job.format.markers import LOGS, OUTPUTS
 from syft_job.fs.probe import probe
@@ -233,11 +232,7 @@ def _copy_listed(attempt: Attempt, snapshot: JobSnapshot, job: int) -> None:
     assert snapshot.spec is not None  # noqa: S101 - the caller checked
     root = attempt.participant.home.root
     with fs.directory(root, *attempt.ref.parts) as source:
-        if (
-            snapshot.record.older
-            and manifest.older_digest(job_contents.older_files(source, attempt.participant.limits))
-            != snapshot.record.digest
-        ):
+        if not listed_files.is_same_file_set(snapshot, source, attempt.participant.limits):
             raise _differs("its files changed since the approval; it waits until the bytes are back")
         for path, entry in snapshot.spec.files.items():
             fs.check_interrupted()  # files without content, which hold no chunk to check at, count, too

@@ -413,7 +413,7 @@ def test_an_older_job_can_be_approved_after_it_was_rejected(people: TwoPeople):
     (location / "run.sh").write_text("echo fine\n")
     people.owner_job("Old").reject("no")
     again = people.owner_job("Old")
-    assert again.record.older
+    assert not again.record.layout.is_signed
     again.approve()
     assert again.state is JobState.QUEUED
 
@@ -431,10 +431,10 @@ def test_listing_and_looking_agree(people: TwoPeople):
         for job in client.jobs:
             place = JobRef(job.datasite_owner_email, job.submitted_by, job.name)
             full = job_reader.look(people.root, place, client.participant).record
-            assert (full.position, full.id, full.digest, full.submitted_at, full.older) == (
+            assert (full.position, full.id, full.digest, full.submitted_at, full.layout) == (
                 job.record.position,
                 job.id,
                 job.digest,
                 job.record.submitted_at,
-                job.record.older,
+                job.record.layout,
             )

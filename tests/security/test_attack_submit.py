@@ -130,7 +130,7 @@ def test_a_key_file_that_cannot_be_read_now_makes_no_job_unreadable(people: TwoP
     monkeypatch.setattr(os, "open", failing)
     people.owner.participant.forget_keys()
     assert people.owner_job(NAME).status == "inbox"
-    assert "config.yaml is sealed" in str(people.owner_job(NAME).verify())
+    assert "config.yaml is signed" in str(people.owner_job(NAME).verify())
 
 
 @pytest.mark.parametrize("key", ["files", "total_bytes", "unfinished"])

@@ -512,7 +512,7 @@ def test_many_submitters_folders_are_bounded_and_said(people: TwoPeople, monkeyp
 
 
 def test_a_submitters_folder_with_many_entries_is_bounded_and_said(people: TwoPeople, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("syft_job.exchange.job_index.MAX_DIRECTORIES", 50)
+    monkeypatch.setattr("syft_job.exchange.submitter_index.MAX_DIRECTORIES", 50)
     for number in range(200):
         (folder_of(people, EVE) / f"d{number}").mkdir(parents=True)
     client = fresh(people)

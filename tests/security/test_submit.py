@@ -447,7 +447,7 @@ def test_threat_43_another_spelling_of_a_seal_does_not_verify(people: TwoPeople,
     said["seal"][field] = other_spelling(said["seal"][field])
     config.write_text(json.dumps(said))
     for job in (people.owner_job(NAME), people.submitters_job(NAME)):
-        assert "config.yaml carries no valid seal" in job.verify().fails
+        assert "config.yaml carries no valid signature" in job.verify().fails
     assert "not sealed" in str(people.owner_job(NAME).review())
 
 
@@ -458,7 +458,7 @@ def test_threat_43_a_key_that_was_given_up_keeps_its_warning_in_every_spelling(p
     assert "gave up the key" in str(people.owner_job(NAME).review())
     said["seal"]["key"] = other_spelling(said["seal"]["key"])
     (people.location(NAME) / "config.yaml").write_text(json.dumps(said))
-    assert "carries no valid seal" in str(people.owner_job(NAME).review())
+    assert "carries no valid signature" in str(people.owner_job(NAME).review())
 
 
 def test_threat_43_a_key_file_in_another_spelling_is_refused(people: TwoPeople):
@@ -489,7 +489,7 @@ def test_threat_43_a_key_under_which_anything_verifies_is_no_key(people: TwoPeop
         for r in (y | sign, 1):
             nothing = base64.b64encode(r.to_bytes(32, "little") + bytes(32)).decode()
             config.write_text(json.dumps(said | {"seal": {"key": point, "sig": nothing}}))
-            assert "config.yaml carries no valid seal" in people.owner_job(NAME).verify().fails
+            assert "config.yaml carries no valid signature" in people.owner_job(NAME).verify().fails
 
 
 # Threat 44: secrets submitted by mistake

@@ -106,12 +106,12 @@ def test_unfinished_jobs_oldest_first(people: TwoPeople):
 def test_one_job(people: TwoPeople):
     people.submit(name="a")
     record = people.owner.store.get(people.place("a"))
-    assert people.owner.store.again(people.place("a"), record) == record
+    assert people.owner.store.refresh(people.place("a"), record) == record
     with pytest.raises(JobNotFoundError, match="There is no job"):
         people.owner.store.get(people.place("b"))
     shutil.rmtree(people.location("a"))
     with pytest.raises(JobNotFoundError):
-        people.owner.store.again(people.place("a"), record)
+        people.owner.store.refresh(people.place("a"), record)
 
 
 def test_no_datasites_no_jobs(tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 
 from syft_job import Duration, JobResources, Memory, SubmissionLimits
 from syft_job.errors import InvalidSubmission, JobExists, PathMissing
-from syft_job.exchange import submission
+from syft_job.exchange import submission_source
 from syft_job.testing import TwoPeople
 
 
@@ -98,7 +98,7 @@ def test_two_submissions_of_one_text_are_two(people: TwoPeople):
 @pytest.mark.parametrize("name", ["main.py", "with space.py", "it's.py", "$(x).py", "-rf.py"])
 def test_the_start_script_quotes_its_entrypoint(tmp_path: Path, name: str):
     (tmp_path / name).write_text("1")
-    source = submission.python_source(tmp_path / name, None)
+    source = submission_source.python_source(tmp_path / name, None)
     assert shlex.split(source.texts["run.sh"].decode().splitlines()[-1])[-1] == f"code/{name}"
 
 

@@ -100,8 +100,8 @@ def approve(
 
 
 def _is_hashed_under_lock(snapshot: JobSnapshot) -> bool:
-    """Return True if hashing takes next to no time. Reading a job of the older layout has hashed it already."""
-    if snapshot.spec is None or snapshot.record.older:
+    """Return True if hashing takes next to no time. A job whose manifest lists no files was hashed when it was read."""
+    if snapshot.spec is None or not snapshot.record.layout.lists_files:
         return True
     is_small = snapshot.spec.total_bytes <= _HASHED_UNDER_LOCK_BYTES
     return is_small and len(snapshot.spec.files) <= _HASHED_UNDER_LOCK_FILES

@@ -77,7 +77,7 @@ def _all_grants(participant: Participant, txn: Transaction, grants: Grants) -> G
 def _hold_released_results(participant: Participant, ref: JobRef, record: JobRecord) -> None:
     """Copy results that an older runner left in the folder into the home, so that they are released like others."""
     held = participant.home.held(record.id, record.attempt)
-    if not record.older or held.exists():
+    if not record.layout.may_hold_results or held.exists():
         return
     with (
         fs.in_words(f"use {str(ref.under(participant.home.root))!r}"),

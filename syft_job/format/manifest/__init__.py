@@ -1,13 +1,15 @@
-"""`config.yaml`: what a submitter asks, and the digests taken over it.
+"""The manifest `config.yaml`: what a submitter asks for, and the digests over it.
 
-It reads bytes into a `JobSpec` and writes one back; it does not look at the files that a spec lists. A spec in strict
-JSON carries ``format``; one without it is of the older marker layout and is read with the YAML reader.
+Bytes are read into a `JobSpec` and written from one; the files that it lists are not touched. A manifest in strict JSON
+has a ``format``; one without it is read as YAML (`unversioned`).
 """
 
-from .digests import digest_of, job_id, older_digest, work_digest
+from .digests import digest_of, job_id, work_digest
+from .fields import file_entry
 from .model import (
     CODE,
     CONFIG,
+    FIELDS,
     FORMAT,
     KNOWN_NEEDS,
     RUN,
@@ -18,7 +20,8 @@ from .model import (
     SubmissionLimits,
     new_nonce,
 )
-from .parse import FIELDS, check_texts, file_entry, parse, read, submitters_key, timestamp
+from .parse import parse, read, submitters_key, timestamp
+from .unversioned import files_digest
 
 __all__ = [
     "CODE",
@@ -32,12 +35,11 @@ __all__ = [
     "JobResources",
     "JobSpec",
     "SubmissionLimits",
-    "check_texts",
     "digest_of",
     "file_entry",
+    "files_digest",
     "job_id",
     "new_nonce",
-    "older_digest",
     "parse",
     "read",
     "submitters_key",

@@ -1,4 +1,4 @@
-"""What a submitter asks: the files, how to start them, and what they may use; and how that is written."""
+"""The manifest as a model: the files, how to start them, what they may use, and how it is written and signed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ CODE = "code/"
 TYPES = ("bash", "python")
 KNOWN_NEEDS: frozenset[str] = frozenset()
 """Entries of ``needs`` that this version understands: none yet."""
+FIELDS = frozenset(
+    "format nonce name submitted_by submitted_at owner_key type entrypoint command dependencies files resources"
+    " datasets retry after metadata needs seal".split()
+)
+"""The fields that this version knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionLimits:
-    """What the owner is willing to read: above it a job is unreadable. Sizes in bytes."""
+    """How much of a submission a reader accepts: a job above it is unreadable. Sizes in bytes."""
 
     config_bytes: int = 4 << 20
     marker_bytes: int = 64 << 10
@@ -88,23 +93,23 @@ class JobResources:
 
     def to_json(self) -> dict[str, Any]:
         """The fields that are set, as integers (bytes, seconds) and text."""
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "cpu_count": self.cpu_count,
             "memory": self.memory and self.memory.bytes,
             "gpu_count": self.gpu_count,
             "gpu_type": self.gpu_type,
             "time_limit": self.time_limit and int(self.time_limit.seconds),
         }
-        return {key: value for key, value in said.items() if value is not None}
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What is asked: the files and how to start them, in the submitter's words.
+    """The manifest of a job: its files and how to start them, as the submitter wrote it.
 
-    ``name``, ``submitted_by`` and ``submitted_at`` are claims for other readers; the place decides. ``extra`` holds
-    the fields that this version does not know, which are kept when the spec is written again. ``format`` is 0 for the
-    older layout, whose ``files`` are unknown until its directory is looked at.
+    ``name``, ``submitted_by`` and ``submitted_at`` are claims; owner, submitter and name of a job are given by its
+    path. ``extra`` holds the fields that this version does not know, which are kept when the spec is written again.
+    ``format`` is 0 for a manifest without that field, which lists no files (see `unversioned`).
     """
 
     name: str
@@ -128,8 +133,8 @@ class JobSpec:
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as they stand in the file, the seal included when there is one."""
-        said: dict[str, Any] = {
+        """The fields as they stand in the file, the signature included when there is one."""
+        fields: dict[str, Any] = {
             **self.extra,
             "format": self.format,
             "nonce": self.nonce,
@@ -150,14 +155,19 @@ class JobSpec:
             "needs": list(self.needs),
         }
         if self.seal is not None:
-            said["seal"] = dict(self.seal)
-        return said
+            fields["seal"] = dict(self.seal)
+        return fields
 
-    def sealed(self, place: JobRef, key: Key) -> bytes:
-        """The bytes of `config.yaml`, sealed by its submitter for this place."""
-        said = self.to_json()
-        said["seal"] = key.seal("config", place, said)
-        return dump(said)
+    def sealed(self, ref: JobRef, key: Key) -> bytes:
+        """The bytes of `config.yaml`, signed by its submitter for this job."""
+        fields = self.to_json()
+        fields["seal"] = key.seal("config", ref, fields)
+        return dump(fields)
+
+    @property
+    def lists_files(self) -> bool:
+        """Whether the manifest lists its files; one without a ``format`` does not."""
+        return self.format != 0
 
     @property
     def total_bytes(self) -> int:
