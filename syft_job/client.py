@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from syft_job.exchange import datasite, submission, transitions
+from syft_job.exchange.job_finder import find_job, possible_refs
 from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.submission import SubmissionPreview
@@ -21,6 +23,7 @@ from syft_job.model.text import visible_message
 
 from . import fs, session
 from .config import SyftJobConfig
+from .errors import Action, JobNotFoundError, Remedy
 from .job import JobInfo
 from .jobs import JobsList
 
@@ -83,6 +86,28 @@ class JobClient:
             notes.insert(0, f"⚠ {warning}")
         return JobsList.of_records(
             records, self.config.email, self.job_of, notes, missing=missing, unlisted=self.store.unlisted
+        )
+
+    def find_job(self, name: str) -> JobInfo:
+        """Find one job that this person can see, also where a list leaves it out because there are too many.
+
+        Args:
+            name: ``"name"``, ``"submitter/name"``, ``"owner/submitter/name"``, or the first digits of an id (four or
+                more). Without an owner, one's own datasite is meant where no list has the job.
+
+        Raises:
+            JobNotFoundError: (a ValueError) there is no such job.
+            AmbiguousJob: (a JobNotFoundError) there are several; the message lists them.
+        """
+        records = self.store.records()
+        position = find_job(name, ((record.place, record.id) for record in records), self.store.unlisted)
+        if position is not None:
+            return self.job_of(records[position])
+        for ref in possible_refs(name, self.config.email):
+            with suppress(JobNotFoundError):
+                return self.job_of(self.store.get(ref))
+        raise JobNotFoundError(
+            f"There is no job '{name}' in {self.root}.", remedy=Remedy("See all of them", Action.LIST), name=name
         )
 
     def job_of(self, record: JobRecord) -> JobInfo:

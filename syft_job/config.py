@@ -168,29 +168,11 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
     """Read ``[profiles.NAME]`` from the configuration file; None where there is no such file or profile.
 
     Raises:
-        ConfigError: the file belongs to another user or can be written by others, it is no TOML, or a value in it is
-            wrong; it names profile and key.
+        ConfigError: the file belongs to another user or can be written by others, it is not TOML, or a value in it is
+            wrong; the message names profile and key.
     """
-    import tomllib
-
     file = path or config_path()
-    try:
-        with file.open("rb") as opened:
-            unsafe = fs.find_unsafe_file(opened.fileno(), file)
-            if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
-                raise ConfigError(
-                    f"The configuration file is not used, because other users can change it: {unsafe}, or choose"
-                    " another file with SYFT_JOB_CONFIG."
-                )
-            said = tomllib.loads(opened.read().decode("utf-8"))
-    except FileNotFoundError:
-        return None
-    except ConfigError:
-        raise
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
-    profiles = said.get("profiles", {})
-    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    profile = _read_profiles(file).get(name)
     if profile is None:
         return None
     if not isinstance(profile, dict):
@@ -201,6 +183,38 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
         raise ConfigTypeError(f"{file}, profile {name!r}: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{file}, profile {name!r}: {error}") from error
+
+
+def profile_addresses(path: Path | None = None) -> dict[str, str]:
+    """The names of all profiles in the configuration file, with their addresses, unchecked.
+
+    Raises:
+        ConfigError: the file cannot be used, as for `load_profile`.
+    """
+    profiles = _read_profiles(path or config_path())
+    return {name: str(table.get("email", "")) for name, table in profiles.items() if isinstance(table, dict)}
+
+
+def _read_profiles(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with file.open("rb") as opened:
+            unsafe = fs.find_unsafe_file(opened.fileno(), file)
+            if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
+                raise ConfigError(
+                    f"The configuration file is not used, because other users can change it: {unsafe}, or choose"
+                    " another file with SYFT_JOB_CONFIG."
+                )
+            document = tomllib.loads(opened.read().decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ConfigError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
+    profiles = document.get("profiles", {})
+    return profiles if isinstance(profiles, dict) else {}
 
 
 def _check_encodable(folder: Path) -> None:

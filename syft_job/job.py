@@ -477,6 +477,11 @@ class JobInfo:
     # Beneath
 
     @property
+    def _known_id(self) -> str:
+        """The id as it was last read, without reading the folder; empty where it never was."""
+        return "" if self._record is None else self._record.id
+
+    @property
     def _root(self) -> Path | None:
         return getattr(self.client, "root", None)
 

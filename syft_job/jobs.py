@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
+from syft_job.exchange.job_finder import find_job
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
 from syft_job.views import text
@@ -74,11 +75,12 @@ class JobsList:
     def __getitem__(self, index: int | str | slice) -> JobInfo | JobsList:
         """One job by position or by name, or a slice as another list.
 
-        A name is ``"name"``, ``"submitter/name"`` or ``"owner/submitter/name"``.
+        A name is ``"name"``, ``"submitter/name"``, ``"owner/submitter/name"``, or the first digits of an id.
 
         Raises:
             IndexError: there is no such position.
-            JobNotFoundError: (a ValueError) no job bears the name, or several do.
+            JobNotFoundError: (a ValueError) no job has this name.
+            AmbiguousJob: (a JobNotFoundError) several have.
             TypeError: the index is of another type.
         """
         if isinstance(index, str):
@@ -116,31 +118,25 @@ class JobsList:
         return f" Not all jobs are listed: {'; '.join(self._missing)}." if self._missing else ""
 
     def _find(self, name: str) -> int:
-        found = [index for index, item in enumerate(self._items) if name in _names_of(item)]
-        if not found:
-            message = f"There is no job called '{name}' in this list.{self._not_listed()}"
-            raise JobNotFoundError(message, name=name)
-        places: list[tuple[str, ...]] = [_place(self._items[index]) for index in found]
-        if self._missing and self._unlisted is not None and "/" not in name:
-            places += self._unlisted(name)  # else a list that lacks one decides which
-        if len(places) > 1:
-            bearers = ", ".join(repr("/".join(place)) for place in places)
-            raise JobNotFoundError(f"{len(places)} jobs are called '{name}'. Say which: {bearers}.", name=name)
-        return found[0]
+        # Only a list that is known to lack jobs asks for them: looking costs a call for each folder it lacks.
+        position = find_job(name, map(_identity, self._items), self._unlisted if self._missing else None)
+        if position is None:
+            raise JobNotFoundError(f"There is no job '{name}' in this list.{self._not_listed()}", name=name)
+        return position
 
 
 def _row(item: JobInfo | JobRecord) -> tuple[str, str, str, str]:
-    """What the overview shows of a job: a record as it was listed, a job that somebody asked for as it is now."""
-    owner, submitter, name = _place(item)
+    """A row of the overview: of a record as it was listed, of a `JobInfo` as the job is now."""
+    owner, submitter, name = _ref(item)
     return (owner, name, item.status, submitter)
 
 
-def _place(item: JobInfo | JobRecord) -> tuple[str, str, str]:
+def _ref(item: JobInfo | JobRecord) -> JobRef:
     if isinstance(item, JobInfo):
-        return (item.datasite_owner_email, item.submitted_by, item.name)
+        return JobRef(item.datasite_owner_email, item.submitted_by, item.name)
     return item.place
 
 
-def _names_of(item: JobInfo | JobRecord) -> tuple[str, str, str]:
-    owner, submitter, name = _place(item)
-    return (name, f"{submitter}/{name}", f"{owner}/{submitter}/{name}")
+def _identity(item: JobInfo | JobRecord) -> tuple[JobRef, str]:
+    job_id = item._known_id if isinstance(item, JobInfo) else item.id  # noqa: SLF001 - reads nothing, unlike `id`
+    return _ref(item), job_id

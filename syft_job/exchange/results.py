@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from syft_job import fs
-from syft_job.errors import UnreadableJob
+from syft_job.errors import Action, Remedy, UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES, SharedPart, people_in_share, shared_part
@@ -200,8 +200,9 @@ class Results:
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise UnreadableJob(
-                f"outputs/{missing[0]} of '{self._record.name}' has not arrived{more}, so nothing was copied. Wait for"
-                " it (job.wait()), or ask the owner whether it was removed"
+                f"outputs/{missing[0]} of '{self._record.name}' has not arrived{more}, so nothing was copied. Ask the"
+                " owner whether it was removed, or wait.",
+                remedy=Remedy("To wait for it", Action.WAIT, job=str(self._record.place)),
             )
         return [str(path) for path in absent]
 

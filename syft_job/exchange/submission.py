@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from syft_job import fs
 from syft_job.errors import (
+    Action,
     ConfigError,
     ConfigTypeError,
     InvalidSubmission,
     JobExists,
     PathMissing,
+    Remedy,
     StoreError,
     UnreadableJob,
 )
@@ -450,7 +452,8 @@ def _entrypoint(folder: Path, found: Gathered, entrypoint: str | None) -> InnerP
     away = [str(one) for one in found.left_out if one.path.endswith(".py") and "/" not in one.path]
     told = f"; left out: {', '.join(away)}" if away else ""
     raise InvalidSubmission(
-        f"It is not clear what to start in {folder} ({candidates}{told}). Name it with entrypoint=…."
+        f"It is not clear what to start in {folder} ({candidates}{told}).",
+        remedy=Remedy("Name the file", Action.NAME_ENTRYPOINT),
     )
 
 
@@ -458,8 +461,8 @@ def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
     reason = judge_submitted_folder(str(folder.resolve()))
     if reason is not None and not Exclusions(include=include).names_secret(f"{folder.name}/"):
         raise InvalidSubmission(
-            f"{str(folder)!r} is not submitted: {reason}. If all of it is meant to travel, name it:"
-            f" --include {folder.name!r}, or include=[{folder.name!r}]."
+            f"{str(folder)!r} is not submitted: {reason}.",
+            remedy=Remedy("If all of it is meant to be submitted, name it", Action.NAME_INCLUDED, value=folder.name),
         )
 
 
@@ -473,8 +476,8 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
     reason = judge_file(file.name, beginning)
     if reason is not None and not Exclusions(include=include).names_secret(file.name):
         raise InvalidSubmission(
-            f"{file.name!r} is not submitted: {reason}. If it is meant to travel, name it:"
-            f" --include {file.name!r}, or include=[{file.name!r}]."
+            f"{file.name!r} is not submitted: {reason}.",
+            remedy=Remedy("If it is meant to be submitted, name it", Action.NAME_INCLUDED, value=file.name),
         )
 
 

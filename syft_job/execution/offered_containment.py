@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syft_job.config import SyftJobConfig
-from syft_job.errors import NotAllowed
+from syft_job.errors import Action, NotAllowed, Remedy
 from syft_job.model.containment import ContainmentLevel
 
 from . import sandboxes
@@ -32,7 +32,8 @@ def level_to_approve(config: SyftJobConfig, *, allow_bare: bool) -> ContainmentL
     sandbox = sandboxes.by_name(config.sandbox)
     if isinstance(sandbox, Bare):
         raise NotAllowed(
-            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. Repair it (syft-job"
-            " doctor), or approve the job to run without a sandbox: --allow-bare, in Python approve(allow_bare=True)."
+            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. syft-job doctor says how"
+            " to repair it.",
+            remedy=Remedy("To approve the job to run without a sandbox", Action.APPROVE_BARE),
         )
     return level_of(sandbox)

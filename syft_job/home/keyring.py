@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from syft_job import fs
-from syft_job.errors import ConfigError, UnreadableJob
+from syft_job.errors import Action, ConfigError, Remedy, UnreadableJob
 from syft_job.format import signing
 from syft_job.format.codec import load_json
 from syft_job.format.key_history import KEY_FILE, LIMIT, KeyHistory, KeyRotation, document, key_place, parse
@@ -183,7 +183,9 @@ class Keyring:
         chain, coming = self._own_copy(), self._key_in(NEXT)
         is_cut_short = chain is not None and coming is not None and coming.public == chain.present
         if self.chain is None:
-            raise ConfigError(f"There is no key of {self._email} in {self._home} yet; syft-job init makes one.")
+            raise ConfigError(
+                f"There is no key of {self._email} in {self._home} yet.", remedy=Remedy("To make one", Action.INIT)
+            )
         if trouble := self.trouble():
             raise ConfigError(f"The key is not changed. {trouble}")
         old = self.settle()

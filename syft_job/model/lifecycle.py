@@ -8,11 +8,11 @@ generated from here. Which facts count (seals, digests, the ledger) is decided b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
-from syft_job.errors import InvalidTransition, NotAllowed
+from syft_job.errors import Action, InvalidTransition, NotAllowed, Remedy
 
 
 class JobState(StrEnum):
@@ -273,20 +273,20 @@ TABLE: tuple[Transition, ...] = (
     ),
 )
 
-_WHAT_TO_DO: dict[tuple[Event, str], str] = {
-    (Event.APPROVE, "done"): "To run it again: job.rerun()",
+_WHAT_TO_DO: dict[tuple[Event, str], str | Remedy] = {
+    (Event.APPROVE, "done"): Remedy("To run it again", Action.RERUN),
     (Event.APPROVE, "approved"): "It will run as soon as a runner serves this datasite",
-    (Event.APPROVE, "cancelled"): "To run it again: job.rerun()",
+    (Event.APPROVE, "cancelled"): Remedy("To run it again", Action.RERUN),
     (Event.APPROVE, "arriving"): "Wait until all its files are here",
-    (Event.DEPOSIT, "running"): "To stop it: job.cancel()",
-    (Event.DEPOSIT, "done"): "Its result stands; job.rerun() opens another attempt",
-    (Event.REJECT, "running"): "To stop it: job.cancel()",
-    (Event.RERUN, "inbox"): "To run it: job.approve()",
+    (Event.DEPOSIT, "running"): Remedy("To stop it", Action.CANCEL),
+    (Event.DEPOSIT, "done"): Remedy("Its result stays. To permit another attempt", Action.RERUN),
+    (Event.REJECT, "running"): Remedy("To stop it", Action.CANCEL),
+    (Event.RERUN, "inbox"): Remedy("To run it", Action.APPROVE),
     (Event.RERUN, "approved"): "It has not run yet",
-    (Event.RERUN, "rejected"): "If you changed your mind: job.approve()",
-    (Event.RERUN, "running"): "To stop it: job.cancel()",
+    (Event.RERUN, "rejected"): Remedy("If you changed your mind", Action.APPROVE),
+    (Event.RERUN, "running"): Remedy("To stop it", Action.CANCEL),
     (Event.SHARE, "approved"): "There is nothing to share before it has run",
-    (Event.CANCEL, "inbox"): "To refuse it: job.reject(reason)",
+    (Event.CANCEL, "inbox"): Remedy("To refuse it", Action.REJECT),
 }
 
 _NEEDED: dict[Event, str] = {
@@ -323,12 +323,13 @@ def allowed(
     rows = [row for row in TABLE if row.event is event and source in row.sources]
     if not rows:
         needed = f", not {_NEEDED[event]}" if event in _NEEDED else f"; it cannot be changed by {event.value!r} now"
-        hint = _WHAT_TO_DO.get((event, status), "")
-        raise InvalidTransition(
-            f"'{name}' is {status}{needed}." + (f" {hint}." if hint else ""), name=name, status=status
-        )
+        hint = _WHAT_TO_DO.get((event, status))
+        remedy = replace(hint, job=name) if isinstance(hint, Remedy) else None
+        advice = f" {hint}." if isinstance(hint, str) else ""
+        raise InvalidTransition(f"'{name}' is {status}{needed}.{advice}", remedy=remedy, name=name, status=status)
     if starting and event in (Event.REJECT, Event.DEPOSIT):
-        raise InvalidTransition(f"'{name}' is {status} and starts just now. To stop it: job.cancel().", name=name)
+        remedy = Remedy("To stop it", Action.CANCEL, job=name)
+        raise InvalidTransition(f"'{name}' is {status} and is about to start.", remedy=remedy, name=name)
     if event in (Event.RERUN, Event.APPROVE) and position.withdrawn:
         raise InvalidTransition(
             f"'{name}' is {status} and was withdrawn by its submitter. They can submit it anew.", name=name

@@ -7,7 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from syft_job import fs
-from syft_job.errors import InvalidTransition, JobNotFoundError, NotAllowed, PathMissing, StoreError, UnreadableJob
+from syft_job.errors import (
+    Action,
+    InvalidTransition,
+    JobNotFoundError,
+    NotAllowed,
+    PathMissing,
+    Remedy,
+    StoreError,
+    UnreadableJob,
+)
 from syft_job.exchange import job_reader, release
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
@@ -136,7 +145,8 @@ def _together(participant: Participant, now: Transaction, grants: Grants) -> Gra
     if are_forgotten(participant, record.id, record.attempt):
         raise PathMissing(
             f"The results of '{record.name}' were removed from this home to free its room, so no more people can be"
-            " given them. What was shared before stays. To have them again: job.rerun()",
+            " given them. What was shared before stays.",
+            remedy=Remedy("To produce them again", Action.RERUN, job=str(record.place)),
             name=record.name,
         )
     return release.granted(participant, record.id, record.attempt).plus(grants)

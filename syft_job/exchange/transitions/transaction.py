@@ -122,7 +122,8 @@ def check_allowed(participant: Participant, record: JobRecord, event: Event, *ro
     except InvalidTransition as error:
         if record.state is not JobState.CREATED or not record.missing or record.problem:
             raise
-        raise InvalidTransition(f"{error} {'; '.join(record.missing)}.", **error.context) from error
+        missing = "; ".join(record.missing)
+        raise InvalidTransition(f"{error.message} {missing}.", remedy=error.remedy, **error.context) from error
 
 
 def allowed_events(participant: Participant, record: JobRecord) -> list[Event]:
