@@ -1,7 +1,7 @@
 """The default client of a process, and where its folder and address come from.
 
-They come from the last `get_client()` of this process, else from the environment, else from the default profile; without
-any, the error names all three. This module reads settings and makes no decision about jobs.
+They come from the last `get_client()` of this process, else from the environment, else from the default profile. Where
+there is none of them, the error names all three. This module reads settings and makes no decision about jobs.
 """
 
 from __future__ import annotations
