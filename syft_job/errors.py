@@ -79,22 +79,29 @@ class Remedy:
 
 
 class SyftJobError(Exception):
-    """Something could not be done."""
+    """Something could not be done.
 
+    Attributes:
+        message: what is wrong, without the remedy.
+        remedy: what to do about it, where there is one action that helps.
+        for_command_line: message and remedy in the terms of the command line; ``str()`` gives them in those of Python.
+        context: facts for programs.
+    """
+
+    message: str
+    remedy: Remedy | None
+    for_command_line: str
+    context: dict[str, Any]
     _has_several_lines: ClassVar[bool] = False
 
     def __init__(self, message: str = "", /, *, remedy: Remedy | None = None, **context: object) -> None:
         text = message or (type(self).__doc__ or "").partition("\n")[0]
         make_visible = visible if self._has_several_lines else visible_message
-        with_call = text if remedy is None else f"{text} {remedy.in_python()}"
-        with_command = text if remedy is None else f"{text} {remedy.in_shell()}"
-        super().__init__(make_visible(with_call))
-        self.for_command_line: str = make_visible(with_command)
-        """The message in the terms of the command line; ``str()`` gives it in those of Python."""
-        self.message: str = make_visible(text)
-        """The message without the remedy."""
+        super().__init__(make_visible(text if remedy is None else f"{text} {remedy.in_python()}"))
+        self.message = make_visible(text)
+        self.for_command_line = make_visible(text if remedy is None else f"{text} {remedy.in_shell()}")
         self.remedy = remedy
-        self.context: dict[str, Any] = context
+        self.context = context
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
