@@ -226,7 +226,7 @@ def _signature(thing: Callable[..., Any]) -> str:
     kept = [parameter for name, parameter in plain.parameters.items() if name not in ("self", "cls")]
     shown = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in kept]
     text = str(plain.replace(parameters=shown, return_annotation=inspect.Signature.empty))
-    return re.sub(r"<built-in function (\w+)>", r"\1", text)
+    return re.sub(r"<(?:built-in )?function ([\w.]+)(?: at 0x\w+)?>", r"\1", text)
 
 
 # --- The command line

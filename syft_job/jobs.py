@@ -1,4 +1,4 @@
-"""`JobsList`: many jobs, in order, found by position, slice or name."""
+"""`JobsList`: jobs in order, found by position, slice or name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class JobsList:
     """A list of jobs that prints itself and finds jobs by name.
 
     Args:
-        jobs: the jobs, in the order in which they are shown; ``[i]`` as displayed is ``jobs[i]``.
-        root_email: whose datasite is shown first.
-        notes: sentences to show below the list.
-        missing: which jobs the list lacks, one sentence each; said where a job is not found.
+        jobs: the jobs in the order of the display; ``[i]`` as displayed is ``jobs[i]``.
+        root_email: the owner whose datasite is displayed first.
+        notes: sentences to display below the list.
+        missing: which jobs the list lacks, one sentence each; part of the message if a job is not found.
     """
 
     def __init__(
         self, jobs: Iterable[JobInfo], root_email: str, *, notes: Sequence[str] = (), missing: Sequence[str] = ()
     ) -> None:
         self._items: list[JobInfo | JobRecord] = list(jobs)
-        self._made: Callable[[JobRecord], JobInfo] | None = None
+        self._make: Callable[[JobRecord], JobInfo] | None = None
         self.root_email = root_email
         self.notes = tuple(notes)
         self._missing = tuple(missing)
@@ -45,13 +45,13 @@ class JobsList:
         missing: Sequence[str] = (),
         unlisted: Callable[[str], Sequence[JobRef]] | None = None,
     ) -> JobsList:
-        """A list over records that become `JobInfo` objects when somebody asks for them.
+        """A list over records, each made a `JobInfo` on first access.
 
-        ``unlisted`` tells where there are jobs of a name that the list lacks.
+        ``unlisted`` returns the jobs of a name that exist and are not in the list.
         """
         jobs = cls([], root_email, notes=notes, missing=missing)
         jobs._items = list(records)
-        jobs._made = make
+        jobs._make = make
         jobs._unlisted = unlisted
         return jobs
 
@@ -87,7 +87,7 @@ class JobsList:
             return self._job(self._find(index))
         if isinstance(index, slice):
             part = JobsList([], self.root_email, notes=self.notes, missing=self._missing)
-            part._items, part._made, part._unlisted = self._items[index], self._made, self._unlisted
+            part._items, part._make, part._unlisted = self._items[index], self._make, self._unlisted
             return part
         if isinstance(index, bool) or not isinstance(index, int):
             raise TypeError(f"a job is found by position, slice or name, not by {type(index).__name__}")
@@ -96,7 +96,7 @@ class JobsList:
         return self._job(index % len(self._items))
 
     def __contains__(self, job: object) -> bool:
-        return any(mine == job for mine in self)
+        return any(item == job for item in self)
 
     def __str__(self) -> str:
         rows = [_row(item) for item in self._items]
@@ -109,12 +109,12 @@ class JobsList:
         item = self._items[index]
         if isinstance(item, JobInfo):
             return item
-        assert self._made is not None  # noqa: S101 - records come with the way to make jobs of them
-        job = self._items[index] = self._made(item)
+        assert self._make is not None  # noqa: S101 - `of_records` sets it
+        job = self._items[index] = self._make(item)
         return job
 
     def _not_listed(self) -> str:
-        """What to add to the message that a job is not in the list, where the list is known to lack some."""
+        """An addition to the message that a job is not in the list, where the list is known to lack some."""
         return f" Not all jobs are listed: {'; '.join(self._missing)}." if self._missing else ""
 
     def _find(self, name: str) -> int:

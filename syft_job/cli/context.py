@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from syft_job.errors import AmbiguousJob, JobNotFoundError, SyftJobError
+from syft_job.errors import AmbiguousJob, JobNotFoundError, Remedy, SyftJobError
 from syft_job.fs.probe import probe
 
 from .console import complain, print_line
@@ -70,7 +70,7 @@ class CommandContext:
 
         config = self.settings(may_be_new=may_be_new)
         watch_folder(config.syftbox_folder, self.ended)
-        return JobClient(config, announce=None if self.json else print_line)
+        return JobClient(config, announce=None if self.json else print_line, word_remedy=Remedy.in_shell)
 
     def answer(self, document: dict[str, Any], text: str | None = None) -> None:
         """Print ``document`` as JSON for a program, or ``text`` for a person."""

@@ -76,7 +76,7 @@ def list_(
         print("📭 No jobs found.")
     else:
         limit = None if everything else tables.NEWEST
-        print(tables.jobs(records, client.email, notes, note_of=note_of, most=limit, colours=has_colours()), end="")
+        print(tables.jobs(records, client.email, notes, note_of=note_of, limit=limit, colours=has_colours()), end="")
 
 
 @command

@@ -67,7 +67,7 @@ def show(ctx: typer.Context, name: JobName) -> None:
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
         ("blocked", _blocked_text(record)),
         ("waits", visible_line(blocked_reason or "")),
-        ("findings", "\n".join(text.findings(record))),
+        ("findings", "\n".join(text.record_findings(record))),
         ("warning", visible_line(warning)),
         ("you may", ", ".join(commands)),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,15 @@ def test_the_first_screen_has_purpose_directory_and_installation():
 
 
 @pytest.mark.slow
-def test_an_installed_package_has_its_files_and_its_command(tmp_path: Path):
-    """Built by pip as the README does it, without the dependencies: these are in this environment already."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--prefix", str(tmp_path), str(ROOT)]
+def test_a_built_package_has_all_files_and_the_command(tmp_path: Path):
+    """Built by pip as `pip install .` does it; installing it would replace the package of this environment."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, timeout=300)
-    (package,) = tmp_path.glob("lib*/python*/site-packages/syft_job")
-    ours = {path.relative_to(ROOT / "syft_job") for path in (ROOT / "syft_job").rglob("*") if path.is_file()}
-    ours = {path for path in ours if "__pycache__" not in path.parts}
-    installed = {path.relative_to(package) for path in package.rglob("*") if path.is_file()}
-    assert ours <= installed, ours - installed
-    script = (tmp_path / "bin" / "syft-job").read_text("utf-8")
-    assert "from syft_job.cli import main" in script
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        packed = set(opened.namelist())
+        (scripts,) = (name for name in packed if name.endswith("entry_points.txt"))
+        assert "syft-job = syft_job.cli:main" in opened.read(scripts).decode()
+    ours = {str(path.relative_to(ROOT)) for path in (ROOT / "syft_job").rglob("*") if path.is_file()}
+    ours = {path for path in ours if "__pycache__" not in path}
+    assert ours <= packed, ours - packed
