@@ -38,6 +38,7 @@ class Action(Enum):
     NAME_ENTRYPOINT = ("--entrypoint FILE", "entrypoint=FILE")
     NAME_INCLUDED = ("--include {value}", "include=[{value}]")
     NAME_FOLDER = ("syft-job --root DIR --as ADDRESS init --save", "get_client(folder, address)")
+    VERIFY = ("syft-job verify {job}", "job.verify()")
     WAIT = ("syft-job show {job}", "job.wait()")
 
     def __init__(self, command: str, call: str) -> None:

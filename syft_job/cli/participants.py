@@ -37,7 +37,7 @@ def require_datasite(config: SyftJobConfig) -> None:
         more = f" and {len(known) - _MAX_NAMED} more" if len(known) > _MAX_NAMED else ""
         hint = f"Known here: {', '.join(known[:_MAX_NAMED])}{more}."
     else:
-        hint = "It has no datasite yet."
+        hint = "This folder has no datasites yet."
     raise ConfigError(
         f"There is no datasite for {config.email} in {config.syftbox_folder}. {hint} To create it:"
         f" syft-job --root {shlex.quote(str(config.syftbox_folder))} --as {config.email} init --save"

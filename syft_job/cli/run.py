@@ -122,7 +122,7 @@ def pause(ctx: typer.Context, submitter: Submitter = None) -> None:
     context = context_of(ctx)
     home = context.client().home
     home.pause(_person(submitter))
-    whose = f"Approved jobs of {submitter}" if submitter else "All approved jobs"
+    whose = f"Approved jobs of {submitter}" if submitter else "Approved jobs"
     _answer_paused(context, home, f"⏸ {whose} are not started until: syft-job resume {submitter or ''}")
 
 
@@ -135,7 +135,7 @@ def resume(ctx: typer.Context, submitter: Submitter = None) -> None:
     if person != "*" and "*" in home.paused():
         raise NotAllowed(f"All submitters are paused, not only {person}. To resume all: syft-job resume")
     home.resume(person)
-    _answer_paused(context, home, f"▶ Approved jobs of {submitter or 'all submitters'} are started again.")
+    _answer_paused(context, home, f"▶ Approved jobs{f' of {submitter}' if submitter else ''} are started again.")
 
 
 @command

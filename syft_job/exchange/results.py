@@ -222,7 +222,8 @@ class Results:
                     fs.remove(into, name)
                     raise UnreadableJob(
                         f"outputs/{path} is not what was released: its content differs from what 'shared' lists."
-                        " It was not copied; see job.verify()"
+                        " It was not copied.",
+                        remedy=Remedy("To check all of it", Action.VERIFY, job=str(self._record.place)),
                     )
             left -= found.size
             copied.append(target / path)
