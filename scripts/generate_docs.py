@@ -35,8 +35,7 @@ from syft_job.model.transitions import TRANSITIONS, Target, Transition  # noqa: 
 from syft_job.views.status_style import of_state  # noqa: E402
 
 REFERENCE = ROOT / "docs" / "reference"
-ROOMS = ("setup", "submit", "decide", "run", "inspect")
-CLI_GLOBALS = "These stand before or after the verb."
+CLI_GLOBALS = "They may stand before or after the command."
 DONE = "finished"
 _WHAT_SAYS_SO = {
     JobState.CREATED: "nothing yet, or files are missing",
@@ -231,63 +230,63 @@ def _signature(thing: Callable[..., Any]) -> str:
     kept = [parameter for name, parameter in plain.parameters.items() if name not in ("self", "cls")]
     shown = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in kept]
     text = str(plain.replace(parameters=shown, return_annotation=inspect.Signature.empty))
-    return re.sub(r"<built-in function (\w+)>", r"\1", text)
+    return re.sub(r"<(?:built-in )?function ([\w.]+)(?: at 0x\w+)?>", r"\1", text)
 
 
 # --- The command line
 
 
 def cli() -> str:
-    """The page about the verbs of `syft-job`."""
+    """The page about the commands of `syft-job`."""
     import typer
 
-    from syft_job.cli import context
+    from syft_job.cli import commands, register
+    from syft_job.cli.app import app
 
-    rooms = [importlib.import_module(f"syft_job.cli.{room}") for room in ROOMS]
-    if not context.app.registered_commands:
-        for room in rooms:
-            room.add_to(context.app)
-    group: Any = typer.main.get_command(context.app)
+    for module in commands.modules():
+        register(module)
+    group: Any = typer.main.get_command(app)
     lines = [
         *_head("The command line", "syft_job/cli/"),
-        _sentence(context.app.info.help),
+        _sentence(app.info.help),
         "",
         "```text",
-        "syft-job [--root DIR] [--as EMAIL] [--profile NAME] [--json] VERB …",
+        "syft-job [--root DIR] [--as ADDRESS] [--profile NAME] [--json] COMMAND …",
         "```",
         "",
         CLI_GLOBALS,
         "",
         *_table(("option", "meaning"), _options(group)),
         "",
-        "Without `--root` and `--as`, the environment (`SYFTBOX_FOLDER`, `SYFTBOX_EMAIL`) and then the profile say",
-        "whose folder is meant: see [configuration](configuration.md).",
+        "Without `--root` and `--as`, the environment (`SYFTBOX_FOLDER`, `SYFTBOX_EMAIL`) and then the profile decide:",
+        "see [configuration](configuration.md). To save a profile: `syft-job --root DIR --as ADDRESS init --save`.",
         "",
-        *_wrapped(_sentence(context.app.info.epilog)),
+        "JOB is a name, `submitter/name`, `owner/submitter/name`, or the first digits of an id.",
         "",
-        "`syft-job VERB --help` says the same as this page.",
+        "Exit codes: 0 done, 1 refused or failed, 2 misuse, 3 not found.",
+        "",
+        "`syft-job COMMAND --help` shows the same as this page.",
     ]
-    verbs = dict(group.commands)
-    for room in rooms:
-        own = [name for name, verb in verbs.items() if _home_of(verb.callback) == room.__name__]
-        lines += ["", f"## {room.__name__.rpartition('.')[2].capitalize()}"]
-        for name in own:
-            lines += _verb(name, verbs.pop(name))
-    if verbs:
-        raise SystemExit(f"verbs that belong to no room: {', '.join(verbs)}")
+    for audience in commands.Audience:
+        lines += ["", f"## {audience}"]
+        for entry in commands.COMMANDS:
+            if entry.audience is audience:
+                lines += _command(entry.name, group.commands[entry.name], entry.examples)
     return _page(lines)
 
 
-def _verb(name: str, verb: Any) -> list[str]:
-    arguments = [one for one in verb.params if one.param_type_name == "argument"]
-    options = [one for one in verb.params if _is_shown(one)]
+def _command(name: str, command: Any, examples: Iterable[str]) -> list[str]:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if _is_shown(one)]
     needed = [f"{one.opts[0]} {one.metavar or _type_word(one)}" for one in options if one.required]
     may = ["[OPTIONS]"] if len(options) > len(needed) else []
     usage = " ".join([f"syft-job {name}", *(_placeholder(one) for one in arguments), *needed, *may])
-    lines = ["", f"### {name}", "", f"`{usage}`", "", *_wrapped(_paragraphs(verb.help))]
+    lines = ["", f"### {name}", "", f"`{usage}`", "", *_wrapped(_paragraphs(command.help))]
     rows = [(f"`{_placeholder(one)}`", one.help) for one in arguments if one.help and _placeholder(one) != "JOB"]
-    rows += _options(verb)
-    return [*lines, "", *_table(("", "meaning"), rows)] if rows else lines
+    rows += _options(command)
+    if rows:
+        lines += ["", *_table(("", "meaning"), rows)]
+    return [*lines, "", "```text", *examples, "```"]
 
 
 def _placeholder(argument: Any) -> str:
@@ -315,10 +314,6 @@ def _type_word(option: Any) -> str:
     described = getattr(option, "type_descriptor", None)
     kind = str(option.type if described is None else described.annotation)
     return "N" if "int" in kind.lower() else "PATH" if "path" in kind.lower() else "TEXT"
-
-
-def _home_of(callback: Callable[..., Any]) -> str:
-    return str(inspect.unwrap(callback).__module__)
 
 
 # --- How pages look

@@ -25,6 +25,7 @@ _HOMES = {
     "execution.backends.shell": ("ShellJob",),
     "errors": (
         "AclError",
+        "AmbiguousJob",
         "ChangedSinceSeen",
         "CommandError",
         "ConfigError",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from .config import SyftJobConfig as SyftJobConfig
     from .config import load_profile as load_profile
     from .errors import AclError as AclError
+    from .errors import AmbiguousJob as AmbiguousJob
     from .errors import ChangedSinceSeen as ChangedSinceSeen
     from .errors import CommandError as CommandError
     from .errors import ConfigError as ConfigError

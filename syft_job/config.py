@@ -1,6 +1,6 @@
-"""What a person may set: whose folder, which limits, which sandbox; from arguments or from one TOML file.
+"""The configuration: folder, address, limits and sandbox, from arguments or from one TOML file.
 
-It validates and says which key of which profile is wrong. It starts nothing and knows no jobs.
+It validates; an error names key and profile. It starts nothing and knows no jobs.
 """
 
 from __future__ import annotations
@@ -29,36 +29,38 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "tell_outcome": get_args(TellOutcome),
 }
 NO_LIMIT = "none"
-"""What stands for no limit in a configuration file, because TOML has no null."""
+"""The word for no limit in a configuration file, because TOML has no null."""
 DEFAULT_TIME_LIMIT_S = 86_400.0
-_LONGEST_SECONDS = 10**9
-"""More than thirty years: the clocks and timers of all systems can still count it."""
+_MAX_TIME_LIMIT_S = 10**9
+"""More than thirty years, and within the range of the clocks and timers of all systems."""
 _AMOUNTS = ("time_limit", "memory", "processes", "file_bytes", "disk_bytes", "log_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class SyftJobConfig:
-    """Whose datasite this is, where the folder lies, and what its owner allows.
+    """The datasite, the shared folder, and what the owner allows.
 
     Attributes:
-        email: the address of the person whose folder this is.
+        email: the address of the datasite.
         syftbox_folder: the folder that holds all datasites.
-        folder: ``"plain"`` where whoever has the folder can read all of it; ``"enforced"`` where permission files are.
-        sandbox: ``"auto"`` takes bubblewrap where this host can and no sandbox elsewhere; ``"bare"`` decides for all
-            approvals that jobs run without one.
-        require_sandbox: refuse to run jobs where there is no sandbox.
-        require_review: refuse to approve jobs of which no review was completed.
+        folder: ``"plain"`` if everyone who has the folder can read all of it; ``"enforced"`` if permission files are
+            enforced.
+        sandbox: ``"auto"`` uses bubblewrap if the host supports it, and otherwise no sandbox; ``"bare"`` allows jobs
+            to run without one, for all approvals.
+        require_sandbox: refuse to run jobs without a sandbox.
+        require_review: refuse to approve jobs without a complete review.
         python: the interpreter for Python jobs; by default a suitable one of this machine.
-        pass_environment: names of environment variables of the runner that jobs may see.
-        tell_outcome: whether a submitter learns at once, or only when something is shared, how an attempt ended.
-        time_limit: seconds that an attempt may take when its submitter asks for nothing, and at most; one day by
-            default. A text such as ``"1h"`` is accepted, and None or ``"none"`` is no limit; so it is below.
-        memory: bytes that each process of a job may take, at most; a text such as ``"2G"`` is accepted, here and below.
+        pass_environment: names of the runner's environment variables that jobs may see.
+        tell_outcome: ``"always"``: a submitter learns at once how an attempt ended; ``"when_shared"``: only once
+            results are shared.
+        time_limit: the time limit of an attempt in seconds, also the largest that a submitter may ask for; one day by
+            default. A text such as ``"1h"`` is accepted; None or ``"none"`` is no limit, also for the fields below.
+        memory: the memory limit of each process in bytes; a text such as ``"2G"`` is accepted, also below.
         processes: how many processes a job may have at once.
-        file_bytes: how large a file a job may write.
-        disk_bytes: how much the folder that a job runs in may hold; with more the job is ended.
+        file_bytes: the largest file that a job may write.
+        disk_bytes: the largest size of a job's workspace; a job that exceeds it is ended.
         log_bytes: how much of each log is kept.
-        limits: what is accepted as a submission.
+        limits: which submissions are accepted.
     """
 
     email: str
@@ -79,35 +81,35 @@ class SyftJobConfig:
     limits: SubmissionLimits = SubmissionLimits()  # noqa: RUF009 - it is frozen
 
     def __post_init__(self) -> None:
-        set_once = object.__setattr__
+        set_once = object.__setattr__  # the class is frozen
         try:
             set_once(self, "email", names.address(self.email))
         except InvalidName as error:
             raise ConfigError(f"email: {error}") from error
         if not isinstance(self.syftbox_folder, str | os.PathLike):
-            raise ConfigTypeError(f"syftbox_folder: {self.syftbox_folder!r} is no path")
+            raise ConfigTypeError(f"syftbox_folder: {self.syftbox_folder!r} is not a path")
         set_once(self, "syftbox_folder", expand_user(self.syftbox_folder).absolute())
         _check_encodable(self.syftbox_folder)
         for key, choices in _CHOICES.items():
             if getattr(self, key) not in choices:
-                raise ConfigError(f"{key}: {getattr(self, key)!r} is none of {', '.join(choices)}")
+                raise ConfigError(f"{key}: {getattr(self, key)!r} is not one of {', '.join(choices)}")
         for key in _AMOUNTS:
             set_once(self, key, _amount(key, getattr(self, key)))
         for key in ("require_sandbox", "require_review"):
             if not isinstance(getattr(self, key), bool):
-                raise ConfigTypeError(f"{key}: {getattr(self, key)!r} is neither true nor false")
+                raise ConfigTypeError(f"{key}: {getattr(self, key)!r} must be true or false")
         if self.python is not None:
             if not isinstance(self.python, str | os.PathLike):
-                raise ConfigTypeError(f"python: {self.python!r} is no path")
+                raise ConfigTypeError(f"python: {self.python!r} is not a path")
             set_once(self, "python", expand_user(self.python))
-        names_of_variables: object = self.pass_environment
-        if isinstance(names_of_variables, str) or not all(isinstance(name, str) for name in self.pass_environment):
-            raise ConfigTypeError("pass_environment: it must be a list of names of variables")
+        variables: object = self.pass_environment
+        if isinstance(variables, str) or not all(isinstance(name, str) for name in self.pass_environment):
+            raise ConfigTypeError("pass_environment: it must be a list of variable names")
         set_once(self, "pass_environment", tuple(self.pass_environment))
         if isinstance(self.limits, dict):
             set_once(self, "limits", _limits(self.limits))
         if not isinstance(self.limits, SubmissionLimits):
-            raise ConfigTypeError(f"limits: {self.limits!r} is no table of limits")
+            raise ConfigTypeError(f"limits: {self.limits!r} is not a table of limits")
 
     @classmethod
     def from_syftbox_folder(cls, syftbox_folder: str | Path, email: str, **more: Any) -> Self:
@@ -115,33 +117,33 @@ class SyftJobConfig:
 
         Raises:
             PathMissing: the folder does not exist.
-            ConfigError: it is a file, the address is none, or an option is wrong.
+            ConfigError: it is a file, or the address or an option is not valid.
         """
         folder = expand_user(syftbox_folder).absolute()
         _check_encodable(folder)
         if not folder.exists():
-            raise PathMissing(f"The folder {folder} does not exist. Make it, or name the one that you share.")
+            raise PathMissing(f"The folder {folder} does not exist. Create it, or name another one.")
         if not folder.is_dir():
             raise ConfigError(f"{folder} is a file, not a folder that holds datasites.")
         return cls.checked(email=email, syftbox_folder=folder, **more)
 
     @classmethod
-    def checked(cls, **said: Any) -> Self:
-        """Build a configuration from fields by name.
+    def checked(cls, **values: Any) -> Self:
+        """Build a configuration from its fields by name.
 
         Raises:
             ConfigError: a field is unknown, missing, or its value is not allowed; the message names it.
         """
         known = {field.name for field in fields(cls)}
-        if unknown := sorted(said.keys() - known):
+        if unknown := sorted(values.keys() - known):
             raise ConfigError(f"{unknown[0]}: there is no such setting; there are {', '.join(sorted(known))}")
-        if missing := [key for key in ("email", "syftbox_folder") if key not in said]:
-            raise ConfigError(f"{missing[0]}: it must be given")
-        return cls(**said)
+        if missing := [key for key in ("email", "syftbox_folder") if key not in values]:
+            raise ConfigError(f"{missing[0]}: it is required")
+        return cls(**values)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields that say something else than the defaults, whose and where apart."""
+        """The fields that differ from their defaults, without address and folder."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
@@ -150,7 +152,7 @@ class SyftJobConfig:
 
     @property
     def datasite(self) -> Path:
-        """The person's own datasite."""
+        """The directory of the datasite."""
         return self.syftbox_folder / self.email
 
 
@@ -168,29 +170,11 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
     """Read ``[profiles.NAME]`` from the configuration file; None where there is no such file or profile.
 
     Raises:
-        ConfigError: the file belongs to another user or can be written by others, it is no TOML, or a value in it is
-            wrong; it names profile and key.
+        ConfigError: the file belongs to another user or can be written by others, it is not TOML, or a value in it is
+            wrong; the message names profile and key.
     """
-    import tomllib
-
     file = path or config_path()
-    try:
-        with file.open("rb") as opened:
-            unsafe = fs.find_unsafe_file(opened.fileno(), file)
-            if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
-                raise ConfigError(
-                    f"The configuration file is not used, because other users can change it: {unsafe}, or choose"
-                    " another file with SYFT_JOB_CONFIG."
-                )
-            said = tomllib.loads(opened.read().decode("utf-8"))
-    except FileNotFoundError:
-        return None
-    except ConfigError:
-        raise
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
-    profiles = said.get("profiles", {})
-    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    profile = _read_profiles(file).get(name)
     if profile is None:
         return None
     if not isinstance(profile, dict):
@@ -203,11 +187,43 @@ def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConf
         raise ConfigError(f"{file}, profile {name!r}: {error}") from error
 
 
-def _check_encodable(folder: Path) -> None:
-    """Refuse a folder whose name cannot be a path under the locale of this process.
+def profile_addresses(path: Path | None = None) -> dict[str, str]:
+    """The names of all profiles in the configuration file, with their addresses, unchecked.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: the file cannot be used, as for `load_profile`.
+    """
+    profiles = _read_profiles(path or config_path())
+    return {name: str(table.get("email", "")) for name, table in profiles.items() if isinstance(table, dict)}
+
+
+def _read_profiles(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with file.open("rb") as opened:
+            unsafe = fs.find_unsafe_file(opened.fileno(), file)
+            if unsafe is not None:  # it names the interpreter and the sandbox of everything that runs
+                raise ConfigError(
+                    f"The configuration file is not used, because other users can change it: {unsafe}, or choose"
+                    " another file with SYFT_JOB_CONFIG."
+                )
+            document = tomllib.loads(opened.read().decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ConfigError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
+    profiles = document.get("profiles", {})
+    return profiles if isinstance(profiles, dict) else {}
+
+
+def _check_encodable(folder: Path) -> None:
+    """Refuse a folder whose name cannot be encoded under the locale of this process.
+
+    Raises:
+        ConfigError: it cannot be encoded.
     """
     try:
         os.fsencode(folder)
@@ -219,7 +235,7 @@ def _check_encodable(folder: Path) -> None:
 
 
 def _amount(key: str, value: object) -> float | None:
-    """The amount of a setting: a number, text with a unit, or None and ``"none"`` for no limit.
+    """Parse the amount of a setting: a number, a text with a unit, or None and ``"none"`` for no limit.
 
     Raises:
         ConfigTypeError: it is neither a number nor text, or ``log_bytes`` is None.
@@ -236,28 +252,28 @@ def _amount(key: str, value: object) -> float | None:
             raise ConfigError(f"{key}: {error}, or {NO_LIMIT} for no limit") from error
     kinds = (int, float) if key == "time_limit" else (int,)
     if isinstance(value, bool) or not isinstance(value, kinds):
-        raise ConfigTypeError(f"{key}: {value!r} is no number")
+        raise ConfigTypeError(f"{key}: {value!r} is not a number")
     if not value > 0:
-        raise ConfigError(f"{key}: {value!r} is not more than 0; {NO_LIMIT!r} stands for no limit")
-    most = _LONGEST_SECONDS if key == "time_limit" else LARGEST
-    if value > most:
-        raise ConfigError(f"{key}: {value!r} is too large: at most {most} is possible, and {NO_LIMIT!r} is no limit")
+        raise ConfigError(f"{key}: {value!r} is not more than 0; use {NO_LIMIT!r} for no limit")
+    maximum = _MAX_TIME_LIMIT_S if key == "time_limit" else LARGEST
+    if value > maximum:
+        raise ConfigError(f"{key}: {value!r} is too large: the maximum is {maximum}; use {NO_LIMIT!r} for no limit")
     return value
 
 
 def _count(key: str, text: str) -> int:
     if key == "processes":
-        raise ConfigError(f"{text!r} is no whole number")
+        raise ConfigError(f"{text!r} is not a whole number")
     return Memory.parse(text).bytes
 
 
-def _limits(said: dict[str, Any]) -> SubmissionLimits:
+def _limits(table: dict[str, Any]) -> SubmissionLimits:
     known = {field.name for field in fields(SubmissionLimits)}
-    for key, amount in said.items():
+    for key, amount in table.items():
         if key not in known:
             raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
-            raise ConfigTypeError(f"limits.{key}: {amount!r} is no whole number of at least 1")
+            raise ConfigTypeError(f"limits.{key}: {amount!r} is not a whole number of at least 1")
         if amount > LARGEST:
-            raise ConfigError(f"limits.{key}: {amount!r} is too large: at most {LARGEST} is possible")
-    return SubmissionLimits(**said)
+            raise ConfigError(f"limits.{key}: {amount!r} is too large: the maximum is {LARGEST}")
+    return SubmissionLimits(**table)

@@ -1,7 +1,8 @@
-"""`JobInfo`: one job, with the verbs that its reader may use.
+"""`JobInfo`: one job, with the methods of its owner and its submitter.
 
-A `JobInfo` is live: its status is read off the folder each time it is asked. It decides nothing itself; every verb is
-one act.
+A `JobInfo` is live: its status is read from the folder on each access. It decides nothing itself; each method that
+changes something is one transition. The module is longer than 350 lines because the class is the public interface of a
+job, documented method by method.
 """
 
 from __future__ import annotations
@@ -25,31 +26,39 @@ from syft_job.model.text import visible_line, visible_repr
 from syft_job.views import text
 from syft_job.views.logs import StderrViewer, StdoutViewer
 
-from .errors import ConfigError, InvalidTransition, JobNotFoundError, JobTimeoutError, UnreadableJob
+from .errors import (
+    Action,
+    ConfigError,
+    InvalidTransition,
+    JobNotFoundError,
+    JobTimeoutError,
+    Remedy,
+    UnreadableJob,
+)
 
 if TYPE_CHECKING:
     from syft_job.views.review_text import ShownReview
 
     from .client import JobClient
 
-_SWEEP_SECONDS = 0.5
-"""How often a wait looks where no file events arrive."""
-_UNREADABLE_SECONDS = 10.0
-"""How long a wait takes a `shared` that cannot be read for one that is still being written by a sync tool."""
+_SWEEP_INTERVAL_S = 0.5
+"""How often `JobInfo.wait` reads the job where no file events arrive."""
+_UNREADABLE_PATIENCE_S = 10.0
+"""For how long `JobInfo.wait` assumes that a sync tool is still writing a `shared` that cannot be read."""
 _MAX_FILES = 100_000
 
 
 class JobInfo:
-    """One job as a person sees it.
+    """One job as a participant sees it.
 
     Args:
         name: the job's name.
-        datasite_owner_email: in whose datasite it lies.
-        status: a folder word; shown as it is where ``location`` is no job's directory, else the folder tells.
-        submitted_by: in whose folder of that datasite it lies.
+        datasite_owner_email: the owner of the datasite that the job is in.
+        status: a status word; used where ``location`` is not a job's directory, otherwise the folder decides.
+        submitted_by: the submitter.
         location: the job's directory.
-        client: the `JobClient` to work through.
-        current_user_email: who looks.
+        client: the `JobClient` that acts.
+        current_user_email: the address of the participant.
         submitted_at: ISO time of submission, or None.
     """
 
@@ -79,18 +88,18 @@ class JobInfo:
             try:
                 self._seen = self._refresh().digest
             except JobNotFoundError:
-                self._place = None  # there is nothing to read; what was given is shown
+                self._place = None  # there is nothing to read; the arguments are shown
 
     @classmethod
     def of_record(cls, record: JobRecord, client: JobClient) -> JobInfo:
-        """The live object for a record that was just read."""
+        """The `JobInfo` of a record that was just read."""
         job = cls.__new__(cls)
         job.name, job.datasite_owner_email, job.submitted_by = record.name, record.owner, record.submitter
         job.location = record.location(client.root)
         job.client = client
         job.current_user_email = client.email
         job.submitted_at = record.submitted_at
-        job._take_over(record)  # noqa: SLF001 - it is one of us
+        job._take_over(record)  # noqa: SLF001 - an object of this class
         return job
 
     def _take_over(self, record: JobRecord) -> None:
@@ -99,69 +108,71 @@ class JobInfo:
         self._place = record.place
         self._seen = record.digest
 
-    # What it is
+    # Properties
 
     @property
     def record(self) -> JobRecord:
-        """The job as the folder has it now.
+        """The job as it is in the folder now.
 
         Raises:
-            UnreadableJob: ``location`` is no job's directory below the client's folder.
+            UnreadableJob: ``location`` is not a job's directory in the client's folder.
         """
         if self._place is None:
-            raise UnreadableJob(f"{self.location} is no job's directory in the folder {self._root}, or is gone.")
+            raise UnreadableJob(
+                f"{self.location} is not a job's directory in the folder {self._root}, or does not exist."
+            )
         return self._refresh()
 
     @property
     def status(self) -> str:
-        """One word for people: arriving, inbox, approved, running, done, cancelled, rejected (or unreadable)."""
+        """The status word: arriving, inbox, approved, running, done, cancelled, rejected (or unreadable)."""
         return self._given_status if self._place is None else self._refresh().status
 
     @property
     def state(self) -> JobState:
-        """The exact state; terminal ones tell how the job ended."""
+        """The exact state, which also says how a finished job ended."""
         return self.record.state
 
     @property
     def id(self) -> str:
-        """32 hex digits that stand for this submission."""
+        """The id of this submission, 32 hexadecimal digits."""
         return self.record.id
 
     @property
     def attempt(self) -> int:
-        """Which attempt the state belongs to, counted from 1."""
+        """The attempt that the state belongs to, counted from 1."""
         return self.record.attempt
 
     @property
     def digest(self) -> str:
-        """What a yes would be said to, 64 hex digits."""
+        """The digest that an approval is bound to: SHA-256 of the manifest, 64 hexadecimal digits."""
         return self.record.digest
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What one should know about this job, one sentence each."""
+        """Observations about this job, one sentence each."""
         record = self.record
         problems = (record.problem,) if record.problem else ()
         return tuple(map(visible_line, (*problems, *record.missing, *record.findings)))
 
     @property
     def reason(self) -> str:
-        """Why the job was rejected, cancelled or withdrawn; empty where it was not, or where no reason was given."""
+        """The reason for which the job was rejected, cancelled or withdrawn; empty if there is none."""
         record = self.record
-        if record.reason.endswith("…"):  # a record holds the beginning only
+        if record.reason.endswith("…"):  # a record holds only the beginning
             return self._look().reason
         return history.reason_of(self.client.participant, record)
 
     @property
     def returncode(self) -> int | None:
-        """The exit code: to the owner when the job is done, to others when its logs are shared with them.
+        """The exit code: for the owner when the job is done, for others when its logs are shared with them.
 
         Raises:
-            UnreadableJob: a link, a device, a folder or a huge file stands in its place.
+            UnreadableJob: it is a link, a device, a folder or a huge file.
         """
         return self._results().returncode()
 
-    # The verbs of the owner
+    # Methods of the owner
 
     def approve(
         self,
@@ -172,29 +183,29 @@ class JobInfo:
         allow_bare: bool = False,
         require_review: bool = False,
     ) -> None:
-        """Approve exactly what was last shown, for the containment of this machine; the runner will start it.
+        """Approve exactly the content that was last shown, for the containment of this machine; the runner starts it.
 
-        Where a review of the job was completed, by whichever object or command, the approval is of what it showed.
-        Where none was, it is of the digest that this object was listed with, and that is announced and recorded.
+        If a review of the job was completed, by any object or command, the approval is bound to the digest of that
+        review. Otherwise it is bound to the digest that this object was listed with, which is announced and recorded.
 
         Args:
-            reason: a note for the record.
-            share_outputs: release the outputs when the job is over: to the submitter (True) or to these addresses.
-            share_logs: the same for stdout, stderr and the return code.
-            allow_bare: the job may also run without a sandbox; needed where this machine has none.
-            require_review: refuse where no review of the job was completed, as the setting of that name always does.
+            reason: a note for the ledger.
+            share_outputs: share the outputs when the job is finished: with the submitter (True) or these addresses.
+            share_logs: the same for stdout, stderr and the exit code.
+            allow_bare: allow the job to run without a sandbox; required where this machine has none.
+            require_review: refuse if no review of the job was completed, as the setting of that name always does.
 
         Raises:
-            InvalidTransition: (a ValueError) it is not in the inbox, or its files differ from its manifest.
-            NotAllowed: (a PermissionError) this is not the owner, a review is missing, or there is no sandbox.
-            ChangedSinceSeen: the job is another one than was shown; nothing was approved.
-            ConfigError: (a ValueError) the sandbox that the configuration asks for does not work here.
+            InvalidTransition: (a ValueError) the job is not in the inbox, or its files differ from its manifest.
+            NotAllowed: (a PermissionError) the participant is not the owner, or a review or a sandbox is missing.
+            ChangedSinceSeen: the job changed since it was shown; nothing was approved.
+            ConfigError: (a ValueError) the configured sandbox does not work on this machine.
         """
         from syft_job.execution.plan import containment_to_approve
 
         participant, place, config = self.client.participant, self._known_place(), self.client.config
-        promised = Grants(self._people(share_outputs), self._people(share_logs))
-        # Others than the owner are refused by the act, whatever this machine offers.
+        promised = Grants(self._recipients(share_outputs), self._recipients(share_logs))
+        # The transition refuses everyone but the owner, whatever this machine offers.
         allow = transitions.BUBBLEWRAP
         if participant.owns(place):
             allow = containment_to_approve(config, allow_bare=allow_bare)
@@ -211,35 +222,35 @@ class JobInfo:
         self._say(f"✅ Job '{self._shown_name}' approved successfully!")
         if not is_reviewed:
             self.client.warn(
-                f"⚠ Job '{self._shown_name}' was approved without a review. To see what will run:"
-                " syft-job review, or job.review() in Python"
+                f"⚠ Job '{self._shown_name}' was approved without a review.",
+                Remedy("To see what will run", Action.REVIEW, job=str(place)),
             )
 
     def reject(self, reason: str) -> None:
-        """Say no; the submitter can read the reason.
+        """Reject the job; the submitter can read the reason.
 
         Raises:
-            InvalidTransition: (a ValueError) it runs or is over.
-            NotAllowed: (a PermissionError) this is not the owner.
+            InvalidTransition: (a ValueError) it is running or finished.
+            NotAllowed: (a PermissionError) the participant is not the owner.
         """
         transitions.reject(self.client.participant, self._known_place(), reason)
         self._say(f"❌ Job '{self._shown_name}' rejected.")
 
     def accept_by_depositing_result(self, path: str | Path) -> Path:
-        """Answer the job with a result made by hand; it is done then, and its code never runs.
+        """Complete the job with a result of your own: it is done, and its code never runs.
 
-        What an earlier yes promised to share is shared of this result.
+        If an earlier approval promised to share results, this result is shared.
 
         Args:
-            path: a file, or a folder that is taken as a whole; it stays where it is.
+            path: a file or a folder; it is copied.
 
         Returns:
-            Where the result lies: in ``location/outputs/``.
+            The path of the copy in ``location/outputs/``.
 
         Raises:
             InvalidTransition: (a ValueError) it is not in the inbox or approved.
             PathMissing: (a FileNotFoundError) there is nothing at ``path``.
-            NotAllowed: (a PermissionError) this is not the owner.
+            NotAllowed: (a PermissionError) the participant is not the owner.
         """
         source = expand_user(path).absolute()
         result = transitions.deposit(self.client.participant, self._known_place(), source)
@@ -249,35 +260,35 @@ class JobInfo:
         return result
 
     def rerun(self) -> None:
-        """Permit one more attempt of a finished job; what was shared of the earlier one ends.
+        """Permit another attempt of a finished job; results of the earlier attempt are no longer shared.
 
         Raises:
-            InvalidTransition: (a ValueError) it is not done, or was withdrawn, cleaned or answered by a deposit.
-            NotAllowed: (a PermissionError) this is not the owner.
+            InvalidTransition: (a ValueError) it is not done, or was withdrawn, cleaned or completed by a deposit.
+            NotAllowed: (a PermissionError) the participant is not the owner.
         """
         removed = transitions.rerun(self.client.participant, self._known_place())
-        told = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
-        self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {told}")
+        cleanup = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
+        self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {cleanup}")
 
     def share_outputs(self, users: Iterable[str] | str) -> None:
-        """Let ``users`` read the outputs. In a plain folder everybody who has it can, and this says so first.
+        """Share the outputs with ``users``. A plain folder cannot restrict readers, which is announced first.
 
         Raises:
             InvalidTransition: (a ValueError) the job is not done.
-            NotAllowed: (a PermissionError) this is not the owner.
+            NotAllowed: (a PermissionError) the participant is not the owner.
         """
-        self._share(Grants(outputs=self._people(users)), "outputs")
+        self._share(Grants(outputs=self._recipients(users)), "outputs")
 
     def share_logs(self, users: Iterable[str] | str) -> None:
-        """Let ``users`` read stdout, stderr and the return code; see `share_outputs`."""
-        self._share(Grants(logs=self._people(users)), "logs")
+        """Share stdout, stderr and the exit code with ``users``; see `share_outputs`."""
+        self._share(Grants(logs=self._recipients(users)), "logs")
 
     def cancel(self, reason: str | None = None) -> None:
-        """Stop the job: the owner at once, the submitter by withdrawing it; on one that is over it changes nothing.
+        """Cancel the job; for its submitter, this withdraws it. A finished job is not changed.
 
         Raises:
-            InvalidTransition: (a ValueError) the owner cancels what is not approved yet.
-            NotAllowed: (a PermissionError) this is neither of them.
+            InvalidTransition: (a ValueError) the owner cancels a job that is not approved yet.
+            NotAllowed: (a PermissionError) the participant is neither owner nor submitter.
         """
         place, participant = self._known_place(), self.client.participant
         if self.state.is_terminal:
@@ -289,50 +300,50 @@ class JobInfo:
             self.withdraw(reason or "")
 
     def clean(self) -> None:
-        """Remove a job that is over from the folder, and its results from the owner's home; the ledger stays.
+        """Remove a finished job from the folder, and its results from the owner's home; the ledger keeps its events.
 
         Raises:
-            InvalidTransition: (a ValueError) it is not over.
-            NotAllowed: (a PermissionError) this is not the owner.
+            InvalidTransition: (a ValueError) it is not finished.
+            NotAllowed: (a PermissionError) the participant is not the owner.
         """
         transitions.clean(self.client.participant, self._known_place())
         self._say(f"🧹 Job '{self._shown_name}' cleaned.")
 
-    # The verb of the submitter
+    # Methods of the submitter
 
     def withdraw(self, reason: str = "") -> None:
-        """Take one's own job back; if it runs already, the owner's runner stops it.
+        """Withdraw the job; if it is running, the owner's runner stops it.
 
         Raises:
-            InvalidTransition: (a ValueError) it is over.
-            NotAllowed: (a PermissionError) this is not the submitter.
+            InvalidTransition: (a ValueError) it is finished.
+            NotAllowed: (a PermissionError) the participant is not the submitter.
         """
         transitions.withdraw(self.client.participant, self._known_place(), reason)
         self._say(f"↩️ Job '{self._shown_name}' withdrawn.")
 
-    # Looking
+    # Methods for both
 
     def review(self) -> ShownReview:
-        """Everything that would run, and under what conditions, as text; a later `approve` approves this.
+        """Everything that would run, and under which conditions, as text; a later `approve` is bound to this.
 
-        To the owner, returning it completes the review, which the home records; that of files that differ from the
-        manifest counts as none.
+        For the owner, returning it completes the review, and the home records it. A review of files that differ from
+        the manifest does not count.
 
         Raises:
-            JobNotFoundError: the directory is gone.
+            JobNotFoundError: the directory does not exist any more.
         """
         from syft_job.review import record_review
 
         shown = self.prepare_review()
-        if shown.text:  # what cannot be shown completes nothing
+        if shown.text:  # a text that cannot be rendered raises here, and completes nothing
             record_review(self.client.participant, shown.found)
         return shown
 
     def prepare_review(self) -> ShownReview:
-        """The same as `review`, but it completes no review: for who delivers it and then records that it was delivered.
+        """The same as `review`, without recording it: the caller delivers the text, and then records the review.
 
         Raises:
-            JobNotFoundError: the directory is gone.
+            JobNotFoundError: the directory does not exist any more.
         """
         from syft_job.review import review
         from syft_job.views.review_text import ShownReview
@@ -347,17 +358,17 @@ class JobInfo:
 
     @property
     def output_paths(self) -> list[Path]:
-        """What lies directly in the outputs, for those who may read them; empty before the job is done."""
+        """Files and folders directly in the outputs that this participant may read; empty before the job is done."""
         if self._place is None:
             return []
         return self._results().outputs()
 
     @property
     def output_files(self) -> list[Path]:
-        """Every output file, those in folders included; only what `shared` lists where this is not the owner.
+        """All output files, also those in folders; for others than the owner, those that `shared` lists.
 
         Raises:
-            UnreadableJob: the outputs hold something else than plain files and folders.
+            UnreadableJob: the outputs contain something else than plain files and folders.
         """
         if self._place is None:
             return []
@@ -365,24 +376,24 @@ class JobInfo:
         return [outputs.outputs_directory / file.path for file in outputs.output_files()]
 
     def copy_outputs(self, target: str | Path) -> list[Path]:
-        """Copy every output file into the existing folder ``target``; returns the copies.
+        """Copy all output files into the existing folder ``target``; returns the copies.
 
-        No link is followed and nothing is replaced. Where `shared` lists files, exactly those are copied, and each
-        must have the listed size and SHA-256.
+        No link is followed and nothing is replaced. If `shared` lists files, exactly those are copied, and each must
+        have the listed size and SHA-256.
 
         Raises:
-            UnreadableJob: a file is not what was released, or is no plain file.
+            UnreadableJob: a file differs from the released one, or is not a plain file.
             StoreError: the copy cannot be written.
         """
         return self._results().copy_outputs(Path(target)) if self._place is not None else []
 
     @property
     def files(self) -> list[Path]:
-        """Files and folders directly in the job's directory, at most 100,000; empty when it is gone.
+        """Files and folders directly in the job's directory, at most 100,000; empty if it does not exist any more.
 
         Raises:
-            UnreadableJob: a link stands in its place.
-            StoreError: the directory cannot be read; ``context["errno"]`` tells why.
+            UnreadableJob: it is a link.
+            StoreError: the directory cannot be read; ``context["errno"]`` has the cause.
         """
         start: Path = self.location.parent
         inside: tuple[str, ...] = (self.location.name,)
@@ -394,69 +405,69 @@ class JobInfo:
         except FileNotFoundError:
             return []
         except UnreadableJob:
-            found = fs.status_of(start, *inside)
-            if found is not None and stat.S_ISREG(found.st_mode):
+            status = fs.status_of(start, *inside)
+            if status is not None and stat.S_ISREG(status.st_mode):
                 return []
             raise
 
     @property
     def stdout(self) -> StdoutViewer:
-        """What the job printed, once it is done."""
+        """What the job wrote to stdout, once it is done."""
         return StdoutViewer(*self._log("stdout"))
 
     @property
     def stderr(self) -> StderrViewer:
-        """What the job printed to its error stream, once it is done."""
+        """What the job wrote to stderr, once it is done."""
         return StderrViewer(*self._log("stderr"))
 
     @property
     def history(self) -> list[HistoryEntry]:
-        """Everything that was said of this submission, oldest first: to the owner all, to others what is public."""
+        """The recorded events of this submission, oldest first: all for the owner, the public ones for others."""
         return history.read_history(self.client.participant, self._look())
 
     def verify(self) -> Verification:
-        """Check everything anew: seals, the submitted files, and the released ones against what was promised."""
+        """Verify all signatures, the submitted files, and the released files against the list in `shared`."""
         return verification.verify(self.client.participant, self._look())
 
     def wait(self, timeout: float | None = None) -> JobState:
-        """Return when the job is over and everything that was promised to this person has arrived.
+        """Wait until the job is finished and all results that are shared with this participant have arrived.
 
         Args:
-            timeout: seconds; None waits for ever.
+            timeout: seconds; None waits without a limit.
 
         Raises:
-            JobTimeoutError: it took longer; the job goes on.
-            UnreadableJob: the job is over, and for some seconds now what its owner shared cannot be read.
+            JobTimeoutError: the timeout is over; the job continues.
+            UnreadableJob: the job is finished, and what its owner shared has not been readable for some seconds.
             ConfigError: (a ValueError) ``timeout`` is not a number.
         """
         if timeout is not None and timeout != timeout:  # noqa: PLR0124 - only NaN differs from itself
-            raise ConfigError("timeout: NaN is no number of seconds; give a number, or None to wait for ever")
+            raise ConfigError("timeout: NaN is not a number of seconds; use a number, or None to wait without a limit")
         record = self.record
         if record.state.is_terminal and self._results().is_complete:
             return record.state
         from syft_job.fs.watch import Watch
 
-        until = float("inf") if timeout is None else time.monotonic() + timeout
-        patience = float("inf")
-        with Watch(_SWEEP_SECONDS, root=self._root) as watch:
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        readable_by = float("inf")
+        with Watch(_SWEEP_INTERVAL_S, root=self._root) as watch:
             while True:
                 is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
-                found = self._results()
-                if record.state.is_terminal and found.is_complete:
+                available = self._results()
+                if record.state.is_terminal and available.is_complete:
                     return record.state
-                problem = found.unreadable_share if record.state.is_terminal else ""
-                patience = min(patience, time.monotonic() + _UNREADABLE_SECONDS) if problem else float("inf")
-                left = min(until, patience) - time.monotonic()
-                if left <= 0 and patience <= until:
+                problem = available.unreadable_share if record.state.is_terminal else ""
+                readable_by = min(readable_by, time.monotonic() + _UNREADABLE_PATIENCE_S) if problem else float("inf")
+                remaining = min(deadline, readable_by) - time.monotonic()
+                if remaining <= 0 and readable_by <= deadline:
                     raise UnreadableJob(problem)
-                if left <= 0:
+                if remaining <= 0:
                     raise JobTimeoutError(
-                        f"'{self.name}' is still {record.status} after {timeout:g} s; it goes on."
+                        f"'{self.name}' is still {record.status} after {timeout:g} s; it continues."
                         f" Now {text.waits_for(record)}." + (f" {problem}." if problem else "")
                     )
                 if not is_new_there:
-                    watch.wait(at_most=left)
+                    watch.wait(at_most=remaining)
                     watch.moved()
                     watch.is_sweep_due()
 
@@ -477,7 +488,12 @@ class JobInfo:
     def __hash__(self) -> int:
         return hash((self.location, self.current_user_email))
 
-    # Beneath
+    # Internals
+
+    @property
+    def _known_id(self) -> str:
+        """The id as it was last read, without reading the folder; empty where it never was."""
+        return "" if self._record is None else self._record.id
 
     @property
     def _root(self) -> Path | None:
@@ -495,13 +511,13 @@ class JobInfo:
         return self.record.place
 
     def _refresh(self) -> JobRecord:
-        assert self._place is not None  # noqa: S101 - asked only where there is one
+        assert self._place is not None  # noqa: S101 - callers check
         try:
             record = self.client.store.refresh(self._place, self._record)
         except JobNotFoundError:
             if self._record is None:
                 raise
-            return self._record  # what it was when it was last there
+            return self._record  # as it was when it last existed
         self._record = record
         return record
 
@@ -518,20 +534,20 @@ class JobInfo:
     def _log(self, stream: str) -> tuple[Path | None, str, Path | None]:
         if self._place is None or not self._refresh().state.is_terminal or self.status != "done":
             return None, f"No {stream} available - job not completed yet", None
-        found = self._results()
-        path = found.log(stream)
-        return path, f"No {stream} file found", None if path is None else found.base_of(path)
+        available = self._results()
+        path = available.log(stream)
+        return path, f"No {stream} file found", None if path is None else available.base_of(path)
 
-    def _people(self, who: bool | Iterable[str]) -> tuple[str, ...]:
-        if isinstance(who, bool):
-            return (self.submitted_by,) if who else ()
-        if isinstance(who, str):
-            who = [who]
-        return release.may_share_with(who)
+    def _recipients(self, users: bool | Iterable[str]) -> tuple[str, ...]:
+        if isinstance(users, bool):
+            return (self.submitted_by,) if users else ()
+        if isinstance(users, str):
+            users = [users]
+        return release.may_share_with(users)
 
     def _share(self, grants: Grants, what: str) -> None:
-        people = grants.outputs or grants.logs
-        if not people:
+        recipients = grants.outputs or grants.logs
+        if not recipients:
             raise InvalidTransition(f"Name at least one person to share the {what} of '{self.name}' with.")
         place = self._known_place()
         transitions.check_share(self.client.participant, place)
@@ -539,7 +555,7 @@ class JobInfo:
             name = self._shown_name
             self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{name}'.")
         transitions.share(self.client.participant, place, grants)
-        self._say(f"📤 The {what} of '{self._shown_name}' are shared with {', '.join(people)}.")
+        self._say(f"📤 The {what} of '{self._shown_name}' are shared with {', '.join(recipients)}.")
 
     @property
     def _shown_name(self) -> str:
@@ -550,7 +566,7 @@ class JobInfo:
 
 
 def __getattr__(name: str) -> object:
-    """`JobsList` is found here, too, as the older package had it."""
+    """`JobsList` can also be imported from here, as document 002 shows it."""
     if name == "JobsList":
         from .jobs import JobsList
 

@@ -1,10 +1,11 @@
-"""`JobsList`: many jobs, in order, found by position, slice or name."""
+"""`JobsList`: jobs in order, found by position, slice or name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
+from syft_job.exchange.job_finder import find_job
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
 from syft_job.views import text
@@ -17,17 +18,17 @@ class JobsList:
     """A list of jobs that prints itself and finds jobs by name.
 
     Args:
-        jobs: the jobs, in the order in which they are shown; ``[i]`` as displayed is ``jobs[i]``.
-        root_email: whose datasite is shown first.
-        notes: sentences to show below the list.
-        missing: which jobs the list lacks, one sentence each; said where a job is not found.
+        jobs: the jobs in the order of the display; ``[i]`` as displayed is ``jobs[i]``.
+        root_email: the owner whose datasite is displayed first.
+        notes: sentences to display below the list.
+        missing: which jobs the list lacks, one sentence each; part of the message if a job is not found.
     """
 
     def __init__(
         self, jobs: Iterable[JobInfo], root_email: str, *, notes: Sequence[str] = (), missing: Sequence[str] = ()
     ) -> None:
         self._items: list[JobInfo | JobRecord] = list(jobs)
-        self._made: Callable[[JobRecord], JobInfo] | None = None
+        self._make: Callable[[JobRecord], JobInfo] | None = None
         self.root_email = root_email
         self.notes = tuple(notes)
         self._missing = tuple(missing)
@@ -44,13 +45,13 @@ class JobsList:
         missing: Sequence[str] = (),
         unlisted: Callable[[str], Sequence[JobRef]] | None = None,
     ) -> JobsList:
-        """A list over records that become `JobInfo` objects when somebody asks for them.
+        """A list over records, each made a `JobInfo` on first access.
 
-        ``unlisted`` tells where there are jobs of a name that the list lacks.
+        ``unlisted`` returns the jobs of a name that exist and are not in the list.
         """
         jobs = cls([], root_email, notes=notes, missing=missing)
         jobs._items = list(records)
-        jobs._made = make
+        jobs._make = make
         jobs._unlisted = unlisted
         return jobs
 
@@ -74,18 +75,19 @@ class JobsList:
     def __getitem__(self, index: int | str | slice) -> JobInfo | JobsList:
         """One job by position or by name, or a slice as another list.
 
-        A name is ``"name"``, ``"submitter/name"`` or ``"owner/submitter/name"``.
+        A name is ``"name"``, ``"submitter/name"``, ``"owner/submitter/name"``, or the first digits of an id.
 
         Raises:
             IndexError: there is no such position.
-            JobNotFoundError: (a ValueError) no job bears the name, or several do.
+            JobNotFoundError: (a ValueError) no job has this name.
+            AmbiguousJob: (a JobNotFoundError) several have.
             TypeError: the index is of another type.
         """
         if isinstance(index, str):
             return self._job(self._find(index))
         if isinstance(index, slice):
             part = JobsList([], self.root_email, notes=self.notes, missing=self._missing)
-            part._items, part._made, part._unlisted = self._items[index], self._made, self._unlisted
+            part._items, part._make, part._unlisted = self._items[index], self._make, self._unlisted
             return part
         if isinstance(index, bool) or not isinstance(index, int):
             raise TypeError(f"a job is found by position, slice or name, not by {type(index).__name__}")
@@ -94,7 +96,7 @@ class JobsList:
         return self._job(index % len(self._items))
 
     def __contains__(self, job: object) -> bool:
-        return any(mine == job for mine in self)
+        return any(item == job for item in self)
 
     def __str__(self) -> str:
         rows = [_row(item) for item in self._items]
@@ -107,40 +109,34 @@ class JobsList:
         item = self._items[index]
         if isinstance(item, JobInfo):
             return item
-        assert self._made is not None  # noqa: S101 - records come with the way to make jobs of them
-        job = self._items[index] = self._made(item)
+        assert self._make is not None  # noqa: S101 - `of_records` sets it
+        job = self._items[index] = self._make(item)
         return job
 
     def _not_listed(self) -> str:
-        """What to add to the message that a job is not in the list, where the list is known to lack some."""
+        """An addition to the message that a job is not in the list, where the list is known to lack some."""
         return f" Not all jobs are listed: {'; '.join(self._missing)}." if self._missing else ""
 
     def _find(self, name: str) -> int:
-        found = [index for index, item in enumerate(self._items) if name in _names_of(item)]
-        if not found:
-            message = f"There is no job called '{name}' in this list.{self._not_listed()}"
-            raise JobNotFoundError(message, name=name)
-        places: list[tuple[str, ...]] = [_place(self._items[index]) for index in found]
-        if self._missing and self._unlisted is not None and "/" not in name:
-            places += self._unlisted(name)  # else a list that lacks one decides which
-        if len(places) > 1:
-            bearers = ", ".join(repr("/".join(place)) for place in places)
-            raise JobNotFoundError(f"{len(places)} jobs are called '{name}'. Say which: {bearers}.", name=name)
-        return found[0]
+        # Only a list that is known to lack jobs asks for them: looking costs a call for each folder it lacks.
+        position = find_job(name, map(_identity, self._items), self._unlisted if self._missing else None)
+        if position is None:
+            raise JobNotFoundError(f"There is no job '{name}' in this list.{self._not_listed()}", name=name)
+        return position
 
 
 def _row(item: JobInfo | JobRecord) -> tuple[str, str, str, str]:
-    """What the overview shows of a job: a record as it was listed, a job that somebody asked for as it is now."""
-    owner, submitter, name = _place(item)
+    """A row of the overview: of a record as it was listed, of a `JobInfo` as the job is now."""
+    owner, submitter, name = _ref(item)
     return (owner, name, item.status, submitter)
 
 
-def _place(item: JobInfo | JobRecord) -> tuple[str, str, str]:
+def _ref(item: JobInfo | JobRecord) -> JobRef:
     if isinstance(item, JobInfo):
-        return (item.datasite_owner_email, item.submitted_by, item.name)
+        return JobRef(item.datasite_owner_email, item.submitted_by, item.name)
     return item.place
 
 
-def _names_of(item: JobInfo | JobRecord) -> tuple[str, str, str]:
-    owner, submitter, name = _place(item)
-    return (name, f"{submitter}/{name}", f"{owner}/{submitter}/{name}")
+def _identity(item: JobInfo | JobRecord) -> tuple[JobRef, str]:
+    job_id = item._known_id if isinstance(item, JobInfo) else item.id  # noqa: SLF001 - reads nothing, unlike `id`
+    return _ref(item), job_id

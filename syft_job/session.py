@@ -1,7 +1,7 @@
-"""The default client of a process: whose folder is meant when nobody says so.
+"""The default client of a process, and where its folder and address come from.
 
-The last `get_client()` of this process, else the environment, else the default profile, else an error that names all
-three. It reads settings and makes no decision about jobs.
+They come from the last `get_client()` of this process, else from the environment, else from the default profile. Where
+there is none of them, the error names all three. This module reads settings and makes no decision about jobs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import SyftJobConfig, config_path, load_profile
-from .errors import ConfigError
+from .errors import Action, ConfigError, Remedy
 
 if TYPE_CHECKING:
     from .client import JobClient
@@ -23,12 +23,12 @@ _last: list[JobClient] = []
 
 
 def remember(client: JobClient) -> None:
-    """Make ``client`` the default of this process, until another one is made."""
+    """Make ``client`` the default of this process, until another one is created."""
     _last[:] = [client]
 
 
 def forget() -> None:
-    """Have no default from this process; the environment and the profile count again."""
+    """Remove the default of this process; the environment and the profile apply again."""
     _last.clear()
 
 
@@ -36,7 +36,7 @@ def default_client() -> JobClient:
     """The last client of this process, else the one that the environment or the default profile describes.
 
     Raises:
-        ConfigError: none of them says whose folder it is.
+        ConfigError: none of them names folder and address.
         PathMissing: the folder does not exist.
     """
     if _last:
@@ -47,41 +47,39 @@ def default_client() -> JobClient:
 
 
 def settings(root: str | Path | None = None, email: str | None = None, profile: str | None = None) -> SyftJobConfig:
-    """Whose folder is meant, and what its owner set.
+    """The configuration to use: folder, address, and the owner's settings.
 
-    What is given wins; then a ``profile`` that is named; then the environment; then the default profile. The default
-    profile's other settings hold wherever its folder and address are the ones that are meant, so that an owner's
-    limits do not vanish because the folder was named in another way.
+    Arguments take precedence, then the named ``profile``, then the environment, then the default profile. The other
+    settings of the default profile apply wherever its folder and address are the ones in use, so that an owner's limits
+    do not disappear because the folder was named in another way.
 
     Raises:
         ConfigError: folder or address is not known, or a profile is wrong or missing.
         PathMissing: the folder does not exist.
     """
-    known = load_profile(profile or "default")
-    if profile is not None and known is None:
+    stored = load_profile(profile or "default")
+    if profile is not None and stored is None:
         raise ConfigError(f"There is no profile {profile!r} in {config_path()}.")
-    in_force = known if profile is not None else None
-    folder, person = root, email
-    if in_force is None:
-        folder, person = folder or os.environ.get(FOLDER_VARIABLE), person or os.environ.get(EMAIL_VARIABLE)
-    if known is not None:
-        folder, person = folder or known.syftbox_folder, person or known.email
-    if not folder or not person:
-        missing = " and ".join(
-            ([] if folder else ["which folder is shared"]) + ([] if person else ["who you are (an e-mail address)"])
-        )
+    is_named = profile is not None
+    folder, address = root, email
+    if not is_named:
+        folder, address = folder or os.environ.get(FOLDER_VARIABLE), address or os.environ.get(EMAIL_VARIABLE)
+    if stored is not None:
+        folder, address = folder or stored.syftbox_folder, address or stored.email
+    if not folder or not address:
+        if folder:
+            missing = "Your e-mail address is"
+        else:
+            missing = "The shared folder is" if address else "The shared folder and your e-mail address are"
         raise ConfigError(
-            f"It is not known {missing}. To save it once and for all: syft-job --root DIR --as EMAIL init --save."
-            f" Or say it in one of three ways: get_client(folder, email), which is --root DIR --as EMAIL on the command"
-            f" line; the environment variables {FOLDER_VARIABLE} and {EMAIL_VARIABLE}; or email and syftbox_folder"
-            f" below [profiles.default] in {config_path()}."
+            f"{missing} not configured. Set the environment variables {FOLDER_VARIABLE} and {EMAIL_VARIABLE}, or"
+            f" email and syftbox_folder below [profiles.default] in {config_path()}.",
+            remedy=Remedy("To configure both", Action.NAME_FOLDER),
         )
-    plain = SyftJobConfig.from_syftbox_folder(folder, person)
-    if in_force is None and known is not None and _same(known, plain):
-        in_force = known
-    if in_force is None:
+    plain = SyftJobConfig.from_syftbox_folder(folder, address)
+    if stored is None or not (is_named or _same(stored, plain)):
         return plain
-    return SyftJobConfig.from_syftbox_folder(folder, person, **in_force.settings)
+    return SyftJobConfig.from_syftbox_folder(folder, address, **stored.settings)
 
 
 def _same(one: SyftJobConfig, other: SyftJobConfig) -> bool:

@@ -1,7 +1,7 @@
-"""The command line: one verb, one function, one public method behind it.
+"""The command line: one command, one function, one public method behind it.
 
-Each row of the table of verbs has a file: `starting`, `asking`, `deciding`, `running`, `looking`. What they share is
-in `frame`. Libraries are imported inside the verbs that need them, because every call is a new process.
+`commands` is the table of all commands and of the module that each is in. Each call is a new process, so `main` imports
+only the module of the command that is called, and heavy libraries are imported inside the commands that need them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-VERBS = {
-    "setup": ("init", "doctor", "demo", "keys"),
-    "submit": ("submit", "withdraw", "outputs"),
-    "decide": ("list", "review", "approve", "reject", "deposit", "share"),
-    "run": ("run", "pause", "resume", "cancel", "rerun", "clean"),
-    "inspect": ("show", "logs", "history", "verify"),
-}
-"""Which file has which verbs, so that a call loads the one file that it needs."""
-_loaded: set[str] = set()
+_registered: set[str] = set()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,13 +21,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is None:
         use_utf8_for_names()
     prepare_streams()
-    from .context import app, globals_first, verb_in
-
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them would cost each call 10 ms
-    words = globals_first(sys.argv[1:] if arguments is None else arguments)
-    wanted = [room for room, verbs in VERBS.items() if verb_in(words) in verbs]
-    for room in wanted or VERBS:  # what is no verb gets the help about all of them
-        if room not in _loaded:
-            _loaded.add(room)
-            import_module(f".{room}", __name__).add_to(app)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "_SYFT_JOB_COMPLETE" in os.environ:  # set by the scripts of `syft-job completion`
+        from .completion import complete
+
+        complete(os.environ["_SYFT_JOB_COMPLETE"], words)
+        return
+
+    from .app import app
+    from .arguments import command_in, globals_first
+    from .commands import BY_NAME, modules
+
+    words = globals_first(words)
+    command = command_in(words)
+    entry = BY_NAME.get(command or "")
+    before = words[: words.index(command)] if command else words
+    if entry is not None and not {"-h", "--help"}.intersection(before):
+        register(entry.module)
+    elif "--version" not in before:  # the help and the suggestions for a misspelt command need all
+        for module in modules():
+            register(module)
     app(words, prog_name="syft-job")
+
+
+def register(module: str) -> None:
+    """Import a module of commands and add these to the application, once."""
+    from .app import app
+
+    if module not in _registered:
+        _registered.add(module)
+        import_module(f".{module}", __name__).add_to(app)

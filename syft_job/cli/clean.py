@@ -1,4 +1,4 @@
-"""How `clean` goes about it: jobs by name, or what was chosen by age and size; what is told of it."""
+"""What `syft-job clean` does: remove jobs by name, or kinds of data by age and size, and report it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from syft_job.model.transitions import Verb
 from syft_job.policies import retention
 from syft_job.policies.retention import Kept, Kind
 
-from .context import REFUSED, Frame, busy, complain, job_json, named
+from .console import busy, complain
+from .context import REFUSED, CommandContext, message_of
+from .documents import job_json, job_line
 
 if TYPE_CHECKING:
     from syft_job.client import JobClient
     from syft_job.job import JobInfo
 
 
-def clean_named(frame: Frame, client: JobClient, found: list[JobInfo], *, dry_run: bool) -> None:
-    """Remove these jobs, or say that they would be."""
+def clean_jobs(context: CommandContext, client: JobClient, jobs: list[JobInfo], *, dry_run: bool) -> None:
+    """Remove these jobs, or with ``dry_run`` report that they would be."""
     from syft_job.exchange import transitions
 
-    told = [job_json(client, job.record) for job in found]
-    for job in found:
+    documents = [job_json(client, job.record) for job in jobs]
+    for job in jobs:
         record = job.record
         if dry_run:
             transitions.check_verb(client.participant, record, Verb.CLEAN)
-            if not frame.json:
-                print(f"🧹 would remove {named(record)} from {visible(str(job.location))}, and its results at home")
+            if not context.json:
+                print(f"🧹 would remove {job_line(record)} from {visible(str(job.location))}, and its results at home")
         else:
             job.clean()
-    frame.answer({"cleaned": [] if dry_run else told, "would_clean": told if dry_run else []})
+    context.answer({"cleaned": [] if dry_run else documents, "would_clean": documents if dry_run else []})
 
 
-def clean_chosen(
-    frame: Frame,
+def clean_kinds(
+    context: CommandContext,
     client: JobClient,
     kinds: set[Kind],
     *,
@@ -45,51 +47,51 @@ def clean_chosen(
     keep_size: int | None,
     dry_run: bool,
 ) -> None:
-    """Remove what `retention.select` chooses of these kinds, of the jobs with the ids ``only`` where that is given."""
+    """Remove what `retention.select` selects of these kinds; with ``only``, of the jobs with these ids."""
     from syft_job.exchange import transitions
     from syft_job.exchange.retention import RetentionScan
 
     if client.home.exists:
         transitions.require_home(client.participant)
-    leftovers = RetentionScan(client.participant, client.store)
-    with busy("Looking at what is there …"):
-        kept = [one for one in leftovers.measure(kinds) if only is None or one.job in only]
-    chosen = retention.select(kept, kinds, older_than=older_than, keep_size=keep_size)
+    scan = RetentionScan(client.participant, client.store)
+    with busy("Measuring …"):
+        items = [item for item in scan.measure(kinds) if only is None or item.job in only]
+    selected = retention.select(items, kinds, older_than=older_than, keep_size=keep_size)
     removed, failed = [], 0
-    for one in chosen:
+    for item in selected:
         try:
-            if not (dry_run or leftovers.remove(one)):
+            if not (dry_run or scan.remove(item)):
                 continue
         except (SyftJobError, OSError) as error:
             failed += 1
-            complain(f"{one.kind} {one.name} stays: {error}")
+            complain(f"{item.kind} {item.name} stays: {message_of(error)}")
             continue
-        removed.append(one)
-        if not frame.json:
-            done = "would remove" if dry_run else "removed"
-            print(f"🧹 {done} {one.kind} {visible_line(one.name)}  ({_amount(one.size)})", flush=True)
-    freed = sum(one.size for one in removed)
-    needed = [one for one in kept if not one.may_go]
+        removed.append(item)
+        if not context.json:
+            outcome = "would remove" if dry_run else "removed"
+            print(f"🧹 {outcome} {item.kind} {visible_line(item.name)}  ({_size_text(item.size)})", flush=True)
+    freed = sum(item.size for item in removed)
+    needed = [item for item in items if not item.may_go]
     document = {
-        "removed": [] if dry_run else [_kept_json(one) for one in removed],
-        "would_remove": [_kept_json(one) for one in removed] if dry_run else [],
+        "removed": [] if dry_run else [_item_json(item) for item in removed],
+        "would_remove": [_item_json(item) for item in removed] if dry_run else [],
         "freed": 0 if dry_run else freed,
         "would_free": freed if dry_run else 0,
-        "needed": [_kept_json(one) | {"why": one.why} for one in needed],
+        "needed": [_item_json(item) | {"why": item.why} for item in needed],
         "failed": failed,
     }
     would = "would be " if dry_run else ""
-    text = f"{_amount(freed)} {would}freed, {len(removed)} of {len(kept)} {would}removed"
-    frame.answer(document, text + (f"; {len(needed)} are still needed." if needed else "."))
+    text = f"{_size_text(freed)} {would}freed, {len(removed)} of {len(items)} {would}removed"
+    context.answer(document, text + (f"; {len(needed)} are still needed." if needed else "."))
     if failed:
         raise typer.Exit(REFUSED)
 
 
-def _kept_json(one: Kept) -> dict[str, Any]:
-    return {"what": one.kind, "name": one.name, "id": one.job or None, "bytes": one.size, "age": round(one.age)}
+def _item_json(item: Kept) -> dict[str, Any]:
+    return {"what": item.kind, "name": item.name, "id": item.job or None, "bytes": item.size, "age": round(item.age)}
 
 
-def _amount(size: int) -> str:
+def _size_text(size: int) -> str:
     for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
         if size >= 1 << power:
             return f"{size / (1 << power):.1f} {unit}"

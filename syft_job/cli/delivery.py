@@ -1,7 +1,7 @@
-"""Whether what was printed was delivered in full: only then is a review complete.
+"""Check that the output was delivered in full: only then is a review complete.
 
-Writing into a pipe succeeds as soon as the kernel has the bytes. So for a pipe this waits until its reader has taken
-all of them, and asks whether the reader is still there. A terminal or a file has them when they are written.
+Writing into a pipe succeeds as soon as the kernel has the bytes. So for a pipe this waits until its reader has read
+all of them, and checks that the reader still exists. A terminal or a file has them when they are written.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import time
 from typing import Final
 
 READ_WITHIN_S: Final = 60.0
-"""How many seconds the reader of a pipe may take where nobody watches; then the review is not complete. At a terminal
-somebody may be reading the last pages in a pager, and can end the wait."""
+"""How many seconds the reader of a pipe may take where stderr is no terminal; after that the review is not complete. At
+a terminal the reader may be a pager, and the user can end the wait."""
 _LINGER_S: Final = 0.05
 """A reader that stops reading early (`head`) ends within this; one that reads on waits for the end of the pipe."""
 _POLL_S: Final = 0.005
@@ -31,7 +31,7 @@ def is_delivered_in_full() -> bool:
     """
     stream = sys.stdout
     if stream is None:
-        return False  # it was closed before the program began, and print() writes nothing
+        return False  # it was closed before the program started, and print() writes nothing
     stream.flush()
     try:
         descriptor = stream.fileno()
@@ -53,7 +53,7 @@ def _is_read_to_the_end(pipe: int) -> bool:
 
 
 def _unread(pipe: int) -> int:
-    """How many bytes of a pipe its reader has not taken yet; 0 where this system does not tell."""
+    """How many bytes of a pipe its reader has not read yet; 0 where this system cannot report it."""
     import fcntl
     import termios
 
@@ -68,5 +68,5 @@ def _unread(pipe: int) -> int:
 def _has_no_reader(pipe: int, wait_s: float) -> bool:
     """Return True if the last reader of a pipe closed it, at once or within ``wait_s`` seconds."""
     watch = select.poll()
-    watch.register(pipe, 0)  # errors are reported without being asked for
+    watch.register(pipe, 0)  # errors are reported in any case
     return any(event & select.POLLERR for _, event in watch.poll(wait_s * 1000))

@@ -1,6 +1,7 @@
-"""The demo: two people, one folder and one job, played with the real commands in a temporary place.
+"""The demo: two people, one folder and one job, with the real commands in a temporary folder.
 
-Each step is a process of its own that does what typing the command does. Ada asks, Omar decides and runs, Ada reads.
+Each step is a process of its own that does what the typed command does. Ada submits, Omar decides and runs, Ada reads
+the results.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import Any
 import syft_job.client
 import syft_job.runner
 import syft_job.views.review_text
-import syft_job.views.tables  # noqa: F401 - with the rest: loaded once, before the steps are forked off
+import syft_job.views.tables  # noqa: F401 - imported once, before the steps are forked
 from syft_job.execution import sandboxes
 
 from . import main
-from .context import has_colours
+from .console import has_colours
 
 ADA, OMAR = "ada@example.org", "omar@example.org"
 JOB = "Blood pressure"
@@ -31,8 +32,8 @@ FILES = Path(__file__).with_name("demo_files")
 
 
 @dataclass(slots=True)
-class Played:
-    """How the story went: whether every step did what it should, each step, and the folder if it was kept."""
+class DemoResult:
+    """How the demo went: whether every step succeeded, each step, and the folder if it was kept."""
 
     ok: bool = True
     folder: str | None = None
@@ -41,118 +42,124 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: who types what, and why."""
+    """One step: who types which command, and why."""
 
     heading: str
-    who: str
+    email: str
     words: tuple[str, ...]
 
 
 def steps(outputs: Path) -> list[Step]:
-    """The story, in order."""
+    """The steps, in order."""
     job = f"{ADA}/{JOB}"
     return [
-        Step("Omar opens his datasite: a folder for jobs, a key, rules.", OMAR, ("init", "--for", ADA)),
+        Step("Omar creates his datasite: a folder for jobs, a key, access rules.", OMAR, ("init", "--for", ADA)),
         Step("Ada does the same.", ADA, ("init",)),
         Step(
-            "Ada sends a real analysis to Omar. Its small table of measurements travels with the code.",
+            "Ada submits an analysis to Omar. Its small table of measurements is part of the submission.",
             ADA,
             ("submit", OMAR, "analysis", "--name", JOB, "--time", "1m"),
         ),
-        Step("It has arrived in Omar's inbox; all that moved is files.", OMAR, ("list",)),
-        Step("Omar looks at everything that would run. Nothing is shortened.", OMAR, ("review", JOB)),
+        Step("The job is in Omar's inbox. It is a directory of files in the shared folder.", OMAR, ("list",)),
+        Step("Omar reviews everything that would run. Nothing is shortened.", OMAR, ("review", JOB)),
         Step(
-            "He says yes to exactly these bytes, and that Ada may have the outputs when it is over.",
+            "He approves exactly this content, and shares the outputs with Ada when the job is finished.",
             OMAR,
             ("approve", job, "--share-outputs", *(() if sandboxes.why_not() is None else ("--allow-bare",))),
         ),
-        Step("His runner starts it: a verified copy, a sandbox where there is one.", OMAR, ("run", "--drain")),
-        Step("He adds what it printed.", OMAR, ("share", job, ADA, "--logs")),
-        Step("Ada reads what it printed …", ADA, ("logs", JOB)),
-        Step("… takes the outputs with her …", ADA, ("outputs", JOB, "--copy", str(outputs))),
-        Step("… and checks that all of it is genuine: seals, code, results.", ADA, ("verify", JOB)),
-        Step("What was said, and when.", ADA, ("history", JOB)),
+        Step(
+            "His runner starts the job: from a verified copy, in a sandbox where the machine has one.",
+            OMAR,
+            ("run", "--drain"),
+        ),
+        Step("He shares the logs as well.", OMAR, ("share", job, ADA, "--logs")),
+        Step("Ada reads the logs …", ADA, ("logs", JOB)),
+        Step("… copies the outputs …", ADA, ("outputs", JOB, "--copy", str(outputs))),
+        Step("… and verifies signatures, code and results.", ADA, ("verify", JOB)),
+        Step("The recorded events of the job.", ADA, ("history", JOB)),
     ]
 
 
-def play(*, aloud: bool, keep: bool) -> Played:
-    """Play the story; ``aloud`` shows each step as it happens.
+def run_demo(*, is_shown: bool, keep: bool) -> DemoResult:
+    """Run all steps; with ``is_shown``, print each as it happens.
 
     Raises:
-        OSError: there is no temporary folder to play it in.
+        OSError: no temporary folder can be created.
     """
-    began = time.monotonic()
-    played = Played()
-    # Root drops to another user to run a job, which must be able to pass; the folder of TMPDIR may be closed to it.
+    started = time.monotonic()
+    result = DemoResult()
+    # Root drops to another user to run a job, and that user must reach the folder; TMPDIR may be closed to it.
     parent = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108 - mkdtemp makes a folder that nobody can guess
     base = Path(tempfile.mkdtemp(prefix="syft-job-demo-", dir=parent))
     try:
         environment = _environment(base)
         (base / "box").mkdir(mode=0o700)
-        shutil.copytree(FILES, base, dirs_exist_ok=True)  # which gives `base` the mode of the installed folder
+        shutil.copytree(FILES, base, dirs_exist_ok=True)  # copytree gives `base` the mode of the installed folder
         base.chmod(0o711)  # a user that jobs are dropped to must reach the workspaces
-        if aloud:
-            print("Two people who share nothing but a folder. Everything below happens now, in a temporary one.")
-        for number, step in enumerate(steps(base / "answer"), 1):
-            _play(played, number, step, base, environment, aloud=aloud)
-            if not played.ok:
+        if is_shown:
+            print("Two people share a folder, and nothing else. All commands below run now, in a temporary folder.")
+        for number, step in enumerate(steps(base / "results"), 1):
+            _run_step(result, number, step, base, environment, is_shown=is_shown)
+            if not result.ok:
                 break
-        report = base / "answer" / "report.txt"
-        if played.ok and report.is_file():
-            played.steps.append({"heading": "The answer that Ada has now", "output": report.read_text("utf-8")})
-            if aloud:
-                _say("The answer that Ada has now:", _styled(report.read_text("utf-8"), "32"))
-        if aloud:
-            ending = "That was the whole story" if played.ok else "The story stopped: the step above failed"
-            print(f"\n{ending} ({time.monotonic() - began:.1f} s).")
-            if played.ok:
-                print("Now with your own folder: syft-job --root DIR --as YOUR-ADDRESS init --save")
+        report = base / "results" / "report.txt"
+        if result.ok and report.is_file():
+            result.steps.append({"heading": "The result that Ada has now", "output": report.read_text("utf-8")})
+            if is_shown:
+                _show("The result that Ada has now:", _styled(report.read_text("utf-8"), "32"))
+        if is_shown:
+            ending = "The demo is complete" if result.ok else "The demo stopped: the step above failed"
+            print(f"\n{ending} ({time.monotonic() - started:.1f} s).")
+            if result.ok:
+                print("To start with your own folder: syft-job --root DIR --as YOUR-ADDRESS init --save")
     finally:
         if keep:
-            played.folder = str(base)
-            if aloud:
-                print(f"It is left for you to look at: {base}")
+            result.folder = str(base)
+            if is_shown:
+                print(f"The folder is kept: {base}")
         else:
             shutil.rmtree(base)
-    return played
+    return result
 
 
-def _play(played: Played, number: int, step: Step, base: Path, environment: dict[str, str], *, aloud: bool) -> None:
-    typed = "syft-job " + shlex.join(step.words)
-    if aloud:
-        _say(f"{number}. {step.heading}", f"{_styled(step.who, '36')} $ {_styled(typed, '1')}")
-    with tempfile.TemporaryFile() as caught:
-        code = _typed(step, base, environment, None if aloud else caught.fileno())
-        caught.seek(0)
-        output = caught.read().decode("utf-8", "backslashreplace")
-    played.ok = code == 0
-    told = {"heading": step.heading, "who": step.who, "command": typed, "exit": code}
-    played.steps.append(told if aloud else told | {"output": output})
+def _run_step(
+    result: DemoResult, number: int, step: Step, base: Path, environment: dict[str, str], *, is_shown: bool
+) -> None:
+    command_line = "syft-job " + shlex.join(step.words)
+    if is_shown:
+        _show(f"{number}. {step.heading}", f"{_styled(step.email, '36')} $ {_styled(command_line, '1')}")
+    with tempfile.TemporaryFile() as captured:
+        code = _execute(step, base, environment, None if is_shown else captured.fileno())
+        captured.seek(0)
+        output = captured.read().decode("utf-8", "backslashreplace")
+    result.ok = code == 0
+    document = {"heading": step.heading, "who": step.email, "command": command_line, "exit": code}
+    result.steps.append(document if is_shown else document | {"output": output})
 
 
-def _typed(step: Step, base: Path, environment: dict[str, str], into: int | None) -> int:
-    """Do what typing the command would do, in a process of its own; returns its exit code.
+def _execute(step: Step, base: Path, environment: dict[str, str], output: int | None) -> int:
+    """Run the command of a step in a process of its own; returns its exit code.
 
-    The process is a fork and not a new interpreter: a dozen of those would take most of the time of the story.
+    The process is a fork and not a new interpreter: a dozen of those would take most of the time of the demo.
     """
     sys.stdout.flush()
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 70  # EX_SOFTWARE: what was raised was not foreseen
+    code = 70  # EX_SOFTWARE: an unexpected exception
     try:
         os.environ.clear()
-        os.environ.update(environment | {"SYFTBOX_EMAIL": step.who})
+        os.environ.update(environment | {"SYFTBOX_EMAIL": step.email})
         os.chdir(base)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        if into is not None:
-            os.dup2(into, 1)
-            os.dup2(into, 2)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        if output is not None:
+            os.dup2(output, 1)
+            os.dup2(output, 2)
         main(step.words)
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    except BaseException:  # noqa: BLE001 - nothing may return into the parent's code
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except BaseException:  # noqa: BLE001 - the fork must not return into the parent's code
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -171,7 +178,7 @@ def _environment(base: Path) -> dict[str, str]:
     return kept | own
 
 
-def _say(heading: str, text: str) -> None:
+def _show(heading: str, text: str) -> None:
     print(f"\n{_styled(heading, '1;33')}\n{text}", end="" if text.endswith("\n") else "\n", flush=True)
 
 

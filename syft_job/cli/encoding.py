@@ -1,7 +1,7 @@
-"""Text under locales that are not UTF-8: names on disk are UTF-8 all the same, and output falls back to ASCII.
+"""Text under locales that are not UTF-8: names on disk are UTF-8 nevertheless, and output falls back to ASCII.
 
-The shared folder's names are UTF-8 for everybody. Under another locale Python would decode paths differently, so that
-the folder in the configuration would not be found, and home and ledger would be taken for those of another folder.
+The names in the shared folder are UTF-8 for all participants. Under another locale Python would decode paths
+differently: the configured folder would not be found, and home and ledger would be taken for those of another folder.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import re
 import sys
 
 _STREAMS_VARIABLE = "_SYFT_JOB_STREAMS"
-"""From the process that found another locale to the one that it became: the encoding of the terminal."""
+"""Passes the encoding of the terminal from the process with another locale to the one that replaces it."""
 _HANDLER = "syft_job.ascii"
 _GUTTER = re.compile(r" *[0-9]* ")
 
 
 def use_utf8_for_names() -> None:
-    """Become a process in Python's UTF-8 mode, unless the file system's encoding is UTF-8 already.
+    """Restart this process in Python's UTF-8 mode, unless the file system's encoding is UTF-8 already.
 
-    Returns only where nothing is to be done. The arguments are decoded anew, from the bytes that were given.
+    Returns only where no restart is needed. The new process decodes the arguments again from their bytes.
     """
     if sys.getfilesystemencoding().lower() == "utf-8" or sys.flags.utf8_mode or not sys.executable:
         return
@@ -29,7 +29,7 @@ def use_utf8_for_names() -> None:
 
 
 def prepare_streams() -> None:
-    """Let no character stop an answer: what a stream cannot carry is written in ASCII."""
+    """Make stdout and stderr write in ASCII what their encoding cannot represent, instead of failing."""
     codecs.register_error(_HANDLER, _in_ascii)
     encoding = os.environ.pop(_STREAMS_VARIABLE, None)
     for stream in (sys.stdout, sys.stderr):
@@ -38,17 +38,17 @@ def prepare_streams() -> None:
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Write what cannot be encoded as ``<U+XXXX>``, like everything else that is not plainly visible.
+    """Write what cannot be encoded as ``<U+XXXX>``, like all text that is not plainly visible.
 
-    Nothing of a submitter may look like another character, so only our own rules and gutters, which are known by where
-    they are in the line, become ASCII ones.
+    No character of a submitter may look like another one. So only the rules and gutters that this program draws, which
+    are recognized by their position in the line, become ASCII ones.
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    signs = error.object[error.start : error.end]
+    characters = error.object[error.start : error.end]
     before = error.object[error.object.rfind("\n", 0, error.start) + 1 : error.start]
-    if not before and set(signs) == {"─"}:
-        return "-" * len(signs), error.end
-    if signs == "│" and _GUTTER.fullmatch(before):
+    if not before and set(characters) == {"─"}:
+        return "-" * len(characters), error.end
+    if characters == "│" and _GUTTER.fullmatch(before):
         return "|", error.end
-    return "".join(f"<U+{ord(sign):04X}>" for sign in signs), error.end
+    return "".join(f"<U+{ord(character):04X}>" for character in characters), error.end

@@ -1,4 +1,4 @@
-"""The verbs of someone who looks: show, logs, history, verify."""
+"""The commands show, logs, history and verify."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from syft_job.model.states import JobState
 from syft_job.model.text import visible, visible_line
 from syft_job.views.log_text import LogRenderer
 
-from .context import REFUSED, JobName, busy, find, frame_of, has_colours, is_terminal, job_json, verb
+from .app import command, register
+from .arguments import JobName
+from .console import busy, has_colours, is_terminal
+from .context import REFUSED, context_of
+from .documents import job_json
 
 if TYPE_CHECKING:
     from syft_job.client import JobClient
@@ -23,159 +27,163 @@ if TYPE_CHECKING:
     from syft_job.job import JobInfo
     from syft_job.model.job_record import JobRecord
 
-_SWEEP_SECONDS = 0.5
-"""How often it is looked where no file events arrive."""
-_CHUNK = 1 << 16
+_SWEEP_INTERVAL_S = 0.5
+"""How often the log is read where no file events arrive."""
+_CHUNK_BYTES = 1 << 16
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verbs."""
-    app.command()(show)
-    app.command()(logs)
-    app.command()(history)
-    app.command()(verify)
+    """Register the commands."""
+    register(app, show, logs, history, verify)
 
 
-@verb
-def show(ctx: typer.Context, job: JobName) -> None:
-    """Show one job: where it stands, what is known of it, and what you may do."""
+@command
+def show(ctx: typer.Context, name: JobName) -> None:
+    """Show the status of one job, and what you may do with it."""
     from syft_job.views import status_style, tables, text
 
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    record = found.record
-    reason = found.reason
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    record = job.record
+    reason = job.reason
     warning = (client.participant.home_warning if client.participant.owns(record.place) else None) or ""
     waits = _awaited_slots(client, record)
-    outputs, may, blocked_reason = found.output_paths, _may(client, record), _blocked_reason(client, record)
+    outputs, commands, blocked_reason = job.output_paths, _commands(client, record), _blocked_reason(client, record)
     appearance = status_style.of_state(record.state.value, record.status)
-    exact = record.state.value.replace("_", " ")
-    returncode, shown_code = _return_code(found)
-    words = record.status if exact == record.status else f"{record.status} ({exact})"
+    state = record.state.value.replace("_", " ")
+    returncode, returncode_text = _return_code(job)
+    status = record.status if state == record.status else f"{record.status} ({state})"
     rows = [
         ("job", visible_line(record.name)),
         ("id", record.id),
         ("from", visible_line(record.submitter)),
         ("to", visible_line(record.owner)),
         ("submitted", visible_line(record.submitted_at or "at an unknown time")),
-        ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
+        ("status", f"{appearance.emoji} {status}, attempt {record.attempt}"),
         ("reason", visible_line(reason)),
-        ("return code", shown_code),
+        ("return code", returncode_text),
         ("digest", record.digest),
-        ("folder", visible_line(str(found.location))),
+        ("folder", visible_line(str(job.location))),
         ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
-        ("blocked", _blocked_words(record)),
+        ("blocked", _blocked_text(record)),
         ("waits", visible_line(blocked_reason or waits or "")),
-        ("findings", "\n".join(text.findings(record))),
+        ("findings", "\n".join(text.record_findings(record))),
         ("warning", visible_line(warning)),
-        ("you may", ", ".join(may)),
+        ("you may", ", ".join(commands)),
     ]
     document = job_json(client, record) | {
         "reason": reason or None,
         "returncode": returncode,
         "outputs": [str(path) for path in outputs],
-        "may": may,
+        "may": commands,
         "warning": warning or None,
         "aside": blocked_reason,
-        "waits": waits,
     }
-    frame.answer({"job": document}, tables.pairs(rows))
+    context.answer({"job": document}, tables.pairs(rows))
 
 
-def _return_code(found: JobInfo) -> tuple[int | None, str]:
-    """The exit code, and how it is shown: where it cannot be read, why, so that the rest is shown nevertheless."""
+def _return_code(job: JobInfo) -> tuple[int | None, str]:
+    """The exit code, and its text. Where it cannot be read, the text is the reason, and the rest is still shown."""
     try:
-        code = found.returncode
+        code = job.returncode
     except UnreadableJob as error:
         return None, f"cannot be read: {visible_line(str(error))}"
     return code, "" if code is None else str(code)
 
 
-@verb
+@command
 def logs(
     ctx: typer.Context,
-    job: JobName,
-    err: Annotated[bool, typer.Option("--err", help="what it printed to its error stream")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="as it is printed, until the job is over")] = False,
+    name: JobName,
+    err: Annotated[bool, typer.Option("--err", help="print stderr instead of stdout")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="print new output as it appears, until the job ends")
+    ] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="every character, with control characters written out; no colours")
+        bool, typer.Option("--raw", help="print every character, control characters as <U+XXXX>; no colours")
     ] = False,
 ) -> None:
-    """Print what a job printed: to its owner while it runs, to others once it is shared with them.
+    """Print what a job wrote to stdout or stderr.
 
-    Plain colours are kept on a terminal, and progress lines are shown in their last state. What that conceals is
-    reported on stderr; --raw shows it.
+    The owner may read the log while the job runs, others once it was shared with them. A terminal shows plain colours,
+    and of progress lines the last state. What is left out by this is reported on stderr; --raw prints it.
     """
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
     stream = "stderr" if err else "stdout"
-    path = log_path(client, found, stream)
-    renderer = LogRenderer(colours=has_colours() and not frame.json, raw=raw)
-    if follow and not frame.json:
-        _follow(client, found, stream, renderer)
+    path = log_path(client, job, stream)
+    renderer = LogRenderer(colours=has_colours() and not context.json, raw=raw)
+    if follow and not context.json:
+        _follow(client, job, stream, renderer)
         return
     if path is None:
-        raise SyftJobError(str(found.stderr if err else found.stdout) + _where_logs_are(client, found))
+        raise SyftJobError(str(job.stderr if err else job.stdout) + _why_no_log(client, job))
     with open_log(client, path) as log:
         size = 0
         pieces = []
-        while data := log.read(_CHUNK):
+        while data := log.read(_CHUNK_BYTES):
             size += len(data)
             text = renderer.feed(data)
-            if frame.json:
+            if context.json:
                 pieces.append(text)
             else:
                 print(text, end="", flush=True)
-    if frame.json:
+    if context.json:
         document = {
-            "job": job_json(client, found.record),
+            "job": job_json(client, job.record),
             "stream": stream,
             "text": "".join([*pieces, renderer.close()]),
             "bytes": size,
             "concealed": renderer.concealed,
             "overwritten": renderer.overwritten,
         }
-        frame.answer(document)
+        context.answer(document)
         return
     print(renderer.close(), end="", flush=True)
     _report_hidden(renderer)
 
 
-@verb
-def history(ctx: typer.Context, job: JobName) -> None:
-    """Tell everything that was said of a job, oldest first."""
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    said = found.history
-    told = [{"at": item.at, "what": item.what, "attempt": item.attempt, "detail": item.detail} for item in said]
-    text = "\n".join(visible_line(str(item)) for item in said) or "Nothing is known of it."
-    frame.answer({"job": job_json(client, found.record), "history": told}, text)
+@command
+def history(ctx: typer.Context, name: JobName) -> None:
+    """Print all recorded events of a job, oldest first."""
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    entries = job.history
+    documents = [
+        {"at": entry.at, "what": entry.what, "attempt": entry.attempt, "detail": entry.detail} for entry in entries
+    ]
+    text = "\n".join(visible_line(str(entry)) for entry in entries) or "No events are recorded."
+    context.answer({"job": job_json(client, job.record), "history": documents}, text)
 
 
-@verb
-def verify(ctx: typer.Context, job: JobName) -> None:
-    """Check a job anew: seals, submitted files, released files. Exits with 1 when something does not hold."""
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    with busy("Checking seals and files …"):
-        checked = found.verify()
+@command
+def verify(ctx: typer.Context, name: JobName) -> None:
+    """Verify the signatures and files of a job.
+
+    It checks the signatures of all markers, the submitted files and the released files, and exits with 1 if one of them
+    does not verify.
+    """
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    with busy("Verifying signatures and files …"):
+        verification = job.verify()
     document = {
-        "job": job_json(client, found.record),
-        "ok": checked.ok,
-        "holds": list(checked.holds),
-        "fails": list(checked.fails),
+        "job": job_json(client, job.record),
+        "ok": verification.ok,
+        "holds": list(verification.holds),
+        "fails": list(verification.fails),
     }
-    frame.answer(document, visible(str(checked)))
-    if not checked.ok:
+    context.answer(document, visible(str(verification)))
+    if not verification.ok:
         raise typer.Exit(REFUSED)
 
 
 def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
-    """Where what ``job`` printed can be read by this person now: the live log, the held one, the released one."""
+    """The log that this participant can read now: the live one, the held one or the released one."""
     record = job.record
     if client.participant.owns(record.place) and record.state is JobState.RUNNING:
         live = client.home.work(record.id, record.attempt) / stream
@@ -192,7 +200,7 @@ def open_log(client: JobClient, path: Path) -> BinaryIO:
 
     Raises:
         FileNotFoundError: it went away.
-        UnreadableJob: something of another kind was placed there meanwhile.
+        UnreadableJob: it was replaced by something that is no plain file.
     """
     return fs.open_plain(path, below=client.root if path.is_relative_to(client.root) else path.parent)
 
@@ -201,38 +209,40 @@ def _follow(client: JobClient, job: JobInfo, stream: str, renderer: LogRenderer)
     """Print the log as it grows, unfinished lines included; the live log and the held one are the same bytes."""
     from syft_job.fs.watch import Watch
 
-    with Watch(_SWEEP_SECONDS, growing=True, root=client.root) as watch:
+    with Watch(_SWEEP_INTERVAL_S, growing=True, root=client.root) as watch:
         _print_while_it_runs(client, job, stream, watch, renderer)
 
 
 def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Watch, renderer: LogRenderer) -> None:
     attempt = job.attempt
-    read = 0
+    read_bytes = 0
     line = _LiveLine(can_erase=has_colours())
     if not is_terminal():
         print(f"{job.name!a} is {job.status}", file=sys.stderr)
     while True:
         record = job.record
         is_over = record.state.is_terminal or record.attempt != attempt
-        is_new_there = watch.only({job.location: None, client.home.work(record.id, attempt): stream.__eq__})
+        is_new_there = watch.only(
+            {job.location: None, client.home.work(record.id, attempt): lambda name: name == stream}
+        )
         path = log_path(client, job, stream)
         if path is not None and record.attempt == attempt:
             try:
                 with open_log(client, path) as log:
-                    log.seek(read)
-                    while new := log.read(_CHUNK):
-                        read += len(new)
+                    log.seek(read_bytes)
+                    while new := log.read(_CHUNK_BYTES):
+                        read_bytes += len(new)
                         line.show(renderer.feed(new), renderer.pending())
             except FileNotFoundError:
-                continue  # it was brought home just now
+                continue  # the runner collected it just now
         if is_over:
-            if path is None and not read:
+            if path is None and not read_bytes:
                 instead = str(job.stderr if stream == "stderr" else job.stdout)
-                raise SyftJobError(instead + _where_logs_are(client, job))
+                raise SyftJobError(instead + _why_no_log(client, job))
             line.show(renderer.close())
             _report_hidden(renderer)
             return
-        if not is_new_there:  # first watch, then look, then wait
+        if not is_new_there:  # first watch, then read, then wait
             watch.wait()
         watch.moved()
         watch.is_sweep_due()
@@ -261,28 +271,17 @@ class _LiveLine:
 
 def _report_hidden(renderer: LogRenderer) -> None:
     if notice := renderer.notice():
-        print(f"{notice} See it: syft-job logs --raw", file=sys.stderr)
+        print(f"{notice} To see everything: syft-job logs --raw", file=sys.stderr)
 
 
-def _where_logs_are(client: JobClient, job: JobInfo) -> str:
+def _why_no_log(client: JobClient, job: JobInfo) -> str:
     if job.status == "done" and not client.participant.owns(job.record.place):
         return f": {job.datasite_owner_email} did not share the logs with you"
     return ""
 
 
-def _may(client: JobClient, record: JobRecord) -> list[str]:
-    """The commands that this person may use on this job now; each event of a person has the command of its name."""
-    from syft_job.exchange import transitions
-
-    return [verb.value for verb in transitions.allowed_verbs(client.participant, record)]
-
-
-def _blocked_words(record: JobRecord) -> str:
-    return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
-
-
 def _awaited_slots(client: JobClient, record: JobRecord) -> str | None:
-    """What an approved job waits for where all slots of the runner are busy."""
+    """Return what an approved job waits for where all slots of the runner are busy; None otherwise."""
     from syft_job.home.slots import awaits_slot, read_busy_slots
 
     home = client.home
@@ -293,8 +292,19 @@ def _awaited_slots(client: JobClient, record: JobRecord) -> str | None:
     return f"for {slots}" if is_waiting else None
 
 
+def _commands(client: JobClient, record: JobRecord) -> list[str]:
+    """The commands that this participant may use on this job now; each event has the command of its name."""
+    from syft_job.exchange import transitions
+
+    return [verb.value for verb in transitions.allowed_verbs(client.participant, record)]
+
+
+def _blocked_text(record: JobRecord) -> str:
+    return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
+
+
 def _blocked_reason(client: JobClient, record: JobRecord) -> str | None:
-    """Why an approved job does not start, as the runner last said."""
+    """Why an approved job does not start, as the runner last recorded it."""
     if record.state is not JobState.QUEUED or not client.participant.owns(record.place) or not client.home.exists:
         return None
     return client.home.blocked_reason(record.id)

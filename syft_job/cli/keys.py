@@ -1,4 +1,4 @@
-"""What `syft-job keys` does: say which one has, make a new one, copy one for others or for a backup."""
+"""What `syft-job keys` does: show the keys, make a new one, export one for others or as a backup."""
 
 from __future__ import annotations
 
@@ -11,51 +11,54 @@ from syft_job.errors import ConfigError, NotAllowed
 from syft_job.model.job_ref import expand_user
 from syft_job.model.text import visible_line
 
-from .context import Frame, is_terminal, misuse
+from .console import is_terminal
+from .context import CommandContext, misuse
 
 if TYPE_CHECKING:
     from syft_job.client import JobClient
 
 
-class KeyVerb(StrEnum):
-    """What can be done with one's keys."""
+class KeyAction(StrEnum):
+    """What can be done with the keys of a home."""
 
     LIST = "list"
     EXPORT = "export"
     ROTATE = "rotate"
 
 
-def keep(frame: Frame, what: KeyVerb, *, to: Path | None, private: bool, yes: bool, compromised: bool) -> None:
-    """Do what was asked for with one's keys."""
-    if what is not KeyVerb.EXPORT and (to is not None or private or yes):
+def manage_keys(
+    context: CommandContext, action: KeyAction, *, to: Path | None, private: bool, yes: bool, compromised: bool
+) -> None:
+    """Show, export or rotate the keys of this home."""
+    if action is not KeyAction.EXPORT and (to is not None or private or yes):
         raise misuse("--to, --private and --yes belong to: syft-job keys export")
-    if compromised and what is not KeyVerb.ROTATE:
+    if compromised and action is not KeyAction.ROTATE:
         raise misuse("--compromised belongs to: syft-job keys rotate")
-    client = frame.client()
+    client = context.client()
     if client.home.keyring.chain is None:
-        raise ConfigError(f"There is no key of {client.email} in {client.home.path} yet; syft-job init makes one.")
-    if what is KeyVerb.EXPORT:
-        _export(frame, client, to, private=private, yes=yes)
+        raise ConfigError(f"There is no key of {client.email} in {client.home.path} yet. To make one: syft-job init")
+    if action is KeyAction.EXPORT:
+        _export(context, client, to, private=private, yes=yes)
         return
-    if what is KeyVerb.ROTATE:
+    if action is KeyAction.ROTATE:
         client.rotate_key(compromised=compromised)
-    document = _told(client)
+    document = _keys_json(client)
     lines = _lines(document)
-    if what is KeyVerb.ROTATE:
+    if action is KeyAction.ROTATE:
         was = document["earlier"][-1]["fingerprint"]
         lines += [
             f"🔑 The key of {client.email} was {was} and is {document['fingerprint']}.",
-            "Tell the new fingerprint to the people you work with, over another channel.",
+            "Send the new fingerprint to the people you work with over another channel.",
         ]
-    frame.answer(document, "\n".join(lines))
+    context.answer(document, "\n".join(lines))
 
 
-def _told(client: JobClient) -> dict[str, Any]:
-    """All keys of this home, for a program."""
+def _keys_json(client: JobClient) -> dict[str, Any]:
+    """All keys of this home as a document."""
     from syft_job.format.signing import fingerprint
 
     ring = client.home.keyring
-    assert ring.chain is not None  # noqa: S101 - the caller looked
+    assert ring.chain is not None  # noqa: S101 - the caller checked
     return {
         "owner": client.email,
         "key": ring.chain.present,
@@ -73,50 +76,54 @@ def _told(client: JobClient) -> dict[str, Any]:
     }
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    lines = [told["owner"], f"present  {told['fingerprint']}  {told['key']}"]
-    for one in told["earlier"]:
-        notes = f"until {one['until']}" + ", given up" * one["compromised"] + ", not in this home" * (not one["held"])
-        lines.append(f"earlier  {one['fingerprint']}  {notes}")
+def _lines(document: dict[str, Any]) -> list[str]:
+    lines = [document["owner"], f"present  {document['fingerprint']}  {document['key']}"]
+    for key in document["earlier"]:
+        notes = [f"until {key['until']}"]
+        if key["compromised"]:
+            notes.append("compromised")
+        if not key["held"]:
+            notes.append("not in this home")
+        lines.append(f"earlier  {key['fingerprint']}  {', '.join(notes)}")
     return lines
 
 
-def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, yes: bool) -> None:
+def _export(context: CommandContext, client: JobClient, to: Path | None, *, private: bool, yes: bool) -> None:
     from syft_job.format.signing import fingerprint
 
     ring = client.home.keyring
-    assert ring.chain is not None  # noqa: S101 - the caller looked
+    assert ring.chain is not None  # noqa: S101 - the caller checked
     own = ring.chain.present
     public = {"owner": client.email, "key": own, "fingerprint": fingerprint(own)}
     if not private:
         text = f"{client.email}\n{public['key']}\n{public['fingerprint']}\n"
         if to is not None:
             _write_new(to, text.encode(), client.root, mode=0o644)
-        frame.answer(public | {"saved": str(to) if to else None}, text if to is None else f"saved in {to}")
+        context.answer(public | {"saved": str(to) if to else None}, text if to is None else f"saved in {to}")
         return
     key = client.home.key_for(own)
     if key is None:
-        raise ConfigError(f"The private half of {public['fingerprint']} is not in {client.home.path}. Restore it.")
+        raise ConfigError(f"The private key of {public['fingerprint']} is not in {client.home.path}. Restore it.")
     secret = key.to_bytes()
     if to is not None:
         _write_new(to, secret, client.root, mode=0o600)
-        where = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
-        text = f"{where} Whoever has it can say anything as {client.email}."
+        text = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
+        text += f" Everyone who has this file can sign as {client.email}."
         if ring.chain.before:
-            text += f"\nEarlier keys are not in it. They lie in {visible_line(str(client.home.path / 'keys'))}"
-        frame.answer(public | {"saved": str(to), "private": None}, text)
+            text += f"\nEarlier keys are not in it. They are in {visible_line(str(client.home.path / 'keys'))}"
+        context.answer(public | {"saved": str(to), "private": None}, text)
         return
     if is_terminal() and not yes:
-        raise NotAllowed("The private key is not shown on a terminal. Say --to FILE, or --yes if you mean it.")
-    frame.answer(public | {"saved": None, "private": secret.decode().strip()}, secret.decode())
+        raise NotAllowed("The private key is not printed on a terminal. Use --to FILE, or --yes to print it.")
+    context.answer(public | {"saved": None, "private": secret.decode().strip()}, secret.decode())
 
 
 def _write_new(target: Path, data: bytes, root: Path, *, mode: int) -> None:
-    """Write a file that was not there, outside the shared folder; it is never open to more than ``mode`` says."""
+    """Create a file outside the shared folder, with these permissions from the start; it must not exist yet."""
     target = expand_user(target).absolute()
     if target.resolve().is_relative_to(root.resolve()):
-        raise NotAllowed(f"{target} lies in the shared folder, and everybody who has that would get it.")
+        raise NotAllowed(f"{target} is in the shared folder, and everyone who has that would get it.")
     if target.is_symlink() or target.exists():
-        raise NotAllowed(f"{target} is there already, and is not replaced. Name another file.")
+        raise NotAllowed(f"{target} exists already and is not replaced. Name another file.")
     with fs.directory(target.parent.resolve()) as opened:
         fs.create(opened, target.name, data, mode=mode)

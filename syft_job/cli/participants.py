@@ -1,8 +1,9 @@
-"""Who may be meant by ``--as``: only `init` makes a datasite, so that a mistyped address makes nothing."""
+"""Check the address of ``--as``: only `init` creates a datasite, so that a mistyped address creates nothing."""
 
 from __future__ import annotations
 
 import difflib
+import shlex
 
 from syft_job import fs
 from syft_job.config import SyftJobConfig
@@ -10,19 +11,19 @@ from syft_job.errors import ConfigError
 from syft_job.home.home import Home
 from syft_job.model import names
 
-_NAMED = 5
-"""How many datasites the refusal names."""
-_SIMILAR = 0.7
+_MAX_NAMED = 5
+"""How many datasites the message names."""
+_MIN_SIMILARITY = 0.7
 _MAX_LISTED = 10_000
 
 
 def require_datasite(config: SyftJobConfig) -> None:
     """Refuse an address that has neither a datasite in this folder nor a home on this machine.
 
-    A home without a datasite is let through: the folder may be away, which other checks report.
+    A home without a datasite is accepted: the folder may be unavailable, which other checks report.
 
     Raises:
-        ConfigError: the address is not known here; close ones and the remedy are named.
+        ConfigError: the address is unknown; the message names similar ones and the remedy.
     """
     root = config.syftbox_folder
     if fs.is_directory(root, config.email) or Home.of(root, config.email).exists:
@@ -31,24 +32,24 @@ def require_datasite(config: SyftJobConfig) -> None:
     known = sorted(name for name in listed if names.is_address(name) and fs.is_directory(root, name))
     close = _close(config.email, known)
     if close:
-        here = f"Did you mean {' or '.join(close)}?"
+        hint = f"Did you mean {' or '.join(close)}?"
     elif known:
-        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
-        here = f"Known here: {', '.join(known[:_NAMED])}{more}."
+        more = f" and {len(known) - _MAX_NAMED} more" if len(known) > _MAX_NAMED else ""
+        hint = f"Known here: {', '.join(known[:_MAX_NAMED])}{more}."
     else:
-        here = "No datasite is here yet."
+        hint = "This folder has no datasites yet."
     raise ConfigError(
-        f"There is no datasite for {config.email} in {config.syftbox_folder}. {here} To make one:"
-        f" syft-job --root '{config.syftbox_folder}' --as {config.email} init --save"
+        f"There is no datasite for {config.email} in {config.syftbox_folder}. {hint} To create it:"
+        f" syft-job --root {shlex.quote(str(config.syftbox_folder))} --as {config.email} init --save"
     )
 
 
 def _close(address: str, known: list[str]) -> list[str]:
-    """The known addresses of which both halves are similar to those of ``address``, the most similar first."""
+    """The known addresses that are similar to ``address`` in both parts, the most similar first."""
     return sorted(
-        (other for other in known if all(ratio >= _SIMILAR for ratio in _ratios(address, other))),
+        (other for other in known if all(ratio >= _MIN_SIMILARITY for ratio in _ratios(address, other))),
         key=lambda other: -sum(_ratios(address, other)),
-    )[:_NAMED]
+    )[:_MAX_NAMED]
 
 
 def _ratios(one: str, other: str) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The verbs of someone who runs: run, pause, resume, cancel, rerun, clean."""
+"""The commands run, pause, resume, cancel, rerun and clean."""
 
 from __future__ import annotations
 
@@ -15,192 +15,209 @@ from syft_job.model.text import visible
 from syft_job.model.units import Duration, Memory
 from syft_job.policies.retention import Kind
 
-from .clean import clean_chosen, clean_named
-from .context import Frame, JobName, complain, find, frame_of, job_json, misuse, tell, verb
-from .service import greet, now, say, stopped_by_signals, tell_move, unit
+from .app import command, register
+from .arguments import JobName
+from .clean import clean_jobs, clean_kinds
+from .console import complain, print_line, print_now
+from .context import CommandContext, context_of, misuse
+from .documents import job_json
+from .service import print_message_document, print_start, print_transition, stopped_by_signals, systemd_unit
 
 if TYPE_CHECKING:
     from syft_job.home.home import Home
 
-POLL = 5.0
-NOTIFY_SECONDS = 10.0
-"""How long the end of a run waits for what is still to be told."""
+POLL_INTERVAL_S = 5.0
+NOTIFY_TIMEOUT_S = 10.0
+"""How long the end of a run waits for notifications that are not delivered yet."""
 
-Whose = Annotated[str | None, typer.Argument(metavar="SUBMITTER", help="an address; everybody if none is named")]
+Submitter = Annotated[
+    str | None, typer.Argument(metavar="SUBMITTER", help="only jobs of this address; without it, all jobs")
+]
 _T = TypeVar("_T")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verbs."""
-    app.command()(run)
-    app.command()(pause)
-    app.command()(resume)
-    app.command()(cancel)
-    app.command()(rerun)
-    app.command()(clean)
+    """Register the commands."""
+    register(app, run, pause, resume, cancel, rerun, clean)
 
 
-@verb
+@command
 def run(
     ctx: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="run what is approved now, and end")] = False,
-    drain: Annotated[bool, typer.Option("--drain", help="end when nothing is approved or running")] = False,
+    once: Annotated[bool, typer.Option("--once", help="run the jobs that are approved now, then exit")] = False,
+    drain: Annotated[bool, typer.Option("--drain", help="exit when no job is approved or running")] = False,
     stop_jobs: Annotated[
-        bool, typer.Option("--stop-jobs", help="when this is stopped, end the jobs that run, too")
+        bool, typer.Option("--stop-jobs", help="end the running jobs when the runner is stopped")
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="how many run at once; as many as there are processors")
+        int | None,
+        typer.Option(min=1, metavar="N", help="run at most so many jobs at once; by default as many as processors"),
     ] = None,
     notify: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="call this for each move, with the job's id and what it is now"),
+        typer.Option(metavar="COMMAND", help="call this with each event: it gets the id of the job and its new state"),
     ] = None,
-    poll: Annotated[float, typer.Option(min=0.05, metavar="SECONDS", help="the time between two sweeps")] = POLL,
+    poll: Annotated[
+        float, typer.Option(min=0.05, metavar="SECONDS", help="the time between two sweeps of all jobs")
+    ] = POLL_INTERVAL_S,
     print_unit: Annotated[
-        bool, typer.Option("--print-unit", help="print a unit for systemd that runs this, and end")
+        bool, typer.Option("--print-unit", help="print a systemd unit for a runner with these options, then exit")
     ] = False,
 ) -> None:
-    """Run approved jobs, one line for each move, until Ctrl-C or SIGTERM; --json gives a line each.
+    """Run approved jobs until interrupted.
 
-    What runs then goes on, and the next run collects it; with --stop-jobs it is ended.
+    It prints a line for each event; with --json, a JSON document a line. Ctrl-C or SIGTERM stops the runner. Jobs that
+    are running continue, and the next runner collects their results; with --stop-jobs they are ended.
     """
     from syft_job.events.command_notifier import CommandNotifier, command_of
 
-    frame = frame_of(ctx)
+    context = context_of(ctx)
     if print_unit:
-        if once or drain or frame.json:
-            raise misuse("--print-unit is for a runner that goes on; it takes neither --once nor --drain nor --json")
+        if once or drain or context.json:
+            raise misuse("--print-unit is for a permanent runner; it takes neither --once nor --drain nor --json")
         # Its program in full: the service begins in another folder.
         notify = None if notify is None else shlex.join(command_of(notify))
-        options = {"--poll": None if poll == POLL else f"{poll:g}", "--jobs": jobs, "--notify": notify}
+        options = {"--poll": None if poll == POLL_INTERVAL_S else f"{poll:g}", "--jobs": jobs, "--notify": notify}
         given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-        print(unit(frame, [*given, *["--stop-jobs"] * stop_jobs]), end="")
+        if stop_jobs:
+            given.append("--stop-jobs")
+        print(systemd_unit(context, given), end="")
         return
 
     from syft_job.runner import JobRunner
 
     notifier = None if notify is None else CommandNotifier(command_of(notify), complain)
 
-    def told(move: StatusTransition) -> None:
-        if frame.json:
-            tell_move(move)
+    def on_transition(transition: StatusTransition) -> None:
+        if context.json:
+            print_transition(transition)
         if notifier is not None:
-            notifier.note(move)
+            notifier.note(transition)
 
     runner = JobRunner(
-        frame.settings(),
+        context.settings(),
         poll_interval=poll,
-        announce=say if frame.json else now,
-        told=told if frame.json or notifier else None,
+        announce=print_message_document if context.json else print_now,
+        told=on_transition if context.json or notifier else None,
         told_all=None if notifier is None else notifier.settle,
         max_parallel=jobs,
     )
     with stopped_by_signals() as stop:
         try:
-            greet(frame, runner, is_endless=not (once or drain), stop_jobs=stop_jobs)
+            print_start(context, runner, is_endless=not (once or drain), stop_jobs=stop_jobs)
             runner.run(stop, once=once, drain=drain, stop_jobs=stop_jobs)
         except KeyboardInterrupt:
             if stop_jobs:
-                complain("it was stopped at once; jobs may still be running, and the next run collects them")
+                complain("stopped at once; jobs may still be running, and the next runner collects them")
         finally:
             if notifier is not None:
-                notifier.close(NOTIFY_SECONDS)
-        if stop.is_set() and not frame.json:
-            now("Stopped.")
+                notifier.close(NOTIFY_TIMEOUT_S)
+        if stop.is_set() and not context.json:
+            print_now("Stopped.")
 
 
-@verb
-def pause(ctx: typer.Context, submitter: Whose = None) -> None:
-    """Start no more approved jobs, of everybody or of one submitter, until resume; what runs goes on."""
-    frame = frame_of(ctx)
-    home = frame.client().home
+@command
+def pause(ctx: typer.Context, submitter: Submitter = None) -> None:
+    """Stop starting approved jobs; running jobs continue."""
+    context = context_of(ctx)
+    home = context.client().home
     home.pause(_person(submitter))
-    whose = submitter or "everybody"
-    _answer_paused(frame, home, f"⏸ Approved jobs of {whose} are not started until: syft-job resume {submitter or ''}")
+    whose = f"Approved jobs of {submitter}" if submitter else "Approved jobs"
+    _answer_paused(context, home, f"⏸ {whose} are not started until: syft-job resume {submitter or ''}")
 
 
-@verb
-def resume(ctx: typer.Context, submitter: Whose = None) -> None:
-    """Start approved jobs again, of everybody or of one submitter."""
-    frame = frame_of(ctx)
-    home = frame.client().home
+@command
+def resume(ctx: typer.Context, submitter: Submitter = None) -> None:
+    """Start approved jobs again after a pause."""
+    context = context_of(ctx)
+    home = context.client().home
     person = _person(submitter)
     if person != "*" and "*" in home.paused():
-        raise NotAllowed(f"Everybody is paused, not only {person}; resume everybody: syft-job resume")
+        raise NotAllowed(f"All submitters are paused, not only {person}. To resume all: syft-job resume")
     home.resume(person)
-    _answer_paused(frame, home, f"▶ Approved jobs of {submitter or 'everybody'} are started again.")
+    _answer_paused(context, home, f"▶ Approved jobs{f' of {submitter}' if submitter else ''} are started again.")
 
 
-@verb
+@command
 def cancel(
     ctx: typer.Context,
-    job: JobName,
-    reason: Annotated[str | None, typer.Option(help="for the record")] = None,
+    name: JobName,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="a note for the ledger")] = None,
 ) -> None:
-    """Stop a job with everything it started; the submitter's way to do so is withdraw."""
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    if found.state.is_terminal:
-        if not frame.json:
-            tell(f"'{found.name}' is {found.status} already; nothing changed.")
+    """Cancel an approved or running job.
+
+    A running job is ended with all processes that it started. Submitters use withdraw.
+    """
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    if job.state.is_terminal:
+        if not context.json:
+            print_line(f"'{job.name}' is {job.status} already; nothing changed.")
     else:
-        found.cancel(reason)
-    frame.answer({"job": job_json(client, found.record)})
+        job.cancel(reason)
+    context.answer({"job": job_json(client, job.record)})
 
 
-@verb
-def rerun(ctx: typer.Context, job: JobName) -> None:
-    """Permit one more attempt of a job that is done; what was shared of the earlier one ends."""
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    found.rerun()
-    frame.answer({"job": job_json(client, found.record)})
+@command
+def rerun(ctx: typer.Context, name: JobName) -> None:
+    """Permit another attempt of a finished job.
+
+    The results of the earlier attempt are no longer shared; those held at home are kept.
+    """
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    job.rerun()
+    context.answer({"job": job_json(client, job.record)})
 
 
-@verb
+@command
 def clean(
     ctx: typer.Context,
-    jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="JOB…", help="only these; by themselves: remove them")
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="JOB…", help="only these jobs; without further options, remove them")
     ] = None,
     older_than: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="what is at least so old: 90s, 12h, 30d")
+        str | None, typer.Option(metavar="DURATION", help="remove what is at least this old, such as 90s, 12h or 30d")
     ] = None,
     keep_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="the oldest, until no more than this is left of each kind: 20G")
+        str | None, typer.Option(metavar="SIZE", help="remove the oldest until at most this is left of each kind: 20G")
     ] = None,
     what: Annotated[
-        list[Kind] | None, typer.Option(help="what goes; may be repeated; without JOB: workspaces and history")
+        list[Kind] | None,
+        typer.Option(
+            metavar="KIND",
+            help="results, workspaces, history or jobs; repeatable; by default workspaces and history",
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would be removed; remove nothing")] = False,
 ) -> None:
-    """Remove what is over: jobs by name, or by age and size what they left behind.
+    """Remove finished jobs, or what they left behind.
 
-    results are those held in your home, workspaces and history what runs and notes left there, jobs whole jobs:
-    directory, results and all. What is unfinished or owed to somebody stays. The ledger, and the claims that keep a
-    job from running twice, always stay.
+    The kinds are: results, held in your home; workspaces and history, left in your home by attempts and reviews; and
+    jobs, each with its directory and results. Unfinished jobs, and results that are still to be released, are kept. The
+    ledger, and the claims that prevent a second execution, are always kept.
     """
-    frame = frame_of(ctx)
+    context = context_of(ctx)
     age = _parsed(Duration.parse, older_than)
     size = _parsed(Memory.parse, keep_size)
-    if not (jobs or what or age or size):
-        raise misuse("name jobs, or say what is to go: --what, --older-than, --keep-size")
-    client = frame.client()
-    # All are found before one is touched.
-    found = list(dict.fromkeys(find(client, wanted) for wanted in jobs or ()))
+    if not (wanted or what or age or size):
+        raise misuse("name jobs, or choose what to remove: --what, --older-than, --keep-size")
+    client = context.client()
+    # All are found before one is removed.
+    jobs = list(dict.fromkeys(client.find_job(name) for name in wanted or ()))
     if jobs and not (what or age or size):
-        clean_named(frame, client, found, dry_run=dry_run)
+        clean_jobs(context, client, jobs, dry_run=dry_run)
         return
     kinds = set(what or ([Kind.JOBS] if jobs else [Kind.WORKSPACES, Kind.HISTORY]))
     if kinds & {Kind.RESULTS, Kind.JOBS} and not (jobs or age or size):
-        raise misuse("to remove results or jobs, name jobs, or say --older-than or --keep-size")
-    clean_chosen(
-        frame,
+        raise misuse("to remove results or jobs, name jobs, or add --older-than or --keep-size")
+    clean_kinds(
+        context,
         client,
         kinds,
-        only={job.record.id for job in found} if jobs else None,
+        only={job.record.id for job in jobs} if jobs else None,
         older_than=age.seconds if age else None,
         keep_size=size.bytes if size else None,
         dry_run=dry_run,
@@ -218,6 +235,6 @@ def _person(submitter: str | None) -> str:
     return "*" if submitter is None else names.address(submitter)
 
 
-def _answer_paused(frame: Frame, home: Home, line: str) -> None:
+def _answer_paused(context: CommandContext, home: Home, line: str) -> None:
     paused = home.paused()
-    frame.answer({"paused": sorted(paused)}, visible(line.rstrip()))
+    context.answer({"paused": sorted(paused)}, visible(line.rstrip()))

@@ -1,4 +1,4 @@
-"""How `run` begins and ends: what it says first, the signals that stop it, its lines, its unit for systemd."""
+"""What `syft-job run` prints, the signals that stop it, and its systemd unit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import expand_user
 from syft_job.model.text import visible_message
 
-from .context import Frame, red
+from .console import print_now, red
+from .context import CommandContext
 
 if TYPE_CHECKING:
     from syft_job.runner import JobRunner
@@ -24,34 +25,34 @@ _ENVIRONMENT = (
     *("SYFT_JOB_HOME", "SYFT_JOB_WORK", "SYFT_JOB_CONFIG"),
     *("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"),
 )
-"""What decides where the home and the configuration lie, and must be the same for the service."""
+"""The variables that locate the home and the configuration; the service needs the same values."""
 
 
-def greet(frame: Frame, runner: JobRunner, *, is_endless: bool, stop_jobs: bool) -> None:
-    """Say first whom this serves, under what terms, and who is paused."""
+def print_start(context: CommandContext, runner: JobRunner, *, is_endless: bool, stop_jobs: bool) -> None:
+    """Print which datasite the runner serves, in which sandbox, and which submitters are paused."""
     from syft_job.home.home import paused_words
 
     terms = runner.terms
     paused = runner.home.paused()
-    if frame.json:
-        told = {"sandbox": terms.sandbox_name, "conditions": terms.conditions, "warnings": terms.warnings}
-        _line_of({"serving": runner.config.email} | told | {"paused": sorted(paused)})
+    if context.json:
+        conditions = {"sandbox": terms.sandbox_name, "conditions": terms.conditions, "warnings": terms.warnings}
+        _print_document({"serving": runner.config.email} | conditions | {"paused": sorted(paused)})
         return
-    now(f"Serving {runner.config.email} in {runner.config.syftbox_folder}")
-    now(f"   jobs run in the sandbox {terms.sandbox_name}; what that means: syft-job doctor")
+    print_now(f"Serving {runner.config.email} in {runner.config.syftbox_folder}")
+    print_now(f"   jobs run in the sandbox {terms.sandbox_name}; what that means: syft-job doctor")
     for line in terms.warnings:
         print(red(f"   ‼ {visible_message(line)}"), flush=True)
     if paused:
-        now(f"   ⏸ {paused_words(paused)}")
+        print_now(f"   ⏸ {paused_words(paused)}")
     if is_endless and stop_jobs:
-        now("   Ctrl-C ends this and the jobs that run; once more ends it at once.")
+        print_now("   Ctrl-C stops this runner and the running jobs; a second Ctrl-C stops it at once.")
     elif is_endless:
-        now("   Ctrl-C ends this; jobs that run go on and are collected by the next run.")
+        print_now("   Ctrl-C stops this runner; running jobs continue, and the next runner collects them.")
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C interrupts whatever is being done."""
+    """An event that SIGTERM and Ctrl-C set; a second Ctrl-C raises KeyboardInterrupt."""
     stop = threading.Event()
 
     def interrupted(*_: object) -> None:
@@ -70,13 +71,13 @@ def stopped_by_signals() -> Iterator[threading.Event]:
             signal.signal(number, action)
 
 
-def unit(frame: Frame, options: list[str]) -> str:
-    """A systemd unit for a runner with these options, for this folder, person and home."""
+def systemd_unit(context: CommandContext, options: list[str]) -> str:
+    """A systemd unit for a runner with these options, for this folder, participant and home."""
     from syft_job.views import templates
 
-    config = frame.settings()
+    config = context.settings()
     whose = ["--root", str(config.syftbox_folder), "--as", config.email]
-    whose += ["--profile", frame.profile] if frame.profile else []
+    whose += ["--profile", context.profile] if context.profile else []
     return templates.fill(
         "runner.service.j2",
         email=config.email,
@@ -84,35 +85,30 @@ def unit(frame: Frame, options: list[str]) -> str:
         environment=[
             f"{name}={expand_user(os.environ[name]).absolute()}" for name in _ENVIRONMENT if os.environ.get(name)
         ],
-        # -P: the folder that it is started in is none to import from.
+        # -P: Python must not import from the folder that the service is started in.
         command=[sys.executable, "-P", "-m", "syft_job", *whose, "run", *options],
         stop_jobs="--stop-jobs" in options,
     )
 
 
-def now(line: str) -> None:
-    """Print a line for a person who waits for it."""
-    print(visible_message(line), flush=True)
+def print_message_document(line: str) -> None:
+    """Print a line for people as a document."""
+    _print_document({"says": visible_message(line)})
 
 
-def say(line: str) -> None:
-    """Print a line that is for people in a document for a program."""
-    _line_of({"says": visible_message(line)})
-
-
-def tell_move(move: StatusTransition) -> None:
-    """Print a move for a program: one document, one line."""
-    _line_of(
+def print_transition(transition: StatusTransition) -> None:
+    """Print a transition as one document in one line."""
+    _print_document(
         {
-            "job": str(move.place),
-            "id": move.job_id,
-            "from": move.old_state,
-            "to": move.new_state,
-            "at": move.timestamp,
-            "reason": move.reason,
+            "job": str(transition.place),
+            "id": transition.job_id,
+            "from": transition.old_state,
+            "to": transition.new_state,
+            "at": transition.timestamp,
+            "reason": transition.reason,
         }
     )
 
 
-def _line_of(document: dict[str, Any]) -> None:
+def _print_document(document: dict[str, Any]) -> None:
     print(json.dumps(document), flush=True)

@@ -1,8 +1,9 @@
-"""The verbs of someone who starts: init, doctor, demo, keys."""
+"""The commands init, doctor, demo and keys."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,41 +15,47 @@ from syft_job.errors import ConfigError, PathMissing
 from syft_job.model import names
 from syft_job.model.text import visible_line
 
-from .context import REFUSED, Frame, busy, frame_of, has_colours, is_terminal, verb
-from .keys import KeyVerb, keep
+from .app import command, register
+from .console import busy, has_colours, is_terminal
+from .context import REFUSED, CommandContext, context_of
+from .keys import KeyAction, manage_keys
 
 if TYPE_CHECKING:
     from syft_job.client import JobClient
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verbs."""
-    app.command()(init)
-    app.command()(doctor)
-    app.command()(demo)
-    app.command()(keys)
+    """Register the commands."""
+    register(app, init, doctor, demo, keys)
 
 
-@verb
+@command
 def init(
     ctx: typer.Context,
     people: Annotated[
-        list[str] | None, typer.Option("--for", metavar="EMAIL", help="open a folder for this person's jobs")
+        list[str] | None,
+        typer.Option("--for", metavar="ADDRESS", help="create a folder for the jobs of this submitter; repeatable"),
     ] = None,
-    save: Annotated[bool, typer.Option("--save", help="write folder and address into the configuration file")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="save folder and address as a profile, so that later calls need no options")
+    ] = False,
 ) -> None:
-    """Make your datasite in the shared folder, your key and your rules; doing it again changes nothing."""
-    frame = frame_of(ctx)
-    client = (_newcomer(frame) if save else frame).client(newcomer=True)
-    others = [names.address(person) for person in people or ()]
+    """Create your datasite, key and access rules in the shared folder.
+
+    Running it again changes nothing. Your private key, ledger and results are in your home on this machine, never in
+    the shared folder.
+    """
+    context = context_of(ctx)
+    client = (_without_new_profile(context) if save else context).client(may_be_new=True)
+    submitters = [names.address(person) for person in people or ()]
     client.open_datasite()
-    for person in others:
+    for person in submitters:
         client.setup_ds_job_folder_as_do(person)
     from syft_job.format.signing import fingerprint
 
     key = fingerprint(client.home.key().public)
-    saved = _save(frame, client) if save else None
-    whose = "" if saved else f" --root '{client.root}' --as {client.email}"
+    saved = _save(context, client) if save else None
+    options = "" if saved else f" --root {shlex.quote(str(client.root))} --as {client.email}"
     lines = [
         f"👤 {client.email} in {visible_line(str(client.root))}",
         f"   your datasite  {visible_line(str(client.root / client.email))}",
@@ -56,9 +63,9 @@ def init(
         f"   your key       {key}",
         *([f"   saved in       {visible_line(str(saved))}"] if saved else []),
         "Next:",
-        f"   to answer jobs   syft-job{whose} list, review, approve; and let this run: syft-job{whose} run",
-        f"   to ask somebody  syft-job{whose} submit THEIR-ADDRESS CODE",
-        f"   to see whether all is well  syft-job{whose} doctor",
+        f"   to run jobs      syft-job{options} list, review and approve; and keep running: syft-job{options} run",
+        f"   to submit jobs   syft-job{options} submit OWNER PATH",
+        f"   to check all     syft-job{options} doctor",
     ]
     document = {
         "email": client.email,
@@ -67,43 +74,45 @@ def init(
         "home": str(client.home.path),
         "key": client.home.key().public,
         "fingerprint": key,
-        "for": others,
+        "for": submitters,
         "saved": str(saved) if saved else None,
     }
-    frame.answer(document, "\n".join(lines))
+    context.answer(document, "\n".join(lines))
 
 
-@verb
+@command
 def doctor(
     ctx: typer.Context,
     adopt_home: Annotated[
-        bool, typer.Option("--adopt-home", help="use a home that was copied or moved here; earlier permits end")
+        bool,
+        typer.Option("--adopt-home", help="use a home that was copied or moved here; permits of its earlier place end"),
     ] = False,
 ) -> None:
-    """See whether this folder and this machine are in order. Exits with 1 when something is wrong, else with 0.
+    """Check the shared folder, your home, the sandbox and the runner.
 
-    For monitoring: --json. Wrong is, too, that approved jobs wait, or started ones are not looked after, and no runner
-    serves them. Notes, such as that somebody is paused, are not wrong.
+    It exits with 1 if a check fails, also where approved or started jobs have no runner; use --json for monitoring.
+    Notes, such as a paused submitter, are no failures.
     """
     from syft_job import doctor as checks
     from syft_job.views import tables
 
-    frame = frame_of(ctx)
-    config = frame.settings()
+    context = context_of(ctx)
+    config = context.settings()
     if adopt_home:
         checks.adopt(config)
-    with busy("Looking at everything …"):
-        found = checks.examine(config)
-    rows = [(check.name, check.ok, check.told, check.advice) for check in found]
-    is_well = all(check.ok is not False for check in found)
+    with busy("Checking …"):
+        results = checks.examine(config)
+    rows = [(check.name, check.ok, check.told, check.advice) for check in results]
+    is_well = all(check.ok is not False for check in results)
     document = {
         "ok": is_well,
         "checks": [
-            {"name": check.name, "ok": check.ok, "told": check.told, "advice": check.advice or None} for check in found
+            {"name": check.name, "ok": check.ok, "told": check.told, "advice": check.advice or None}
+            for check in results
         ],
     }
-    if frame.json:
-        frame.answer(document)
+    if context.json:
+        context.answer(document)
     elif is_terminal():
         print(tables.checks(rows, colours=has_colours()), end="")
     else:
@@ -112,65 +121,70 @@ def doctor(
         raise typer.Exit(REFUSED)
 
 
-@verb
+@command
 def demo(
     ctx: typer.Context,
-    keep: Annotated[bool, typer.Option("--keep", help="leave the temporary folder for you to look at")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="keep the temporary folder")] = False,
 ) -> None:
-    """Play the whole story in a temporary folder: two people, one job, from asking to reading the answer."""
-    from .demo import play
+    """Run a complete example: two people, one job, a temporary folder.
 
-    frame = frame_of(ctx)
-    played = play(aloud=not frame.json, keep=keep)
-    frame.answer({"ok": played.ok, "folder": played.folder, "steps": played.steps})
-    if not played.ok:
+    It runs the real commands, from the submission to the outputs. Nothing outside the temporary folder is touched.
+    """
+    from .demo import run_demo
+
+    context = context_of(ctx)
+    result = run_demo(is_shown=not context.json, keep=keep)
+    context.answer({"ok": result.ok, "folder": result.folder, "steps": result.steps})
+    if not result.ok:
         raise typer.Exit(REFUSED)
 
 
-@verb
+@command
 def keys(
     ctx: typer.Context,
-    what: Annotated[
-        KeyVerb, typer.Argument(metavar="list|export|rotate", help="show them, write the present one, or change it")
-    ] = KeyVerb.LIST,
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="export: into this new file")] = None,
+    action: Annotated[
+        KeyAction,
+        typer.Argument(metavar="list|export|rotate", help="show the keys, write out the present one, or replace it"),
+    ] = KeyAction.LIST,
+    to: Annotated[Path | None, typer.Option(metavar="FILE", help="export: write into this new file")] = None,
     private: Annotated[
-        bool, typer.Option("--private", help="export: the private half, which says everything under your address")
+        bool, typer.Option("--private", help="export: the private key, which can sign everything as you")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="export: show the private half on a terminal")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="export: print the private key on a terminal")] = False,
     compromised: Annotated[
-        bool, typer.Option("--compromised", help="rotate: say that others may have the keys you had until now")
+        bool, typer.Option("--compromised", help="rotate: declare that others may have your previous keys")
     ] = False,
 ) -> None:
-    """Show your keys; export writes the present one, for others to compare or for a backup; rotate makes a new one.
+    """Show, export or rotate your signing keys.
 
-    What was submitted to an earlier key is answered with that key, so rotating needs nobody's help. With --compromised
-    the submitters of such jobs are told not to rely on the answers, and to submit anew.
+    `export` writes the present key, for others to compare or, with --private, as a backup. `rotate` makes a new key and
+    publishes it. Jobs submitted to an earlier key are still answered with that key. With --compromised their submitters
+    are warned not to rely on the answers, and to submit again.
     """
-    keep(frame_of(ctx), what, to=to, private=private, yes=yes, compromised=compromised)
+    manage_keys(context_of(ctx), action, to=to, private=private, yes=yes, compromised=compromised)
 
 
-def _newcomer(frame: Frame) -> Frame:
-    """The frame without the name of a profile that is only about to be written."""
+def _without_new_profile(context: CommandContext) -> CommandContext:
+    """The context without the name of a profile that does not exist yet and is about to be saved."""
     from syft_job.config import load_profile
 
-    is_new = frame.profile is not None and load_profile(frame.profile) is None
-    return replace(frame, profile=None) if is_new else frame
+    is_new = context.profile is not None and load_profile(context.profile) is None
+    return replace(context, profile=None) if is_new else context
 
 
-def _save(frame: Frame, client: JobClient) -> Path:
-    """Add a profile to the configuration file; one that says the same is left, another one is not replaced."""
+def _save(context: CommandContext, client: JobClient) -> Path:
+    """Add a profile to the configuration file; an equal one is left as it is, a different one is not replaced."""
     from syft_job.config import config_path, load_profile
 
-    name = frame.profile or "default"
+    name = context.profile or "default"
     path = config_path()
-    known = load_profile(name, path)
-    if known is not None:
-        if (known.email, known.syftbox_folder) == (client.email, client.root):
+    existing = load_profile(name, path)
+    if existing is not None:
+        if (existing.email, existing.syftbox_folder) == (client.email, client.root):
             return path
         raise ConfigError(
-            f"{path} has a profile {name!r} already, for {known.email} in {known.syftbox_folder}. Change it there, or"
-            " save under another name: --profile NAME."
+            f"{path} has a profile {name!r} already, for {existing.email} in {existing.syftbox_folder}. Change it"
+            " there, or save under another name: --profile NAME."
         )
     try:
         before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The verbs of someone who asks: submit, withdraw, outputs."""
+"""The commands submit, withdraw and outputs."""
 
 from __future__ import annotations
 
@@ -14,73 +14,79 @@ from syft_job.errors import PathMissing, SyftJobError
 from syft_job.model.job_ref import expand_user, place_of
 from syft_job.model.text import visible_line
 
-from .context import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
+from .app import command, register
+from .arguments import JobName
+from .console import busy
+from .context import context_of, misuse
+from .documents import ID_DIGITS, job_json
 
 if TYPE_CHECKING:
     from syft_job.exchange.exclusions import LeftOut
+    from syft_job.format.manifest import JobResources
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verbs."""
-    app.command()(submit)
-    app.command()(withdraw)
-    app.command()(outputs)
+    """Register the commands."""
+    register(app, submit, withdraw, outputs)
 
 
-@verb
+@command
 def submit(
     ctx: typer.Context,
     owner: Annotated[str, typer.Argument(metavar="OWNER", help="the address of the data's owner")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="a .py file, a folder of code, or a .sh script")],
-    name: Annotated[str, typer.Option(help="what the job is called; otherwise a name is made")] = "",
-    entrypoint: Annotated[str | None, typer.Option(help="the file of a folder to start")] = None,
-    dep: Annotated[
-        list[str] | None, typer.Option("--dep", help="a requirement such as 'numpy>=2'; may be repeated")
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="the name of the job; without it, a name is generated")
+    ] = "",
+    entrypoint: Annotated[
+        str | None, typer.Option(metavar="FILE", help="the file to start, relative to the folder")
     ] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="data of the owner that it reads; may be repeated")] = None,
-    time: Annotated[str | None, typer.Option(help="how long it may run, such as 90s or 2h30m")] = None,
-    memory: Annotated[str | None, typer.Option(help="how much memory it needs, such as 512M or 4G")] = None,
-    cpus: Annotated[int | None, typer.Option(min=1, help="how many processors it asks for")] = None,
+    dep: Annotated[
+        list[str] | None,
+        typer.Option("--dep", metavar="REQUIREMENT", help="a Python requirement, such as 'numpy>=2'; repeatable"),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="a dataset of the owner that the job reads; repeatable")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="the time limit to ask for, such as 90s or 2h30m")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="the memory to ask for, such as 512M or 4G")
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, metavar="N", help="the number of processors to ask for")] = None,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="take along what would be left out; gitignore syntax; may be repeated"),
+        typer.Option(metavar="PATTERN", help="submit files that are excluded by default; gitignore syntax; repeatable"),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="list what would travel, with sizes, and what not; write nothing")
+        bool, typer.Option("--dry-run", help="list the files and sizes, and what is excluded; submit nothing")
     ] = False,
 ) -> None:
-    """Ask OWNER to run code: a Python file or folder, or a bash script.
+    """Submit code to the owner of a datasite.
 
-    Secrets (.env, private keys, credentials), version control, caches and what a file .syftjobignore names are left
-    out, with a line each.
+    PATH is a Python file, a folder of Python code, or a bash script. In a folder, main.py is started, or its only .py
+    file, or --entrypoint.
+
+    Excluded are secrets (.env, private keys, credentials), version control, caches, and what a file .syftjobignore in
+    the folder names in gitignore syntax. Each excluded file is reported in a line.
     """
-    from syft_job.format.manifest import JobResources
-    from syft_job.model.units import Duration, Memory
     from syft_job.review import collect
 
-    frame = frame_of(ctx)
+    context = context_of(ctx)
     is_bash = path.suffix == ".sh" and not path.is_dir()
     if is_bash and (entrypoint or dep):
-        raise misuse("a .sh script has no entrypoint and no Python dependencies")
+        raise misuse("a .sh script takes neither --entrypoint nor --dep")
     if not path.exists():
         raise PathMissing(f"There is nothing at {path} to submit.")
-    resources = None
-    if time or memory or cpus:
-        try:
-            resources = JobResources(
-                cpu_count=cpus,
-                memory=Memory.parse(memory) if memory else None,
-                time_limit=Duration.parse(time) if time else None,
-            )
-        except ValueError as error:
-            raise misuse(str(error)) from error
-    client = frame.client()
+    resources = _resources(time, memory, cpus)
+    client = context.client()
     if dry_run:
-        seen = client.preview_submission(owner, path, name, entrypoint, include=include or ())
-        files = [{"path": file, "size": size} for file, size in seen.files]
-        preview: dict[str, Any] = {"dry_run": True, "files": files, "total_bytes": seen.total_bytes}
-        told = _left_out(seen.left_out) | {"warnings": list(seen.warnings)}
-        frame.answer(preview | told, "\n".join(visible_line(line) for line in seen.lines))
+        preview = client.preview_submission(owner, path, name, entrypoint, include=include or ())
+        files = [{"path": file, "size": size} for file, size in preview.files]
+        document: dict[str, Any] = {"dry_run": True, "files": files, "total_bytes": preview.total_bytes}
+        document |= _left_out(preview.left_out) | {"warnings": list(preview.warnings)}
+        context.answer(document, "\n".join(visible_line(line) for line in preview.lines))
         return
     with busy(f"Copying and hashing {visible_line(path.name)} …"):
         source = client.read_source(path, entrypoint, include=include or ())
@@ -88,10 +94,10 @@ def submit(
             owner, source, name, dependencies=dep or (), resources=resources, datasets=dataset or ()
         )
     record = client.store.get(place_of(client.root, location))
-    document: dict[str, Any] = {"job": job_json(client, record)}
-    if frame.json:
+    document = {"job": job_json(client, record)}
+    if context.json:
         document["findings"] = [finding.to_json() for finding in collect(client.participant, record.place).findings]
-    frame.answer(
+    context.answer(
         document | _left_out(source.left_out) | {"warnings": list(source.warnings)},
         f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"
         f"   job  {visible_line(record.submitter)}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
@@ -99,66 +105,90 @@ def submit(
     )
 
 
+def _resources(time: str | None, memory: str | None, cpus: int | None) -> JobResources | None:
+    from syft_job.format.manifest import JobResources
+    from syft_job.model.units import Duration, Memory
+
+    if not (time or memory or cpus):
+        return None
+    try:
+        return JobResources(
+            cpu_count=cpus,
+            memory=Memory.parse(memory) if memory else None,
+            time_limit=Duration.parse(time) if time else None,
+        )
+    except ValueError as error:
+        raise misuse(str(error)) from error
+
+
 def _left_out(left_out: Sequence[LeftOut]) -> dict[str, Any]:
     return {"left_out": [{"path": one.path, "reason": one.reason} for one in left_out]}
 
 
-@verb
+@command
 def withdraw(
     ctx: typer.Context,
-    job: JobName,
-    reason: Annotated[str, typer.Option(help="for the owner to read")] = "",
+    name: JobName,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="a reason for the owner to read")] = "",
 ) -> None:
-    """Take your own job back; if it runs already, the owner's runner stops it."""
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    found.withdraw(reason)
-    frame.answer({"job": job_json(client, found.record)})
+    """Withdraw a job that you submitted.
+
+    If it is running, the owner's runner stops it.
+    """
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    job.withdraw(reason)
+    context.answer({"job": job_json(client, job.record)})
 
 
-@verb
+@command
 def outputs(
     ctx: typer.Context,
-    job: JobName,
-    copy: Annotated[Path | None, typer.Option(metavar="DIR", help="copy them into this folder")] = None,
+    name: JobName,
+    copy: Annotated[Path | None, typer.Option(metavar="DIR", help="copy the outputs into this folder")] = None,
 ) -> None:
-    """List what a job gave, as far as you may read it; --copy takes it with you."""
-    frame = frame_of(ctx)
-    client = frame.client()
-    found = find(client, job)
-    files = found.output_files
+    """List or copy the outputs of a job that you may read.
+
+    The owner may read the outputs of every finished job; others those that were shared with them.
+    """
+    context = context_of(ctx)
+    client = context.client()
+    job = client.find_job(name)
+    files = job.output_files
     copied: list[str] = []
     if copy is not None:
         if not files:
-            raise SyftJobError(f"There are no outputs of '{found.name}' for you to copy; it is {found.status}.")
+            raise SyftJobError(f"There are no outputs of '{job.name}' for you to copy; it is {job.status}.")
         target = _outside(expand_user(copy).absolute(), client.root)
-        _refuse_taken([path.name for path in found.output_paths], target)
+        _refuse_existing([path.name for path in job.output_paths], target)
         fs.make_directory(target)
         with busy("Copying the outputs …"):
-            copied = [str(path) for path in found.copy_outputs(target)]
+            copied = [str(path) for path in job.copy_outputs(target)]
     if copied:
         text = "\n".join(visible_line(path) for path in copied)
     elif files:
         text = "\n".join(visible_line(str(path)) for path in files)
-    elif found.status == "done":
-        text = f"'{visible_line(found.name)}' is done, and there are no outputs for you to read."
+    elif job.status == "done":
+        text = f"'{visible_line(job.name)}' is done, and there are no outputs for you to read."
     else:
-        text = f"'{visible_line(found.name)}' is {found.status}; its outputs come when it is done."
-    frame.answer(
-        {"job": job_json(client, found.record), "outputs": [str(path) for path in files], "copied": copied}, text
+        text = f"'{visible_line(job.name)}' is {job.status}; its outputs come when it is done."
+    context.answer(
+        {"job": job_json(client, job.record), "outputs": [str(path) for path in files], "copied": copied}, text
     )
 
 
 def _outside(target: Path, root: Path) -> Path:
-    """``target``, unless everybody who has the shared folder would get the copy."""
+    """``target``, unless it is in the shared folder, where everyone who has that would get the copy."""
     if target.resolve().is_relative_to(root.resolve()):
-        raise SyftJobError(f"{target} lies in the shared folder: a copy there is everybody's. Choose another folder.")
+        raise SyftJobError(
+            f"{target} is in the shared folder: everyone who has that would get a copy. Choose another folder."
+        )
     return target
 
 
-def _refuse_taken(names: list[str], target: Path) -> None:
-    """Refuse to copy into ``target`` where something of one of these names is there already."""
-    taken = [name for name in names if os.path.lexists(target / name)]
-    if taken:
-        raise SyftJobError(f"{target} has {', '.join(map(repr, taken))} already. Choose another folder.")
+def _refuse_existing(names: list[str], target: Path) -> None:
+    """Refuse to copy into ``target`` where one of these names exists already."""
+    existing = [name for name in names if os.path.lexists(target / name)]
+    if existing:
+        raise SyftJobError(f"{target} has {', '.join(map(repr, existing))} already. Choose another folder.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from syft_job import fs
-from syft_job.errors import UnreadableJob
+from syft_job.errors import Action, Remedy, UnreadableJob
 from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES
 from syft_job.model.job_record import JobRecord
@@ -136,8 +136,9 @@ class Results:
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise UnreadableJob(
-                f"outputs/{missing[0]} of '{self._record.name}' has not arrived{more}, so nothing was copied. Wait for"
-                " it (job.wait()), or ask the owner whether it was removed"
+                f"outputs/{missing[0]} of '{self._record.name}' has not arrived{more}, so nothing was copied. Ask the"
+                " owner whether it was removed, or wait.",
+                remedy=Remedy("To wait for it", Action.WAIT, job=str(self._record.place)),
             )
         return [str(path) for path in absent]
 
@@ -171,7 +172,8 @@ class Results:
                     fs.remove(dst_fd, name)
                     raise UnreadableJob(
                         f"outputs/{path} is not what was released: its content differs from what 'shared' lists."
-                        " It was not copied; see job.verify()"
+                        " It was not copied.",
+                        remedy=Remedy("To check all of it", Action.VERIFY, job=str(self._record.place)),
                     )
             remaining_bytes -= copied.size
             copies.append(target / path)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syft_job import fs
-from syft_job.errors import InvalidSubmission, PathMissing, UnreadableJob
+from syft_job.errors import Action, InvalidSubmission, PathMissing, Remedy, UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.manifest import CODE, RUN
 from syft_job.model.job_ref import expand_user
@@ -177,7 +177,8 @@ def _entrypoint(folder: Path, gathered: Gathered, entrypoint: str | None) -> Inn
     left_out = [str(item) for item in gathered.left_out if item.path.endswith(".py") and "/" not in item.path]
     more = f"; left out: {', '.join(left_out)}" if left_out else ""
     raise InvalidSubmission(
-        f"It is not clear what to start in {folder} ({candidates}{more}). Name it with entrypoint=…."
+        f"It is not clear what to start in {folder} ({candidates}{more}).",
+        remedy=Remedy("Name the file", Action.NAME_ENTRYPOINT),
     )
 
 
@@ -198,8 +199,8 @@ def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
     reason = judge_submitted_folder(str(folder.resolve()))
     if reason is not None and not Exclusions(include=include).names_secret(f"{folder.name}/"):
         raise InvalidSubmission(
-            f"{str(folder)!r} is not submitted: {reason}. If all of it is meant to travel, name it:"
-            f" --include {folder.name!r}, or include=[{folder.name!r}]."
+            f"{str(folder)!r} is not submitted: {reason}.",
+            remedy=Remedy("If all of it is meant to be submitted, name it", Action.NAME_INCLUDED, value=folder.name),
         )
 
 
@@ -213,8 +214,8 @@ def _refuse_secret(file: Path, include: Sequence[str]) -> None:
     reason = judge_file(file.name, beginning)
     if reason is not None and not Exclusions(include=include).names_secret(file.name):
         raise InvalidSubmission(
-            f"{file.name!r} is not submitted: {reason}. If it is meant to travel, name it:"
-            f" --include {file.name!r}, or include=[{file.name!r}]."
+            f"{file.name!r} is not submitted: {reason}.",
+            remedy=Remedy("If it is meant to be submitted, name it", Action.NAME_INCLUDED, value=file.name),
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syft_job.config import SyftJobConfig
-from syft_job.errors import BlockedCategory, ConfigError, NotAllowed, NotStarted, StoreError
+from syft_job.errors import Action, BlockedCategory, ConfigError, NotAllowed, NotStarted, Remedy, StoreError
 from syft_job.format.manifest import RUN, JobSpec
 from syft_job.home.home import Home
 from syft_job.model import resources
@@ -234,8 +234,9 @@ def containment_to_approve(config: SyftJobConfig, *, allow_bare: bool) -> Contai
     sandbox = sandboxes.by_name(config.sandbox)
     if isinstance(sandbox, Bare):
         raise NotAllowed(
-            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. Repair it (syft-job"
-            " doctor), or approve the job to run without a sandbox: --allow-bare, in Python approve(allow_bare=True)."
+            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. syft-job doctor says how"
+            " to repair it.",
+            remedy=Remedy("To approve the job to run without a sandbox", Action.APPROVE_BARE),
         )
     return _containment_of(sandbox)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from syft_job import fs
-from syft_job.errors import ConfigError, UnreadableJob
+from syft_job.errors import Action, ConfigError, Remedy, UnreadableJob
 from syft_job.format import signing
 from syft_job.format.codec import load_json
 from syft_job.format.key_history import (
@@ -215,7 +215,10 @@ class Keyring:
         history, next_key = self._own_history(), _read_key(self._paths.next_key)
         is_interrupted = history is not None and next_key is not None and next_key.public == history.present
         if self.history is None:
-            raise ConfigError(f"There is no key of {self._email} in {self._paths.home} yet; syft-job init makes one.")
+            raise ConfigError(
+                f"There is no key of {self._email} in {self._paths.home} yet.",
+                remedy=Remedy("To make one", Action.INIT),
+            )
         if problem := self.published_key_problem():
             raise ConfigError(f"The key is not changed. {problem}")
         old = self.settle()

@@ -7,11 +7,11 @@ whether a verb may be applied. The reference page `docs/reference/lifecycle.md` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Final
 
-from syft_job.errors import InvalidTransition, NotAllowed
+from syft_job.errors import Action, InvalidTransition, NotAllowed, Remedy
 
 from .events import Event, Role
 from .states import FINISHED, UNREADABLE, JobFacts, JobState, Position, Source
@@ -49,17 +49,20 @@ class Guard:
         holds: returns whether a job meets it.
         condition: the condition in words, for the reference page.
         refusal: the message where it is not met; `{name}` and `{status}` are the job's.
+        remedy: what to do instead; None where nothing helps.
     """
 
     holds: Callable[[JobFacts], bool]
     condition: str
     refusal: str
+    remedy: Remedy | None = None
 
 
 NOT_STARTING: Final = Guard(
     lambda job: not job.is_start_recorded,
     "the ledger does not have its start",
-    "'{name}' is {status} and starts just now. To stop it: job.cancel().",
+    "'{name}' is {status} and is about to start.",
+    Remedy("To stop it", Action.CANCEL),
 )
 NOT_WITHDRAWN: Final = Guard(
     lambda job: not job.position.withdrawn,
@@ -246,9 +249,9 @@ _NEEDED: Final[dict[Verb, str]] = {
 }
 """What a job would have to be, for the message that it is not."""
 
-_RERUN: Final = "To run it again: job.rerun()"
-_CANCEL: Final = "To stop it: job.cancel()"
-_REMEDIES: Final[dict[Verb, dict[JobState, str]]] = {
+_RERUN: Final = Remedy("To run it again", Action.RERUN)
+_CANCEL: Final = Remedy("To stop it", Action.CANCEL)
+_REMEDIES: Final[dict[Verb, dict[JobState, str | Remedy]]] = {
     Verb.APPROVE: {
         **dict.fromkeys(FINISHED, _RERUN),
         _S.CANCELLED: _RERUN,
@@ -256,18 +259,18 @@ _REMEDIES: Final[dict[Verb, dict[JobState, str]]] = {
         _S.CREATED: "Wait until all its files are here",
     },
     Verb.DEPOSIT: {
-        **dict.fromkeys(FINISHED, "Its result stands; job.rerun() opens another attempt"),
+        **dict.fromkeys(FINISHED, Remedy("Its result stays. To permit another attempt", Action.RERUN)),
         _S.RUNNING: _CANCEL,
     },
     Verb.REJECT: {_S.RUNNING: _CANCEL},
     Verb.RERUN: {
-        _S.SUBMITTED: "To run it: job.approve()",
+        _S.SUBMITTED: Remedy("To run it", Action.APPROVE),
         _S.QUEUED: "It has not run yet",
-        _S.REJECTED: "If you changed your mind: job.approve()",
+        _S.REJECTED: Remedy("If you changed your mind", Action.APPROVE),
         _S.RUNNING: _CANCEL,
     },
     Verb.SHARE: {_S.QUEUED: "There is nothing to share before it has run"},
-    Verb.CANCEL: {_S.SUBMITTED: "To refuse it: job.reject(reason)"},
+    Verb.CANCEL: {_S.SUBMITTED: Remedy("To refuse it", Action.REJECT)},
 }
 """What to do instead of a verb that is not possible in a state."""
 
@@ -294,11 +297,12 @@ def check_transition(job: JobFacts, verb: Verb, roles: Iterable[Role]) -> Transi
     """
     row = find_transition(verb, job.source)
     if row is None:
-        raise InvalidTransition(_impossible(job, verb), name=job.name, status=job.status)
+        raise _impossible(job, verb)
     for guard in row.guards:
         if not guard.holds(job):
             refusal = guard.refusal.format(name=job.name, status=job.status)
-            raise InvalidTransition(refusal, name=job.name, status=job.status)
+            remedy = replace(guard.remedy, job=job.name) if guard.remedy is not None else None
+            raise InvalidTransition(refusal, remedy=remedy, name=job.name, status=job.status)
     if not set(row.roles).intersection(roles):
         persons = sorted({"the submitter" if role is Role.SUBMITTER else "the owner" for role in row.roles})
         raise NotAllowed(
@@ -307,8 +311,10 @@ def check_transition(job: JobFacts, verb: Verb, roles: Iterable[Role]) -> Transi
     return row
 
 
-def _impossible(job: JobFacts, verb: Verb) -> str:
+def _impossible(job: JobFacts, verb: Verb) -> InvalidTransition:
     needed = f", not {_NEEDED[verb]}" if verb in _NEEDED else f"; it cannot be changed by {verb.value!r} now"
-    remedies = _REMEDIES.get(verb, {})
-    remedy = "" if job.is_unreadable else remedies.get(job.position.state, "")
-    return f"'{job.name}' is {job.status}{needed}." + (f" {remedy}." if remedy else "")
+    advice = None if job.is_unreadable else _REMEDIES.get(verb, {}).get(job.position.state)
+    remedy = replace(advice, job=job.name) if isinstance(advice, Remedy) else None
+    sentence = f" {advice}." if isinstance(advice, str) else ""
+    message = f"'{job.name}' is {job.status}{needed}.{sentence}"
+    return InvalidTransition(message, remedy=remedy, name=job.name, status=job.status)

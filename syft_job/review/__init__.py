@@ -1,4 +1,4 @@
-"""What a reviewer must see before an approval, as data: the files, the command, and the conditions of this machine."""
+"""What would run, as data: the submitted files, the command, and the conditions of this machine."""
 
 from .collect import Review, ReviewedFile, collect
 from .owner_review import record_review, review

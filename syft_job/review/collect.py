@@ -1,7 +1,8 @@
-"""Everything that would run, gathered for the person who decides.
+"""Collect everything that a job would run, for the owner who decides.
 
-All listed files with their full content, what differs from the manifest, what lies beside it and would not be copied,
-the command, the limits, the sandbox and the digest that a yes is said to. It reads; showing is done by a view.
+That is: all listed files with their full content, their differences from the manifest, files that are not part of the
+submission, the command, the limits, the sandbox, and the digest that an approval is bound to. This module reads and
+decides nothing; `views.text` formats the review.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedFile:
-    """One file that would run: what the manifest says, what lies there, and why the two differ, if they do.
+    """One file that would run: its entry in the manifest, its content, and how the two differ, if they do.
 
-    ``text`` is None for binary data; such a file is named with size and digest. In text, a byte that is no UTF-8 is a
-    backslash, x and two hex digits. ``findings`` are what a reader of the file could miss.
+    ``text`` is None for binary data, of which only size and digest are shown. Bytes that are not UTF-8 become a
+    backslash, x and two hexadecimal digits. ``findings`` are what a reader of the file could miss.
     """
 
     path: str
@@ -46,10 +47,10 @@ class Review:
     """What would run if the owner approved the job now.
 
     Attributes:
-        conditions: under what it would run (sandbox, limits, interpreter), in sentences; empty for others than the
+        conditions: sandbox, limits and interpreter that it would run with, in sentences; empty for others than the
             owner.
-        warnings: what is dangerous about that.
-        level: the containment that an approval would be for; None for others than the owner.
+        warnings: what is dangerous about them.
+        level: the containment that an approval would name; None for others than the owner.
     """
 
     record: JobRecord
@@ -65,22 +66,22 @@ class Review:
 
     @property
     def digest(self) -> str:
-        """What a yes is said to: 64 hex digits."""
+        """The digest that an approval is bound to, 64 hexadecimal digits."""
         return self.record.digest
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What a reader of the files could miss, in the order of the files."""
+        """The findings of all files, in the order of the files."""
         return tuple(finding for file in self.files for finding in file.findings)
 
     @property
     def is_as_listed(self) -> bool:
-        """Whether every listed file is here with the content that the manifest says."""
+        """True if every listed file has the size and SHA-256 that the manifest lists."""
         return all(file.difference is None for file in self.files)
 
     @property
     def why_not_reviewable(self) -> str | None:
-        """Why this counts as no review and the job cannot be approved, in one sentence; None where it counts."""
+        """The reason for which this is no review and the job cannot be approved; None if the job is reviewable."""
         if self.record.problem or self.spec is None:
             return f"It cannot be read as a job: {self.record.problem or 'config.yaml has not arrived'}."
         different = [file.path for file in self.files if file.difference is not None]
@@ -93,40 +94,38 @@ class Review:
         )
 
 
-def collect(participant: Participant, place: JobRef) -> Review:
-    """Gather what the job at ``place`` would run, without the conditions of this machine.
+def collect(participant: Participant, ref: JobRef) -> Review:
+    """Collect what the job would run, without the conditions of this machine.
 
     Raises:
-        FileNotFoundError: the directory is gone.
+        FileNotFoundError: the directory does not exist any more.
     """
     root = participant.home.root
-    look = job_reader.look(root, place, participant)
-    asked = look.spec
-    if asked is None:
-        return Review(look.record, None, "")
-    entrypoint = manifest.CODE + asked.entrypoint if asked.entrypoint else None
+    snapshot = job_reader.look(root, ref, participant)
+    spec = snapshot.spec
+    if spec is None:
+        return Review(snapshot.record, None, "")
+    entrypoint = manifest.CODE + spec.entrypoint if spec.entrypoint else None
     files = tuple(
-        _file(root, place, path, entry, entrypoint) for path, entry in sorted(asked.files.items(), key=_reading_order)
+        _file(root, ref, path, entry, entrypoint) for path, entry in sorted(spec.files.items(), key=_reading_order)
     )
-    beside: tuple[str, ...] = ()
-    if look.record.layout.lists_files:
-        with fs.directory(root, *place.parts) as job:
-            beside = _beside(job, asked, participant)
-    key = manifest.submitters_key(look.config, place, participant.limits)
-    signer = identify(participant, key, place.submitter) if key is not None else None
-    return Review(look.record, asked, _command(asked), files, beside, key, signer=signer)
+    unlisted: tuple[str, ...] = ()
+    if snapshot.record.layout.lists_files:
+        with fs.directory(root, *ref.parts) as job_fd:
+            unlisted = _unlisted(job_fd, spec, participant)
+    key = manifest.submitters_key(snapshot.config, ref, participant.limits)
+    signer = identify(participant, key, ref.submitter) if key is not None else None
+    return Review(snapshot.record, spec, _command(spec), files, unlisted, key, signer=signer)
 
 
-def fingerprint_of(found: Review) -> str:
-    """The key that signed the submission, in a form to compare by eye, and whose it is as known here."""
-    return str(found.signer) if found.signer is not None else "not sealed"
+def fingerprint_of(review: Review) -> str:
+    """The fingerprint of the key that signed the submission, and whose key it is as far as this home knows."""
+    return str(review.signer) if review.signer is not None else "not sealed"
 
 
-def _command(asked: JobSpec) -> str:
+def _command(spec: JobSpec) -> str:
     return (
-        shlex.join(("bash", manifest.RUN))
-        if asked.type == "bash"
-        else f"bash {manifest.RUN}  →  code/{asked.entrypoint}"
+        shlex.join(("bash", manifest.RUN)) if spec.type == "bash" else f"bash {manifest.RUN}  →  code/{spec.entrypoint}"
     )
 
 
@@ -134,10 +133,10 @@ def _reading_order(item: tuple[str, FileEntry]) -> tuple[bool, str]:
     return (item[0] != manifest.RUN, item[0])
 
 
-def _file(root: Path, place: JobRef, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
+def _file(root: Path, ref: JobRef, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
     *inside, name = path.split("/")
     try:
-        with fs.directory(root, *place.parts, *inside) as opened:
+        with fs.directory(root, *ref.parts, *inside) as opened:
             data = fs.read(opened, name, limit=max(entry.size, 1) * 2 + (64 << 10))
     except FileNotFoundError:
         data = None
@@ -160,8 +159,8 @@ def _file(root: Path, place: JobRef, path: str, entry: FileEntry, entrypoint: st
     return ReviewedFile(path, entry, reviewable_text(path, data, entrypoint), difference, findings)
 
 
-def _beside(job: int, asked: JobSpec, participant: Participant) -> tuple[str, ...]:
+def _unlisted(job_fd: int, spec: JobSpec, participant: Participant) -> tuple[str, ...]:
     try:
-        return tuple(path for path in job_contents.unlisted(job, asked, participant.limits) if path != CONFIG)
+        return tuple(path for path in job_contents.unlisted(job_fd, spec, participant.limits) if path != CONFIG)
     except UnreadableJob as error:
         return (f"(more than can be listed: {error})",)

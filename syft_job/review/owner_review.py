@@ -1,4 +1,4 @@
-"""The review of the owner: what would run, and under which conditions of this machine; and the record of a review."""
+"""The owner's review: what would run, under the conditions of this machine; and the record that it was delivered."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from syft_job.model.job_ref import JobRef
 from .collect import Review, collect
 
 
-def review(participant: Participant, place: JobRef, config: SyftJobConfig) -> Review:
-    """Gather what the job at ``place`` would run; for its owner with the conditions of this machine.
+def review(participant: Participant, ref: JobRef, config: SyftJobConfig) -> Review:
+    """Collect what the job would run; for its owner with the conditions of this machine.
 
     Raises:
-        FileNotFoundError: the directory is gone.
+        FileNotFoundError: the directory does not exist any more.
     """
-    collected = collect(participant, place)
-    if not participant.owns(place):
+    collected = collect(participant, ref)
+    if not participant.owns(ref):
         return collected
-    plan = plan_for(config, collected.spec)  # of the very manifest that is shown
+    plan = plan_for(config, collected.spec)  # for the manifest that is shown
     return replace(collected, conditions=plan.conditions, warnings=plan.warnings, level=plan.containment)
 
 
 def record_review(participant: Participant, delivered: Review) -> None:
-    """Record that a review was delivered in full; call it only then.
+    """Record that a review was delivered in full; the caller has delivered it.
 
-    One of files that differ from the manifest is recorded as not complete. Only the owner's reviews are recorded.
+    A review of files that differ from the manifest is recorded as not complete. Only reviews of the owner are recorded.
 
     Raises:
         StoreError: the home cannot be written.

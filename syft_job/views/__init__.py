@@ -1,1 +1,1 @@
-"""What people see: terminal text and, later, pages. Views read records and change nothing."""
+"""Text for people. Views format records that they are given; they read no files and change nothing."""

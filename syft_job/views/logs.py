@@ -1,4 +1,4 @@
-"""A log as an object: text where text is wanted, a short form where an object is shown."""
+"""A log as an object: its text as ``str()``, a short form as ``repr()``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from syft_job.model.text import visible_line
 from .log_text import render_log
 
 SHORT_LINES = 3
-SHOWN_BYTES = 32 << 20
-"""More of a log than this is not read into memory; the text says how much there is."""
+MAX_SHOWN_BYTES = 32 << 20
+"""How much of a log is read into memory; the text states how much more there is."""
 
 
 class LogViewer:
-    """The captured output of a job, or the sentence that says why there is none.
+    """The captured output of a job, or the sentence that states why there is none.
 
-    ``str()`` gives the text without colours, and progress lines in their last state; what is not shown is reported in a
-    last line that begins with ``[syft-job]``. ``repr()`` gives up to three lines of it, or a summary.
+    ``str()`` gives the text without colours, with progress lines in their last state. What is left out is reported in a
+    last line that begins with ``[syft-job]``. ``repr()`` gives up to three lines of the text, or a summary.
     """
 
     stream = "log"
@@ -32,33 +32,33 @@ class LogViewer:
 
     @property
     def text(self) -> str:
-        """The whole text, read anew each time."""
+        """The whole text, read on each access."""
         return self._render(raw=False)
 
     @property
     def raw(self) -> str:
-        """Every character of the log, with control characters written out as ``<U+XXXX>``; nothing is left out."""
+        """Every character of the log, with control characters as ``<U+XXXX>``; nothing is left out."""
         return self._render(raw=True)
 
     def _render(self, *, raw: bool) -> str:
         if self.path is None:
             return self._instead
         with self.open() as log:
-            data = log.read(SHOWN_BYTES)
-            left = os.fstat(log.fileno()).st_size - len(data)
+            data = log.read(MAX_SHOWN_BYTES)
+            remaining_bytes = os.fstat(log.fileno()).st_size - len(data)
         text, notice = render_log(data, raw=raw)
-        if left > 0:
-            text += f"\n[{left} bytes more in {visible_line(str(self.path))}]\n"
+        if remaining_bytes > 0:
+            text += f"\n[{remaining_bytes} bytes more in {visible_line(str(self.path))}]\n"
         if notice:
             text += ("" if text.endswith("\n") or not text else "\n") + notice + "\n"
         return text
 
     def open(self) -> BinaryIO:
-        """Open the file that holds the log; below the shared folder no link is followed.
+        """Open the file of the log; below the shared folder no link is followed.
 
         Raises:
-            FileNotFoundError: there is none, or it went away.
-            UnreadableJob: something of another kind was placed there since it was looked at.
+            FileNotFoundError: there is no log, or it was removed.
+            UnreadableJob: the file was replaced by something that is not a plain file.
         """
         if self.path is None:
             raise FileNotFoundError(self._instead)
@@ -66,7 +66,7 @@ class LogViewer:
 
     @property
     def line_count(self) -> int:
-        """How many lines the text has."""
+        """The number of lines of the text."""
         return len(self.text.splitlines())
 
     def __str__(self) -> str:
@@ -79,12 +79,12 @@ class LogViewer:
 
 
 class StdoutViewer(LogViewer):
-    """What a job printed."""
+    """What a job wrote to stdout."""
 
     stream = "stdout"
 
 
 class StderrViewer(LogViewer):
-    """What a job printed to its error stream, tracebacks included."""
+    """What a job wrote to stderr, tracebacks included."""
 
     stream = "stderr"

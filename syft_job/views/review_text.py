@@ -1,4 +1,4 @@
-"""A review as an object that shows itself: the text that a person reads before deciding."""
+"""A review together with the text that its reader gets."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from . import text
 
 @dataclass(frozen=True)
 class ShownReview:
-    """What would run, as data in ``found`` and as text in ``str()``; never shortened."""
+    """What would run, as data in ``found``, and as text by ``str()``; never shortened."""
 
     found: Review
 
     @property
     def digest(self) -> str:
-        """The digest that an approval would name."""
+        """The digest that an approval would be bound to."""
         return self.found.digest
 
     @property
     def level(self) -> ContainmentLevel | None:
-        """The containment that it shows; None to others than the owner."""
+        """The containment that the review shows; None for others than the owner."""
         return self.found.level
 
     @cached_property
     def text(self) -> str:
-        """The whole review, for a terminal or a page."""
+        """The whole review as text."""
         return text.review(self.found)
 
     def __str__(self) -> str:

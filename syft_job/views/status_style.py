@@ -1,4 +1,4 @@
-"""One table: what a state looks like. Nobody else knows emoji or colours."""
+"""The emoji and colour of each state; no other module has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ UNKNOWN = "❓"
 
 
 class Appearance(NamedTuple):
-    """An emoji, and a colour in rich's words."""
+    """An emoji, and a colour by its name in rich."""
 
     emoji: str
     colour: str
@@ -31,10 +31,10 @@ _BY_STATE: dict[str, Appearance] = {
 
 
 def of_status(status: str) -> Appearance:
-    """How a folder word looks; an unknown one gets a question mark."""
+    """The appearance of a status word; an unknown one gets a question mark."""
     return BY_STATUS.get(status, Appearance(UNKNOWN, "white"))
 
 
 def of_state(state: str, status: str) -> Appearance:
-    """How a state looks where there is room to tell a failure from a success."""
+    """The appearance of a state, which tells failures from successes."""
     return _BY_STATE.get(state) or of_status(status)

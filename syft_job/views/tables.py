@@ -1,7 +1,6 @@
-"""Tables: fitted to a terminal with rich, or plain tab-separated columns for a pipe.
+"""Tables: fitted to a terminal with rich, or plain columns separated by tabs for a pipe.
 
-Rows come in as records; everything that a stranger wrote is made visible here. rich is imported when a terminal is
-drawn to, never for a pipe.
+Text that other participants wrote is made visible here. rich is imported for a terminal only, never for a pipe.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NEWEST = 50
-"""How many jobs a terminal is shown unless it asks for all."""
+"""How many jobs a terminal shows without `--all`."""
 
 _ID_DIGITS = 8
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "bright_black")}
 
 
 def plain(rows: Iterable[Sequence[str]]) -> str:
-    """One line a row, columns separated by tabs, and no heading: for `cut`, `awk` and `sort`."""
+    """One line for each row, columns separated by tabs, no heading: for `cut`, `awk` and `sort`."""
     return "".join("\t".join(visible_line(cell) for cell in row) + "\n" for row in rows)
 
 
 def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]) -> str:
-    """id, status, state, owner, submitter, time of submission and name of each job; a note where there is one."""
+    """id, status, state, owner, submitter, time of submission and name of each job, and its note if it has one."""
     rows = []
     for record in records:
         note = note_of(record)
@@ -55,16 +54,16 @@ def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]
 
 def jobs(
     records: Sequence[JobRecord],
-    me: str,
+    viewer: str,
     notes: Iterable[str] = (),
     *,
     note_of: Callable[[JobRecord], str],
-    most: int | None = NEWEST,
+    limit: int | None = NEWEST,
     colours: bool = True,
 ) -> str:
-    """The newest ``most`` jobs as a table as wide as the terminal, the counts of all, and ``notes``.
+    """A table of the newest ``limit`` jobs as wide as the terminal, then the counts of all jobs, then ``notes``.
 
-    What ``note_of`` has to say of a job is shown below its name.
+    The note of a job, from ``note_of``, is below its name.
     """
     from rich.table import Table
     from rich.text import Text
@@ -76,17 +75,17 @@ def jobs(
     table.add_column("from", overflow="fold", ratio=2)
     table.add_column("to", overflow="fold", ratio=2)
     table.add_column("submitted", no_wrap=True, min_width=16)
-    shown = records if most is None else records[:most]
+    shown = records if limit is None else records[:limit]
     for record in shown:
         appearance = status_style.of_state(record.state.value, record.status)
-        words = record.status if record.state.value in ("succeeded", "rejected", "cancelled") else _status(record)
+        status = record.status if record.state.value in ("succeeded", "rejected", "cancelled") else _status(record)
         flag = " ⚠" if record.problem or record.findings else ""
         table.add_row(
             record.id[:_ID_DIGITS],
-            Text(f"{appearance.emoji} {words}{flag}", style=appearance.colour),
+            Text(f"{appearance.emoji} {status}{flag}", style=appearance.colour),
             _named(record, note_of(record)),
-            Text("you" if record.submitter == me else visible_line(record.submitter)),
-            Text("you" if record.owner == me else visible_line(record.owner)),
+            Text("you" if record.submitter == viewer else visible_line(record.submitter)),
+            Text("you" if record.owner == viewer else visible_line(record.owner)),
             Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
         )
     counts = Counter(record.status for record in records)
@@ -98,18 +97,18 @@ def jobs(
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> str:
-    """Words and values in two columns; a value of several lines is indented below the first."""
-    found = [(name, value) for name, value in rows if value]
-    width = max((len(name) for name, _ in found), default=0) + 2
+    """Names and values in two columns; rows without a value are left out, and further lines of a value are indented."""
+    filled = [(name, value) for name, value in rows if value]
+    width = max((len(name) for name, _ in filled), default=0) + 2
     lines = []
-    for name, value in found:
+    for name, value in filled:
         first, *more = value.split("\n")
         lines += [f"{name:<{width}}{first}", *(" " * width + line for line in more)]
     return "\n".join(lines) + "\n"
 
 
 def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool = True) -> str:
-    """What was looked at: (name, whether it is right, what was found, what to do), in a table for a terminal."""
+    """Checks as a table for a terminal; each row is (name, passed, result, advice), passed is None for a note."""
     from rich.table import Table
     from rich.text import Text
 
@@ -117,31 +116,31 @@ def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool =
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
-    for name, ok, told, advice in rows:
-        mark, colour = _MARKS[ok]
-        words = Text(visible_line(told), style="red" if ok is False else "")
+    for name, passed, result, advice in rows:
+        mark, colour = _MARKS[passed]
+        text = Text(visible_line(result), style="red" if passed is False else "")
         if advice:
-            words.append(f"\n→ {visible_line(advice)}", style="yellow" if ok is not True else "bright_black")
-        table.add_row(Text(mark, style=colour), Text(name), words)
+            text.append(f"\n→ {visible_line(advice)}", style="yellow" if passed is not True else "bright_black")
+        table.add_row(Text(mark, style=colour), Text(name), text)
     return drawn(table, colours=colours)
 
 
 def plain_checks(rows: Sequence[tuple[str, bool | None, str, str]]) -> str:
-    """The same for a pipe: ok, wrong or note; name; what was found; what to do."""
-    words = {True: "ok", False: "wrong", None: "note"}
-    return plain((words[ok], name, told, advice) for name, ok, told, advice in rows)
+    """Checks as columns for a pipe: ok, wrong or note; name; result; advice."""
+    outcomes = {True: "ok", False: "wrong", None: "note"}
+    return plain((outcomes[passed], name, result, advice) for name, passed, result, advice in rows)
 
 
-def drawn(what: RenderableType, *, colours: bool) -> str:
-    """``what`` as text as wide as the terminal, without spaces at the ends of lines."""
+def drawn(renderable: RenderableType, *, colours: bool) -> str:
+    """``renderable`` as text as wide as the terminal, without spaces at the ends of lines."""
     from rich.console import Console
 
-    into = io.StringIO()
+    buffer = io.StringIO()
     width = max(shutil.get_terminal_size().columns, 60)
     Console(
-        file=into, width=width, force_terminal=colours, no_color=not colours, legacy_windows=False, highlight=False
-    ).print(what)
-    return "".join(line.rstrip() + "\n" for line in into.getvalue().splitlines())
+        file=buffer, width=width, force_terminal=colours, no_color=not colours, legacy_windows=False, highlight=False
+    ).print(renderable)
+    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
 
 
 def _named(record: JobRecord, note: str) -> Text:

@@ -1,7 +1,7 @@
-"""The one door to templates: files beside this one, filled in.
+"""Render the templates in the folder `templates`; the only module that imports jinja2.
 
-What is filled in may have been written by strangers: pages escape it as HTML, the other templates say with a filter how
-a value is quoted. A name that nobody gave a value is an error, never an empty text.
+Values may come from other participants: HTML templates escape them, and the other templates name the filter that quotes
+a value. A name without a value is an error, never an empty text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ESCAPED = {"\\": "\\\\", '"': '\\"', "%": "%%"}
 
 
 def fill(template: str, **values: Any) -> str:
-    """Fill the template of that file name with ``values``."""
+    """Render the template of this file name with ``values``."""
     return _templates().get_template(template).render(**values)
 
 
@@ -40,28 +40,28 @@ def _templates() -> Environment:
 
 
 def unit_word(value: object) -> str:
-    """One quoted word of a systemd unit, in which nothing is expanded, where variables are not expanded anyway.
+    """Quote a value as one word of a systemd unit, for settings that expand no variables.
 
     Raises:
-        ConfigError: it holds a character that cannot stand in a unit.
+        ConfigError: it contains a character that a unit cannot contain.
     """
     return '"' + "".join(_ESCAPED.get(letter, letter) for letter in _plain(value)) + '"'
 
 
 def unit_argument(value: object) -> str:
-    """The same for an argument of a command, where a dollar sign would begin a variable.
+    """Quote a value as an argument of a command, where a dollar sign would start a variable.
 
     Raises:
-        ConfigError: it holds a character that cannot stand in a unit.
+        ConfigError: it contains a character that a unit cannot contain.
     """
     return unit_word(value).replace("$", "$$")
 
 
 def unit_line(value: object) -> str:
-    """Text up to the end of a line of a systemd unit, such as a description.
+    """Quote a value as the rest of a line of a systemd unit, such as a description.
 
     Raises:
-        ConfigError: it holds a character that cannot stand in a unit.
+        ConfigError: it contains a character that a unit cannot contain.
     """
     return _plain(value).replace("%", "%%").replace("\\", "\\\\")
 
@@ -69,5 +69,5 @@ def unit_line(value: object) -> str:
 def _plain(value: object) -> str:
     text = str(value)
     if not text.isprintable():
-        raise ConfigError(f"{text!r} holds a character that cannot stand in a unit of systemd; give it another name.")
+        raise ConfigError(f"{text!r} contains a character that a systemd unit cannot contain; use another name.")
     return text

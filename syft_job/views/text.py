@@ -1,6 +1,6 @@
 """Plain text for terminals and ``str()``: one job, a list of jobs, a review.
 
-Everything that a stranger wrote goes through `visible` first.
+Text that other participants wrote is made visible first.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def job_line(name: str, status: str, owner: str) -> str:
 
 
 def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: Iterable[str] = ()) -> str:
-    """A list of jobs: for each owner a heading and one row a job, the total, the counts of each status.
+    """A list of jobs: a heading for each owner, a row for each job, the total, and the counts of each status.
 
     Args:
         rows: (owner, name, status, submitter) of each job; its position in the sequence is the index shown.
-        root_email: the owner who comes first.
+        root_email: the owner who is listed first.
         notes: sentences to add at the end.
     """
     if not rows:
@@ -65,8 +65,8 @@ def overview(rows: Sequence[tuple[str, str, str, str]], root_email: str, notes: 
     return "\n".join(lines) + "\n"
 
 
-def findings(record: JobRecord) -> list[str]:
-    """What a person should know about a job, one line each."""
+def record_findings(record: JobRecord) -> list[str]:
+    """Observations about a job, one line each."""
     lines = [f"⚠ {visible_line(finding)}" for finding in record.findings]
     if record.problem:
         lines.insert(0, f"⛔ cannot be read as a job: {visible_line(record.problem)}")
@@ -77,7 +77,7 @@ def findings(record: JobRecord) -> list[str]:
 
 
 def waits_for(record: JobRecord) -> str:
-    """What a job that is not over waits for, in one clause."""
+    """What an unfinished job waits for, in one clause."""
     if record.blocked is not None:
         return f"it is approved and blocked ({record.blocked}): {WORDS[record.blocked]}"
     return {
@@ -85,64 +85,64 @@ def waits_for(record: JobRecord) -> str:
         JobState.SUBMITTED: f"it waits for the approval of {record.owner}",
         JobState.QUEUED: f"it is approved and waits for the runner of {record.owner}",
         JobState.RUNNING: "it is running",
-    }.get(record.state, "it is over, and its results are still arriving")
+    }.get(record.state, "it is finished, and its results are still arriving")
 
 
-def code_findings(found: Sequence[Finding]) -> list[str]:
+def code_findings(findings: Sequence[Finding]) -> list[str]:
     """What a reader of the code could miss: the count of each severity, then a line each, the gravest first."""
-    if not found:
+    if not findings:
         return []
-    by_severity = {severity: [one for one in found if one.severity == severity] for severity in _SEVERITY_MARKS}
-    counts = ", ".join(f"{len(ones)} {severity}" for severity, ones in by_severity.items() if ones)
+    by_severity = {severity: [one for one in findings if one.severity == severity] for severity in _SEVERITY_MARKS}
+    counts = ", ".join(f"{len(group)} {severity}" for severity, group in by_severity.items() if group)
     lines = ["", f"IN THE CODE  {counts}"]
-    for severity, ones in by_severity.items():
-        lines += [f"{_SEVERITY_MARKS[severity]} {visible_message(str(one))}" for one in ones]
+    for severity, group in by_severity.items():
+        lines += [f"{_SEVERITY_MARKS[severity]} {visible_message(str(finding))}" for finding in group]
     return lines
 
 
-def review(found: Review) -> str:
+def review(review: Review) -> str:
     """Everything that would run, in full; nothing is cut."""
     from syft_job.format.source_checks import misreading_of
 
-    record = found.record
+    record = review.record
     lines = [
         _RULE,
         f"REVIEW  {visible_line(record.name)}",
         _RULE,
-        f"from       {visible_line(record.submitter)}   (key {visible_line(fingerprint_of(found))})",
+        f"from       {visible_line(record.submitter)}   (key {visible_line(fingerprint_of(review))})",
         f"to         {visible_line(record.owner)}",
         *(f"⚠ the address can be misread: {reason}" for reason in [misreading_of(record.submitter)] if reason),
         f"submitted  {visible_line(record.submitted_at or 'at an unknown time')}   (their clock)",
         f"status     {record.status}, attempt {record.attempt}",
-        *findings(record),
+        *record_findings(record),
     ]
-    refusal = found.why_not_reviewable
+    refusal = review.why_not_reviewable
     if refusal is not None:
         refusal = visible_line(f"‼ not reviewable: {refusal} It cannot be approved, and this counts as no review.")
         lines.insert(3, refusal)
-    lines += [wrapped(f"‼ {visible_message(warning)}", "") for warning in found.warnings]
-    lines += code_findings(found.findings)
-    if found.spec is not None:
-        asked = found.spec
-        lines += ["", "WOULD RUN", f"  {visible_line(found.command)}"]
-        lines += [wrapped(visible_message(condition)) for condition in found.conditions]
-        wanted = asked.resources.to_json()
-        if wanted:
-            told = (f"{key} {visible_line(str(getattr(asked.resources, key)))}" for key in wanted)
-            lines.append("  asks for " + ", ".join(told))
-        for title, values in (("dependencies", asked.dependencies), ("datasets", asked.datasets)):
+    lines += [wrapped(f"‼ {visible_message(warning)}", "") for warning in review.warnings]
+    lines += code_findings(review.findings)
+    if review.spec is not None:
+        spec = review.spec
+        lines += ["", "WOULD RUN", f"  {visible_line(review.command)}"]
+        lines += [wrapped(visible_message(condition)) for condition in review.conditions]
+        requested = spec.resources.to_json()
+        if requested:
+            amounts = (f"{key} {visible_line(str(getattr(spec.resources, key)))}" for key in requested)
+            lines.append("  asks for " + ", ".join(amounts))
+        for title, values in (("dependencies", spec.dependencies), ("datasets", spec.datasets)):
             if values:
                 lines += [f"  {title}:", *(f"    {visible_line(value)}" for value in values)]
-        if asked.metadata:
-            told = (f"    {visible_line(key)}: {visible_line(str(value))}" for key, value in asked.metadata.items())
-            lines += ["  metadata:", *told]
-        lines += ["", f"FILES  {len(found.files)}, {asked.total_bytes} bytes together"]
-        for file in found.files:
+        if spec.metadata:
+            items = (f"    {visible_line(key)}: {visible_line(str(value))}" for key, value in spec.metadata.items())
+            lines += ["  metadata:", *items]
+        lines += ["", f"FILES  {len(review.files)}, {spec.total_bytes} bytes together"]
+        for file in review.files:
             lines += _file(file)
-    if found.unlisted:
+    if review.unlisted:
         lines += ["", "BESIDE THE SUBMISSION  not part of it, never copied, never run"]
-        lines += [f"  {visible_line(path)}" for path in found.unlisted]
-    last = "           a yes is to exactly this" if refusal is None else refusal
+        lines += [f"  {visible_line(path)}" for path in review.unlisted]
+    last = "           an approval is bound to this digest" if refusal is None else refusal
     lines += ["", f"digest     {record.digest or 'unknown'}", last, _RULE]
     return "\n".join(lines) + "\n"
 
@@ -154,7 +154,7 @@ def _file(file: ReviewedFile) -> list[str]:
         where = f"line {finding.location.line}: " if finding.location.line else ""
         lines.append(f"   {_SEVERITY_MARKS[finding.severity]} {where}{visible_message(finding.message)}")
     if file.difference:
-        lines.append(f"‼ {visible_line(file.difference)}; as it lies here it will not run")
+        lines.append(f"‼ {visible_line(file.difference)}; it will not run as it is here")
     if file.text is None:
         return [*lines, "   (not text: only its size and digest can be shown)"] if not file.difference else lines
     if not file.text:

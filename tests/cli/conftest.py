@@ -42,6 +42,7 @@ class People:
     base: Path
     warm: subprocess.Popen[str]
     command: str = COMMAND
+    python: str = sys.executable
     env: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, who: str | None, *words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:

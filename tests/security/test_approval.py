@@ -221,7 +221,7 @@ def test_threat_31_without_a_sandbox_nothing_is_approved_unless_that_is_decided(
     job = uncontained.owner_job(NAME)
     with pytest.raises(NotAllowed, match="allow_bare=True") as refused:
         job.approve()
-    assert "--allow-bare" in str(refused.value)
+    assert "--allow-bare" in refused.value.for_command_line
     assert job.status == "inbox"
     assert events(uncontained, job) == []
     job.approve(allow_bare=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from syft_job import SubmissionLimits, get_client
-from syft_job.cli import context
 from syft_job.errors import JobNotFoundError, SyftJobError
 from syft_job.testing import TwoPeople
 from tests.security.test_budgets import EVE, lay, manifest
@@ -33,16 +32,16 @@ def test_threat_4_a_name_is_ambiguous_where_the_list_lacks_the_other_job(people:
     lay(people, "Alone", manifest("Alone"))
     client = get_client(people.root, people.owner_email, limits=LIMITS)
     assert [job.submitted_by for job in client.jobs if job.name == "Tides 4"] == [EVE]
-    with pytest.raises(JobNotFoundError, match=r"2 jobs are called 'Tides 4'.*ada@example\.org/Tides 4"):
+    with pytest.raises(JobNotFoundError, match=r"'Tides 4' matches 2 jobs.*ada@example\.org/Tides 4"):
         client.jobs["Tides 4"]
     with pytest.raises(JobNotFoundError, match="2 jobs"):
         client.jobs[:]["Tides 4"]
-    with pytest.raises(SyftJobError, match=r"may mean 2 jobs.*ada@example\.org/Tides 4"):
-        context.find(client, "Tides 4")
+    with pytest.raises(SyftJobError, match=r"matches 2 jobs.*ada@example\.org/Tides 4"):
+        client.find_job("Tides 4")
     assert client.jobs[f"{EVE}/Tides 4"].submitted_by == EVE
-    assert context.find(client, f"{people.submitter_email}/Tides 4").submitted_by == people.submitter_email
+    assert client.find_job(f"{people.submitter_email}/Tides 4").submitted_by == people.submitter_email
     assert client.jobs["Alone"].submitted_by == EVE
-    assert context.find(client, "Alone").submitted_by == EVE
+    assert client.find_job("Alone").submitted_by == EVE
 
 
 def test_threat_16_a_directory_whose_name_is_no_utf_8_ends_in_words(people: TwoPeople):

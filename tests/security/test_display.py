@@ -364,7 +364,7 @@ def test_23_names_are_no_markup_in_tables(people: TwoPeople):
 
 
 def test_37_json_of_a_review_has_the_findings(people: TwoPeople):
-    from syft_job.cli.decide import review_json
+    from syft_job.cli.documents import review_json
 
     people.submit_code({"main.py": "x = '\u200b'\n"}, name="N")
     document = json.loads(json.dumps(review_json(people.owner_job("N").review().found)))

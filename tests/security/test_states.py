@@ -558,7 +558,7 @@ def test_the_python_interface_needs_no_init(people):
 def test_unconfigured_commands_name_the_remedy(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["list"])
-    assert "syft-job --root DIR --as EMAIL init --save" in capsys.readouterr().err
+    assert "syft-job --root DIR --as ADDRESS init --save" in capsys.readouterr().err
 
 
 def test_an_owner_without_their_home_is_warned_and_offered_nothing(

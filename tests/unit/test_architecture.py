@@ -38,6 +38,7 @@ MAY_FOLLOW = {
     "execution.attempt": "the home",
     "execution.backends": "/proc, and the private side",
     "client": "what the user submits",
+    "cli.completion": "the scripts of this package",
     "cli.submit": "what the user submits, and the place for copies",
     "cli.demo_files": "they are a job",
     "cli.keys": "the file that a key is exported to",

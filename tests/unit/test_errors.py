@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from syft_job import errors
-from syft_job.errors import Issue, JobValidationError, SyftJobError
+from syft_job.errors import Action, InvalidTransition, Issue, JobValidationError, Remedy, SyftJobError
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SyftJobError)]
 BUILTIN = {
@@ -14,6 +14,7 @@ BUILTIN = {
     "InvalidName": ValueError,
     "InvalidSubmission": ValueError,
     "JobNotFoundError": ValueError,
+    "AmbiguousJob": LookupError,
     "JobExists": FileExistsError,
     "PathMissing": FileNotFoundError,
     "MissingExtra": ImportError,
@@ -41,6 +42,34 @@ def test_an_error_is_the_builtin_that_a_caller_expects(name: str, base: type[Exc
 def test_a_job_that_is_not_found_is_a_lookup_error_without_quotes():
     assert issubclass(errors.JobNotFoundError, LookupError)
     assert str(errors.JobNotFoundError("there is no job")) == "there is no job"
+
+
+def test_a_remedy_is_worded_for_the_interface_that_was_used():
+    remedy = Remedy("To run it again", Action.RERUN, job="ada@example.org/it's")
+    error = InvalidTransition("'it's' is done.", remedy=remedy, name="it's")
+    assert str(error) == "'it's' is done. To run it again: job.rerun()"
+    assert error.for_command_line == """'it's' is done. To run it again: syft-job rerun 'ada@example.org/it'"'"'s'"""
+    assert (error.message, error.remedy, error.context) == ("'it's' is done.", remedy, {"name": "it's"})
+    plain = SyftJobError("no remedy")
+    assert (str(plain), plain.for_command_line, plain.remedy) == ("no remedy", "no remedy", None)
+
+
+def test_a_remedy_with_a_value_quotes_it_for_its_interface():
+    remedy = Remedy("Name it", Action.NAME_INCLUDED, value="a b")
+    assert remedy.in_shell() == "Name it: --include 'a b'"
+    assert remedy.in_python() == "Name it: include=['a b']"
+    assert Remedy("Look", Action.REVIEW).in_shell() == "Look: syft-job review JOB"
+
+
+@pytest.mark.parametrize("action", Action)
+def test_no_action_names_the_other_interface(action: Action):
+    assert action.in_shell("N", "v").startswith(("syft-job ", "--"))
+    assert not action.in_python("v").startswith(("syft-job", "--"))
+
+
+def test_what_a_remedy_quotes_is_made_visible():
+    error = SyftJobError("x", remedy=Remedy("Look", Action.REVIEW, job="a\x1b[2J\nb"))
+    assert not {"\x1b", "\n"} & set(error.for_command_line)
 
 
 def test_validation_lists_its_issues():

@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from syft_job.errors import ChangedSinceSeen, InvalidTransition, NotAllowed
+from syft_job.errors import Action, ChangedSinceSeen, InvalidTransition, NotAllowed, Remedy
 from syft_job.exchange import listed_files
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.listed_files import ListedStamps
@@ -110,7 +110,8 @@ def _is_hashed_under_lock(snapshot: JobSnapshot) -> bool:
 def _refuse_other_digest(record: JobRecord, seen: str | None) -> None:
     if seen is not None and seen != record.digest:
         raise ChangedSinceSeen(
-            f"'{record.name}' changed since you looked. Look again with job.review(), then decide.",
+            f"'{record.name}' changed since you looked; nothing was approved.",
+            remedy=Remedy("Look at it again", Action.REVIEW, job=str(record.place)),
             name=record.name,
             seen=seen,
             digest=record.digest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syft_job import fs
-from syft_job.errors import PathMissing, StoreError
+from syft_job.errors import Action, PathMissing, Remedy, StoreError
 from syft_job.exchange import release
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
@@ -68,7 +68,8 @@ def _all_grants(participant: Participant, txn: Transaction, grants: Grants) -> G
     if are_results_deleted(participant, record.id, record.attempt):
         raise PathMissing(
             f"The results of '{record.name}' were removed from this home to free its room, so no more people can be"
-            " given them. What was shared before stays. To have them again: job.rerun()",
+            " given them. What was shared before stays.",
+            remedy=Remedy("To produce them again", Action.RERUN, job=str(record.place)),
             name=record.name,
         )
     return release.granted(participant, record.id, record.attempt).plus(grants)

@@ -135,7 +135,8 @@ def check_verb(participant: Participant, record: JobRecord, verb: Verb, *roles: 
     except InvalidTransition as error:
         if record.state is not JobState.CREATED or not record.missing or record.problem:
             raise
-        raise InvalidTransition(f"{error} {'; '.join(record.missing)}.", **error.context) from error
+        missing = "; ".join(record.missing)
+        raise InvalidTransition(f"{error.message} {missing}.", remedy=error.remedy, **error.context) from error
 
 
 def allowed_verbs(participant: Participant, record: JobRecord) -> list[Verb]:

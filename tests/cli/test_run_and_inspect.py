@@ -205,8 +205,8 @@ def test_a_reader_who_leaves_early_hears_no_complaint(people):
 
 
 def test_what_takes_long_says_what_it_does_on_a_terminal_only(people):
-    code = "import time; from syft_job.cli import context; context.BUSY_SECONDS = 0.01\n"
-    code += "with context.busy('Copying'): time.sleep(1)"
+    code = "import time; from syft_job.cli import console; console.BUSY_AFTER_S = 0.01\n"
+    code += "with console.busy('Copying'): time.sleep(1)"
     argv = (sys.executable, "-c", code)
     assert "Copying" in people.on_terminal(OMAR, argv=argv).out
     assert people.cold(OMAR, argv=argv).err == ""

@@ -114,7 +114,7 @@ def test_a_name_that_looks_like_anothers_id_is_ambiguous(people):
     people.ok(EVE, "submit", OMAR, "code.py", "--name", first[:6])
     ran = people(OMAR, "approve", first[:6], "--yes")
     assert ran.code == 1
-    assert "Say which" in ran.err
+    assert "Name one of them" in ran.err
 
 
 def test_a_list_to_a_pipe_is_columns_for_programs(people):
