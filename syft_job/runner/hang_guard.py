@@ -1,8 +1,8 @@
-"""The loop works in a thread of its own, and whoever started it stands by: a folder that hangs holds only the loop.
+"""Guards the runner against a folder that hangs: the loop runs in a thread of its own, and only it is held up.
 
-A network file system whose server is gone can keep a thread for ever, and no signal gets it out. So nobody who touches
-the folder is waited for without an end: the one who stands by answers signals, says what is the matter, and does in the
-meantime what needs no folder.
+A network file system whose server is gone can block a thread for ever, and no signal ends that. So no thread that
+touches the folder is waited for without a limit: the thread that stands by answers signals, reports the problem, and
+meanwhile does what needs no folder.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from syft_job.fs.probe import BackgroundCall, FolderProbe
 from .conditions import Conditions
 
 PATIENCE = 5.0
-"""Seconds that one piece of work may take before it is asked whether the folder answers at all."""
+"""Seconds that one piece of work may take before the folder is probed."""
 
 _TICK = 0.5
 _FAREWELL = 1.0
-"""How long a loop that is to end is waited for while the folder does not answer."""
+"""Seconds to wait for a loop that is to end while the folder does not answer."""
 _LONG_FAREWELL = 30.0
-"""The same where the folder answers, and yet something in it holds the loop up."""
+"""The same where the folder answers and yet something in it holds the loop up."""
 
 
 class HangGuard:
@@ -31,21 +31,21 @@ class HangGuard:
 
     Args:
         root: the shared folder.
-        troubles: where it is told that the folder does not answer.
+        conditions: where it is reported that the folder does not answer.
     """
 
-    def __init__(self, root: Path, troubles: Conditions) -> None:
+    def __init__(self, root: Path, conditions: Conditions) -> None:
         self._root = root
-        self._conditions = troubles
+        self._conditions = conditions
         self._busy_since: float | None = None
-        self._knock: FolderProbe | None = None
+        self._probe: FolderProbe | None = None
 
     def busy(self) -> None:
-        """Told by the loop: a piece of work begins."""
+        """Note, for the loop, that a piece of work begins."""
         self._busy_since = time.monotonic()
 
     def idle(self) -> None:
-        """Told by the loop: it only waits from now on."""
+        """Note, for the loop, that it only waits from now on."""
         self._busy_since = None
 
     def while_running(
@@ -60,30 +60,30 @@ class HangGuard:
 
         Args:
             loop: ends soon after ``stop`` is set, unless something holds it.
-            stop: set by whoever wants it to end.
+            stop: set it from another thread to end the loop.
             meanwhile: done again and again while the loop is held up; it must not touch the folder.
             farewell: done once, where the loop is left behind; it must not touch the folder.
         """
-        errand = BackgroundCall(loop, "syft-job-loop")
+        call = BackgroundCall(loop, "syft-job-loop")
         try:
-            if not self._stand_by(errand.ended, stop, meanwhile):
+            if not self._stand_by(call.ended, stop, meanwhile):
                 farewell()
         except BaseException:
             stop.set()
-            errand.ended.wait(_FAREWELL)
+            call.ended.wait(_FAREWELL)
             raise
-        if errand.ended.is_set():
-            errand.result()
+        if call.ended.is_set():
+            call.result()
 
     def _stand_by(self, ended: threading.Event, stop: threading.Event, meanwhile: Callable[[], object]) -> bool:
         """Return True when the loop ended, False when it is to end and does not."""
-        told = None
+        stopped_at = None
         while not ended.wait(_TICK):
             began = self._busy_since
             silent = 0.0 if began is None else time.monotonic() - began
             if stop.is_set():
-                told = told or time.monotonic()
-                waited = min(silent, time.monotonic() - told)
+                stopped_at = stopped_at or time.monotonic()
+                waited = min(silent, time.monotonic() - stopped_at)
                 if waited > _LONG_FAREWELL or (silent > _FAREWELL and not self._answers()):
                     return False
             elif silent > PATIENCE:
@@ -101,14 +101,14 @@ class HangGuard:
         return True
 
     def _answers(self) -> bool:
-        """Whether the folder answers within a moment; one that does not is not asked a second time."""
-        if self._knock is None:
-            self._knock = FolderProbe(self._root)
-        if not self._knock.ended.wait(_TICK):
+        """Return True if the folder answers within a moment; one that does not is not probed a second time."""
+        if self._probe is None:
+            self._probe = FolderProbe(self._root)
+        if not self._probe.ended.wait(_TICK):
             return False
-        self._knock = None
+        self._probe = None
         return True
 
 
 class _Silence:
-    """The key of the trouble that the folder does not answer."""
+    """The key of the condition that the folder does not answer."""

@@ -1,7 +1,7 @@
 """`TwoPeople`: an owner and a submitter with a folder between them, for tests of software that builds on syft_job.
 
-Both are real clients with homes of their own, on one folder or on two replicas between which files are delivered when
-the test says so. Nothing is imitated but the sync tool.
+Both are real clients with homes of their own, on one folder or on two replicas between which the test delivers files.
+Only the sync tool is simulated.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Delivery(NamedTuple):
 
 
 class TwoPeople:
-    """An owner, a submitter, and one folder that both have; silent unless ``announce`` is given.
+    """An owner, a submitter, and one folder that both have; nothing is printed unless ``announce`` is given.
 
-    Use it as a block; homes and workspaces lie in its folder and the environment is put back at the end:
+    Use it as a context manager. Homes and workspaces are in its folder, and the environment is restored at the end:
 
         with TwoPeople() as people:
             people.submit("echo hello > outputs/greeting.txt", name="Greeting")
@@ -47,7 +47,7 @@ class TwoPeople:
             assert people.submitters_job("Greeting").status == "approved"
 
     Args:
-        base: where everything lies; by default a temporary folder that is removed at the end.
+        base: the folder of everything; by default a temporary one that is removed at the end.
         apart: give each a replica of the folder; files travel only with `deliver`.
         announce: called with the lines that verbs announce.
         owner, submitter: their addresses.
@@ -110,7 +110,7 @@ class TwoPeople:
         return self.owners_root
 
     def place(self, name: str) -> JobRef:
-        """Where the submitter's job ``name`` lies."""
+        """The key of the submitter's job ``name``."""
         return JobRef(self.owner_email, self.submitter_email, name)
 
     def location(self, name: str) -> Path:
@@ -143,7 +143,7 @@ class TwoPeople:
 
         What the owner removed of a submitter's files (a clean) travels the other way, as a removal.
         """
-        found = []
+        deliveries = []
         for path in sorted(_files(self.owners_root) | _files(self.submitters_root)):
             ours, theirs = self.owners_root, self.submitters_root
             source, target = (theirs, ours) if self._is_submitters(path) else (ours, theirs)
@@ -152,11 +152,11 @@ class TwoPeople:
                 self._alike[path] = sent
             elif sent != there:
                 is_cleaned = source == theirs and there is None and self._alike.get(path) == sent
-                found.append(Delivery(path, target, source) if is_cleaned else Delivery(path, source, target))
-        return found
+                deliveries.append(Delivery(path, target, source) if is_cleaned else Delivery(path, source, target))
+        return deliveries
 
     def deliver(self, deliveries: Iterable[Delivery] | None = None) -> None:
-        """Carry files over, one by one in the given order; by default everything that differs."""
+        """Deliver files, one by one in the given order; by default everything that differs."""
         for delivery in self.undelivered() if deliveries is None else deliveries:
             content = _content(delivery.source / delivery.path)
             target = delivery.target / delivery.path

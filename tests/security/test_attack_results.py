@@ -84,7 +84,7 @@ def test_threat_33_removing_trees_leaves_room_for_what_is_released(pool: Pool):
 
 def test_threat_45_copies_that_nobody_asks_for_are_closed(pool: Pool, monkeypatch: pytest.MonkeyPatch):
     """A submitter who removed the job during the copy left the copies and three descriptors open until the end."""
-    monkeypatch.setattr("syft_job.runner.transfers._UNASKED_SECONDS", 0.0)
+    monkeypatch.setattr("syft_job.runner.transfers._MAX_UNCLAIMED_S", 0.0)
     made: list[Copies] = []
 
     def copy() -> Copies:
