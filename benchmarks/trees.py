@@ -25,7 +25,7 @@ from syft_job.exchange.participant import Participant
 from syft_job.format import manifest, markers
 from syft_job.format.manifest import FileEntry, JobSpec
 from syft_job.format.signing import Key
-from syft_job.fs.mounts import settling_seconds
+from syft_job.fs.mounts import settle_time_s
 from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
@@ -227,7 +227,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _check(made: Tree, count: int) -> None:
     """Look at a sample in full, as the acts do: the state is right, and there is nothing to find."""
-    time.sleep(settling_seconds(made.root) + 0.5)
+    time.sleep(settle_time_s(made.root) + 0.5)
     wanted = {"done": JobState.SUCCEEDED, "approved": JobState.QUEUED, "inbox": JobState.SUBMITTED}
     people = [OWNER, SUBMITTERS[0]]
     for email in people:

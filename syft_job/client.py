@@ -200,7 +200,7 @@ class JobClient:
         """
         submitter = names.address(ds_email)
         folder = self.open_datasite() / submitter
-        with fs.directory(self.root, self.email, *JOBS, submitter, create=True):
+        with fs.open_directory(self.root, self.email, *JOBS, submitter, create=True):
             return folder
 
     def open_datasite(self) -> Path:
@@ -209,7 +209,7 @@ class JobClient:
         Returns:
             The folder in which the submitters' folders lie.
         """
-        with fs.directory(self.root, self.email, *JOBS, create=True) as jobs:
+        with fs.open_directory(self.root, self.email, *JOBS, create=True) as jobs:
             datasite.publish_rules(jobs)
         self.home.key()
         return self.root.joinpath(self.email, *JOBS)

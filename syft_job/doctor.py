@@ -24,7 +24,7 @@ from syft_job import fs
 from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.format import permissions, signing
-from syft_job.fs.mounts import is_remote, kind_of
+from syft_job.fs.mounts import filesystem_type, is_remote
 from syft_job.home import contacts
 from syft_job.home.home import Home, paused_words
 from syft_job.model.job_record import JobRecord
@@ -131,18 +131,18 @@ def _events(config: SyftJobConfig) -> list[Check]:
 
     place = config.syftbox_folder.joinpath(*_own(config))
     with ExitStack() as afterwards, Watch(EVENT_SECONDS, root=config.syftbox_folder) as watch:
-        watch.is_sweep_due()  # the wait counts from here
-        watch.only({place: None})
+        watch.begin_sweep_if_due()  # the wait counts from here
+        watch.watch_only({place: None})
         began = time.monotonic()
         afterwards.enter_context(_written(config))
         watch.wait(threading.Event())
         took = time.monotonic() - began
-        arrived = bool(watch.moved())
+        arrived = bool(watch.pop_changes())
     if arrived and not is_remote(place):
         return [Check("file events", ok=True, told=f"they arrive ({took * 1000:.0f} ms)")]
     told = "none arrives from this folder"
     if arrived:
-        told = f"none arrives of what others write: the folder lies on {kind_of(place)}"
+        told = f"none arrives of what others write: the folder lies on {filesystem_type(place)}"
     return [
         Check(
             "file events",
@@ -161,8 +161,8 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
         told = f"{config.email} has no place for jobs in this folder yet"
         return [Check("datasite", ok=None, told=told, advice=advice)]
     found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
-    with fs.directory(root, owner, *JOBS) as opened:
-        rules = fs.read(opened, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
+    with fs.open_directory(root, owner, *JOBS) as opened:
+        rules = fs.read_file(opened, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
     if rules != permissions.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
@@ -386,10 +386,10 @@ def _own(config: SyftJobConfig) -> tuple[str, ...]:
 def _written(config: SyftJobConfig) -> Iterator[float]:
     """Write a small temporary file that no reader takes for anything; yields its time, and removes it again."""
     name = fs.temporary_name()
-    with fs.directory(config.syftbox_folder, *_own(config)) as opened:
-        fs.put(opened, name, b"syft-job doctor was here\n")
+    with fs.open_directory(config.syftbox_folder, *_own(config)) as opened:
+        fs.write_file(opened, name, b"syft-job doctor was here\n")
         try:
-            found = fs.look(opened, name)
+            found = fs.stat_entry(opened, name)
             yield time.time() if found is None else found.st_mtime
         finally:
             fs.remove(opened, name)

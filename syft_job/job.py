@@ -386,12 +386,12 @@ class JobInfo:
         if self._root is not None and self._place is not None:
             start, inside = self._root, self._place.parts
         try:
-            with fs.in_words(f"read {str(self.location)!r}"), fs.directory(start, *inside) as opened:
+            with fs.translate_os_errors(f"read {str(self.location)!r}"), fs.open_directory(start, *inside) as opened:
                 return sorted(self.location / name for name in fs.first_names(opened, limit=_MAX_FILES))
         except FileNotFoundError:
             return []
         except UnreadableJob:
-            found = fs.status_of(start, *inside)
+            found = fs.stat_below(start, *inside)
             if found is not None and stat.S_ISREG(found.st_mode):
                 return []
             raise
@@ -437,7 +437,7 @@ class JobInfo:
         patience = float("inf")
         with Watch(_SWEEP_SECONDS, root=self._root) as watch:
             while True:
-                is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
+                is_new_there = watch.watch_only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
                 found = self._results()
                 if record.state.is_terminal and found.is_complete:
@@ -454,8 +454,8 @@ class JobInfo:
                     )
                 if not is_new_there:
                     watch.wait(at_most=left)
-                    watch.moved()
-                    watch.is_sweep_due()
+                    watch.pop_changes()
+                    watch.begin_sweep_if_due()
 
     def __str__(self) -> str:
         return text.job_line(self.name, self.status, self.datasite_owner_email)

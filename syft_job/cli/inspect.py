@@ -192,7 +192,7 @@ def open_log(client: JobClient, path: Path) -> BinaryIO:
         FileNotFoundError: it went away.
         UnreadableJob: something of another kind was placed there meanwhile.
     """
-    return fs.open_plain(path, below=client.root if path.is_relative_to(client.root) else path.parent)
+    return fs.open_file_below(path, below=client.root if path.is_relative_to(client.root) else path.parent)
 
 
 def _follow(client: JobClient, job: JobInfo, stream: str, renderer: LogRenderer) -> None:
@@ -212,7 +212,7 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
     while True:
         record = job.record
         is_over = record.state.is_terminal or record.attempt != attempt
-        is_new_there = watch.only({job.location: None, client.home.work(record.id, attempt): stream.__eq__})
+        is_new_there = watch.watch_only({job.location: None, client.home.work(record.id, attempt): stream.__eq__})
         path = log_path(client, job, stream)
         if path is not None and record.attempt == attempt:
             try:
@@ -232,8 +232,8 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
             return
         if not is_new_there:  # first watch, then look, then wait
             watch.wait()
-        watch.moved()
-        watch.is_sweep_due()
+        watch.pop_changes()
+        watch.begin_sweep_if_due()
 
 
 class _LiveLine:

@@ -118,5 +118,5 @@ def _write_new(target: Path, data: bytes, root: Path, *, mode: int) -> None:
         raise NotAllowed(f"{target} lies in the shared folder, and everybody who has that would get it.")
     if target.is_symlink() or target.exists():
         raise NotAllowed(f"{target} is there already, and is not replaced. Name another file.")
-    with fs.directory(target.parent.resolve()) as opened:
-        fs.create(opened, target.name, data, mode=mode)
+    with fs.open_directory(target.parent.resolve()) as opened:
+        fs.create_file(opened, target.name, data, mode=mode)

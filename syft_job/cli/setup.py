@@ -186,8 +186,8 @@ def _save(frame: Frame, client: JobClient) -> Path:
     ).encode()
     gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
     fs.make_directory(path.parent)
-    with fs.directory(path.parent) as opened:
-        fs.put(opened, path.name, before + gap + text, mode=0o600)
+    with fs.open_directory(path.parent) as opened:
+        fs.write_file(opened, path.name, before + gap + text, mode=0o600)
     if load_profile(name, path) is None:
         raise PathMissing(f"{path} could not be read back.")
     return path

@@ -65,7 +65,7 @@ class FileDigests:
             raise NotHashed(f"{quoted(name)} of {status.st_size} bytes is more than may be hashed now")
         self._left -= status.st_size
         before = time.time()
-        entry = FileEntry(*fs.hash_file(directory, name, most=status.st_size))
+        entry = FileEntry(*fs.hash_file(directory, name, max_bytes=status.st_size))
         if before - max(status.st_mtime, status.st_ctime) > self._settles:
             while len(self._known) >= _DIGESTS_AT_MOST:
                 del self._known[next(iter(self._known))]
@@ -79,7 +79,7 @@ def is_ruin(job: int) -> bool:
     A tool that carries no empty files does not carry their removal either, so they stay where all else was removed.
     """
     try:
-        return all(_is_nothing(entry) for entry in fs.walk(job, most=_TRACED_AT_MOST))
+        return all(_is_nothing(entry) for entry in fs.walk(job, max_entries=_TRACED_AT_MOST))
     except UnreadableJob:
         return False  # that much is no remainder
 
@@ -145,7 +145,7 @@ def older_files(job: int, limits: SubmissionLimits, digests: FileDigests | None 
     """
     files: dict[InnerPath, FileEntry] = {}
     left = limits.total_bytes
-    for entry in fs.walk(job, most=limits.files * 2):
+    for entry in fs.walk(job, max_entries=limits.files * 2):
         top = entry.path.partition("/")[0]
         if top in OWNERS_NAMES or _is_litter(entry.path):
             continue
@@ -158,13 +158,13 @@ def older_files(job: int, limits: SubmissionLimits, digests: FileDigests | None 
         except InvalidName as error:
             raise UnreadableJob(str(error)) from error
         if path != entry.path or not entry.is_file:
-            raise UnreadableJob(f"{entry.path!r} is {fs.kind_of(entry.stat)}, not a plain file")
+            raise UnreadableJob(f"{entry.path!r} is {fs.describe_type(entry.stat)}, not a plain file")
         folder, _, name = path.rpartition("/")
-        with fs.directory(job, *(folder.split("/") if folder else ())) as inner:
+        with fs.open_directory(job, *(folder.split("/") if folder else ())) as inner:
             if digests is not None and entry.stat.st_size <= left:
                 files[path] = digests.entry(inner, name, entry.stat)
             else:
-                files[path] = FileEntry(*fs.hash_file(inner, name, most=left))
+                files[path] = FileEntry(*fs.hash_file(inner, name, max_bytes=left))
         left -= files[path].size
         if len(files) > limits.files:
             raise UnreadableJob(f"there are more than {limits.files} files")
@@ -177,7 +177,7 @@ def unlisted(job: int, asked: JobSpec, limits: SubmissionLimits) -> list[str]:
     """What lies in the submitter's part of a job directory without being part of the submission."""
     listed = set(asked.files) | {CONFIG, WITHDRAWN}
     found = []
-    for entry in fs.walk(job, most=limits.files * 4):
+    for entry in fs.walk(job, max_entries=limits.files * 4):
         if entry.path.partition("/")[0] in OWNERS_NAMES or entry.is_dir or entry.path in listed:
             continue
         if not _is_litter(entry.path):

@@ -148,10 +148,10 @@ class JobIndex:
             self.participant.home.ledger.refresh()  # of what a runner in another process said since
         try:
             with (
-                fs.in_words(f"read {str(place.under(self.root))!r}"),
-                fs.directory(self.root, *place.parts[:-1]) as parent,
+                fs.translate_os_errors(f"read {str(place.under(self.root))!r}"),
+                fs.open_directory(self.root, *place.parts[:-1]) as parent,
             ):
-                if not _is_job_name(place.name) and fs.look(parent, place.name) is not None:
+                if not _is_job_name(place.name) and fs.stat_entry(parent, place.name) is not None:
                     return misnamed(place)
                 digests = self._digests_of(place)
                 digests.allow(self.participant.limits.total_bytes if hash_at_most is None else hash_at_most)
@@ -238,7 +238,7 @@ class JobIndex:
                 yield from index.records.values()
 
     def _owners(self) -> list[str]:
-        with fs.in_words(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
+        with fs.translate_os_errors(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
             found = [entry.name for entry in islice(entries, MAX_OWNERS) if names.is_address(entry.name)]
         return sorted({*found, self.participant.email})
 
@@ -262,7 +262,7 @@ class JobIndex:
                     share = min(_share(shares[is_own]), index.refill())
                     budget = SweepBudget(share=share, most_undecided=self._most_undecided(owner))
                     try:
-                        with fs.in_words(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
+                        with fs.translate_os_errors(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
                             self._look_at(index, parent, owner, submitter, said_of, at_most, budget)
                     except StoreError as error:
                         self.unread[owner, submitter] = str(error)
@@ -301,8 +301,8 @@ class JobIndex:
         One that cannot be read is noted in ``unread``, and the others go on.
         """
         try:
-            with fs.directory(self.root, owner, *JOBS) as jobs:
-                with fs.in_words(f"read {str(self.root.joinpath(owner, *JOBS))!r}"):
+            with fs.open_directory(self.root, owner, *JOBS) as jobs:
+                with fs.translate_os_errors(f"read {str(self.root.joinpath(owner, *JOBS))!r}"):
                     listed = fs.first_names(jobs, limit=MAX_SUBMITTERS + 1)
                 if len(listed) > MAX_SUBMITTERS:
                     self._crowded.add(owner)
@@ -313,7 +313,7 @@ class JobIndex:
                     found = [name for name in found if name >= first] + [name for name in found if name < first]
                 for submitter in found:
                     try:
-                        with fs.directory(jobs, submitter) as parent:
+                        with fs.open_directory(jobs, submitter) as parent:
                             yield submitter, parent
                     except (FileNotFoundError, UnreadableJob):
                         continue  # went away, or is no folder: nothing in it can be a job
@@ -631,7 +631,7 @@ def _oldest_first(parent: int, jobs: Sequence[str]) -> list[str]:
     """Directories by the time of their last change, which for one that waits is about that of its submission."""
     times = {}
     for name in jobs:
-        found = fs.look(parent, name)
+        found = fs.stat_entry(parent, name)
         if found is not None:
             times[name] = found.st_mtime_ns
     return sorted(times, key=lambda name: (times[name], name))

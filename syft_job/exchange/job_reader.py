@@ -71,11 +71,11 @@ def look(root: Path, place: JobRef, participant: Participant) -> JobSnapshot:
         FileNotFoundError: there is no such directory.
     """
     participant.forget_keys()
-    with fs.directory(root, *place.parts[:-1]) as parent:
+    with fs.open_directory(root, *place.parts[:-1]) as parent:
         try:
             checked(place)
         except UnreadableJob as error:
-            if fs.look(parent, place.name) is None:
+            if fs.stat_entry(parent, place.name) is None:
                 raise FileNotFoundError(f"there is no folder {place.name!a}") from error
             return JobSnapshot(misnamed(place), None, b"", frozenset())
         return _look(parent, place, participant, full=True)
@@ -135,8 +135,8 @@ def _look(
     except FileNotFoundError:
         raise
     except OSError:
-        found = fs.look(parent, place.name)
-        what = fs.kind_of(found) if found is not None else "gone"
+        found = fs.stat_entry(parent, place.name)
+        what = fs.describe_type(found) if found is not None else "gone"
         return _unreadable(place, f"the job's folder is {what} and cannot be opened as a folder")
     try:
         status = os.fstat(opened)
@@ -147,7 +147,7 @@ def _look(
             present = frozenset(fs.list_names(opened, limit=most, size=size))
         except UnreadableJob as error:
             # What was decided about it stays known, so the names that matter are looked for one by one.
-            present = frozenset(name for name in _NAMES_THAT_MATTER if fs.look(opened, name) is not None)
+            present = frozenset(name for name in _NAMES_THAT_MATTER if fs.stat_entry(opened, name) is not None)
             problem = f"the job's folder cannot be read to its end: {error}"
         if CONFIG not in present and job_contents.is_ruin(opened):
             raise FileNotFoundError(f"'{place.name}' is a folder without a job in it")
@@ -155,7 +155,7 @@ def _look(
         if looked - status.st_mtime_ns > participant.settles * 1e9:
             stamp = Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         try:
-            config = fs.read(opened, CONFIG, limit=participant.limits.config_bytes)
+            config = fs.read_file(opened, CONFIG, limit=participant.limits.config_bytes)
         except UnreadableJob as error:
             config, problem = b"", str(error)
         else:

@@ -100,7 +100,7 @@ def _publishers(participant: Participant, key: str, but: str) -> tuple[str, ...]
     """Everybody but ``but`` whose datasite publishes ``key`` now or as an earlier one."""
     root = participant.home.root
     try:
-        with fs.in_words(f"list the datasites in {str(root)!r}"), fs.directory(root) as opened:
+        with fs.translate_os_errors(f"list the datasites in {str(root)!r}"), fs.open_directory(root) as opened:
             listed = fs.first_names(opened, limit=MAX_OWNERS)
     except (FileNotFoundError, UnreadableJob, StoreError):
         return ()

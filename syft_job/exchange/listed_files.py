@@ -22,8 +22,8 @@ def hashes_match(look: JobSnapshot, root: Path) -> list[str]:
     for path, entry in look.spec.files.items():
         *inside, name = path.split("/")
         try:
-            with fs.directory(root, *look.record.place.parts, *inside) as opened:
-                if tuple(fs.hash_file(opened, name, most=entry.size)) != tuple(entry):
+            with fs.open_directory(root, *look.record.place.parts, *inside) as opened:
+                if tuple(fs.hash_file(opened, name, max_bytes=entry.size)) != tuple(entry):
                     wrong.append(f"{path}: its content is not what was submitted")
         except FileNotFoundError:
             wrong += [f"{path}: it has not arrived"] if entry.size else []
@@ -43,8 +43,8 @@ def stamps_of(look: JobSnapshot, root: Path) -> ListedStamps:
         by_folder.setdefault(tuple(inside), []).append(name)
     for inside_parts, names in by_folder.items():
         try:
-            with fs.directory(root, *look.record.place.parts, *inside_parts) as opened:
-                found = {name: fs.look(opened, name) for name in names}
+            with fs.open_directory(root, *look.record.place.parts, *inside_parts) as opened:
+                found = {name: fs.stat_entry(opened, name) for name in names}
         except (FileNotFoundError, UnreadableJob):
             found = dict.fromkeys(names)
         for name, status in found.items():

@@ -79,7 +79,7 @@ def check_markers(
             continue
         limit = limits.shared_bytes if kind == "shared" else limits.marker_bytes
         try:
-            data = fs.read(job, kind, limit=limit)
+            data = fs.read_file(job, kind, limit=limit)
             if data is not None:
                 markers.append(parse(kind, data, limit=limit))
         except UnreadableJob as error:
@@ -115,7 +115,7 @@ def check_deciding_markers(
     if ATTEMPTS in present:
         return None
     try:
-        lying = [(kind, fs.read(job, kind, limit=limits.marker_bytes)) for kind in _BY_RANK if kind in present]
+        lying = [(kind, fs.read_file(job, kind, limit=limits.marker_bytes)) for kind in _BY_RANK if kind in present]
         if not lying or not all(data is not None and is_of_first_attempt(data) for _, data in lying):
             return None
         kind, data = lying[0]
@@ -150,7 +150,7 @@ def as_said(heard: MarkerReport, ledger: Ledger, submission: str) -> MarkerRepor
 def check_withdrawal(job: int, place: JobRef, config: bytes, limits: SubmissionLimits) -> Checked:
     """Read and check the submitter's `withdrawn`: it counts under the key that sealed `config.yaml` only."""
     try:
-        data = fs.read(job, WITHDRAWN, limit=limits.marker_bytes)
+        data = fs.read_file(job, WITHDRAWN, limit=limits.marker_bytes)
         marker = parse(WITHDRAWN, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
         return Checked(Marker(WITHDRAWN, "", 1), f"'withdrawn' {UNREADABLE}: {error}")
@@ -163,7 +163,7 @@ def check_blocked(
 ) -> Checked:
     """Read and check the owner's `blocked`: it counts for the present attempt only."""
     try:
-        data = fs.read(job, BLOCKED, limit=limits.marker_bytes)
+        data = fs.read_file(job, BLOCKED, limit=limits.marker_bytes)
         marker = parse(BLOCKED, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
         return Checked(Marker(BLOCKED, "", 1), f"'{BLOCKED}' cannot be read and counts for nothing: {error}")
@@ -213,8 +213,8 @@ def missing(
 
 def _has_attempt(job: int, number: int) -> bool:
     try:
-        with fs.directory(job, ATTEMPTS) as inner:
-            return fs.look(inner, f"{number}.json") is not None
+        with fs.open_directory(job, ATTEMPTS) as inner:
+            return fs.stat_entry(inner, f"{number}.json") is not None
     except (FileNotFoundError, UnreadableJob):
         return False
 
@@ -229,7 +229,7 @@ def _weight(marker: Marker) -> tuple[int, int]:
 def _attempts(job: int, limits: SubmissionLimits, findings: list[str]) -> list[Marker]:
     found = []
     try:
-        with fs.directory(job, ATTEMPTS) as inner:
+        with fs.open_directory(job, ATTEMPTS) as inner:
             left = _ATTEMPTS_BYTES
             for name in sorted(fs.list_names(inner, limit=_ATTEMPTS_AT_MOST)):
                 number = _ATTEMPT.fullmatch(name)
@@ -238,7 +238,7 @@ def _attempts(job: int, limits: SubmissionLimits, findings: list[str]) -> list[M
                 if left <= 0:
                     raise UnreadableJob(f"its files are longer than {_ATTEMPTS_BYTES} bytes together")
                 try:
-                    data = fs.read(inner, name, limit=limits.marker_bytes)
+                    data = fs.read_file(inner, name, limit=limits.marker_bytes)
                     left -= len(data or b"")
                     marker = parse("attempt", data or b"", limit=limits.marker_bytes)
                 except UnreadableJob as error:

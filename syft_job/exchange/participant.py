@@ -8,7 +8,7 @@ from syft_job.errors import ConfigError, StoreError
 from syft_job.format.key_history import KeyHistory
 from syft_job.format.manifest import JobSpec, SubmissionLimits
 from syft_job.format.signing import Key
-from syft_job.fs.mounts import has_sized_directories, settling_seconds
+from syft_job.fs.mounts import has_sized_directories, settle_time_s
 from syft_job.home import contacts
 from syft_job.home.home import Home
 from syft_job.model.job_ref import JobRef
@@ -118,7 +118,7 @@ class Participant:
     def settles(self) -> float:
         """After how many seconds without a change a directory's time vouches for it."""
         if self._settles is None:
-            self._settles = settling_seconds(self.home.root)
+            self._settles = settle_time_s(self.home.root)
         return self._settles
 
     @property

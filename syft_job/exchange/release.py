@@ -99,8 +99,8 @@ def publish(participant: Participant, look: JobSnapshot, grants: Grants, staged:
     if _is_strange(job, "shared"):
         fs.remove(job, "shared")
     marker = markers.make("shared", place, key, digest=record.digest, attempt=attempt, **said)
-    fs.put(job, "shared", markers.to_bytes(marker))
-    fs.put(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
+    fs.write_file(job, "shared", markers.to_bytes(marker))
+    fs.write_file(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
     participant.home.ledger.say(record.id, attempt, "released", share=grants.to_json(), mark=unsealed(marker))
 
 
@@ -127,7 +127,7 @@ def may_share_with(people: Iterable[str]) -> tuple[str, ...]:
 
 def _is_strange(job: int, name: str) -> bool:
     """Whether something else than a plain file lies where we are about to write one."""
-    found = fs.look(job, name)
+    found = fs.stat_entry(job, name)
     return found is not None and not stat.S_ISREG(found.st_mode)
 
 

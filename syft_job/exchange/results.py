@@ -144,13 +144,13 @@ class Results:
         files = []
         try:
             with self._open(OUTPUTS) as opened:
-                for entry in fs.walk(opened, most=self._most_entries):
+                for entry in fs.walk(opened, max_entries=self._most_entries):
                     name = entry.path.rpartition("/")[2]
                     if entry.is_file and name != RULES:
                         files.append(OutputFile(entry.path))
                     elif not entry.is_dir and not entry.is_file:
                         raise UnreadableJob(
-                            f"the output {entry.path!a} of '{self._record.name}' is {fs.kind_of(entry.stat)};"
+                            f"the output {entry.path!a} of '{self._record.name}' is {fs.describe_type(entry.stat)};"
                             " only plain files can be results. Ask the owner to remove it"
                         )
         except FileNotFoundError:
@@ -172,14 +172,14 @@ class Results:
         dropped = self._refuse_missing(files)
         left = self._check_total(files)
         copied: list[Path] = []
-        with fs.directory(target) as writing:
+        with fs.open_directory(target) as writing:
             for path in dropped:
                 *inside, name = path.split("/")
                 with (
-                    fs.in_words(f"write {str(target / path)!r}"),
-                    fs.directory(writing, *inside, create=True, mode=0o700) as into,
+                    fs.translate_os_errors(f"write {str(target / path)!r}"),
+                    fs.open_directory(writing, *inside, create=True, mode=0o700) as into,
                 ):
-                    fs.create(into, name, b"", mode=0o600, durable=False)
+                    fs.create_file(into, name, b"", mode=0o600, durable=False)
                 copied.append(target / path)
             if not files:
                 return copied
@@ -213,10 +213,10 @@ class Results:
         for path, entry in files:
             *inside, name = path.split("/")
             with (
-                fs.directory(source, *inside) as reading,
-                fs.directory(writing, *inside, create=True, mode=0o700) as into,
+                fs.open_directory(source, *inside) as reading,
+                fs.open_directory(writing, *inside, create=True, mode=0o700) as into,
             ):
-                found = fs.copy(reading, name, into, name, most=left if entry is None else entry.size)
+                found = fs.copy_file(reading, name, into, name, max_bytes=left if entry is None else entry.size)
                 if entry is not None and tuple(found) != tuple(entry):
                     fs.remove(into, name)
                     raise UnreadableJob(
@@ -232,7 +232,7 @@ class Results:
         for inside in self._log_folders(stream):
             try:
                 with self._open(*inside) as opened:
-                    found = fs.look(opened, LOGS[stream])
+                    found = fs.stat_entry(opened, LOGS[stream])
             except (FileNotFoundError, UnreadableJob):
                 continue
             if found is not None and stat.S_ISREG(found.st_mode):
@@ -248,7 +248,7 @@ class Results:
         for inside in self._log_folders("returncode"):
             try:
                 with self._open(*inside) as opened:
-                    data = fs.read(opened, LOGS["returncode"], limit=_RETURN_CODE_BYTES)
+                    data = fs.read_file(opened, LOGS["returncode"], limit=_RETURN_CODE_BYTES)
             except FileNotFoundError:
                 continue
             if data is not None:
@@ -320,8 +320,8 @@ class Results:
         home = self._participant.home
         start, parts = (self._base, ()) if self._reads_home else (home.root, self._record.place.parts)
         with (
-            fs.in_words(f"read the results of '{self._record.name}'"),
-            fs.directory(start, *parts, *inside) as opened,
+            fs.translate_os_errors(f"read the results of '{self._record.name}'"),
+            fs.open_directory(start, *parts, *inside) as opened,
         ):
             yield opened
 
@@ -354,7 +354,7 @@ class Results:
         *inside, name = path.split("/")
         try:
             with self._open(OUTPUTS, *inside) as opened:
-                return fs.look(opened, name) is not None
+                return fs.stat_entry(opened, name) is not None
         except FileNotFoundError:
             return False
 
@@ -411,7 +411,7 @@ class Results:
         *inside, name = path.split("/")
         try:
             with self._open(*inside) as opened:
-                found = fs.look(opened, name)
+                found = fs.stat_entry(opened, name)
         except (FileNotFoundError, UnreadableJob):
             found = None
         return entry.size == 0 if found is None else entry.size == found.st_size
@@ -501,8 +501,8 @@ def _released_wrong(look: JobSnapshot, root: Path, body: Mapping[str, Any]) -> l
         for path, entry in (shared_part(body, what).files or {}).items():
             *inside, name = (prefix + path).split("/")
             try:
-                with fs.directory(root, *look.record.place.parts, *inside) as opened:
-                    found = fs.hash_file(opened, name, most=entry.size)
+                with fs.open_directory(root, *look.record.place.parts, *inside) as opened:
+                    found = fs.hash_file(opened, name, max_bytes=entry.size)
                 if tuple(found) != tuple(entry):
                     wrong.append(f"{prefix}{path} is not what was released")
             except FileNotFoundError:
@@ -534,5 +534,5 @@ def _detail(line: Mapping[str, Any], mark: Mapping[str, Any]) -> str:
 
 
 def _is_file_or_directory(place: int, name: str) -> bool:
-    found = fs.look(place, name)
+    found = fs.stat_entry(place, name)
     return found is not None and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))

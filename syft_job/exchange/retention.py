@@ -79,9 +79,9 @@ class RetentionScan:
         folder = (self._home.workspaces if one.kind is Kind.WORKSPACES else self._home.path / base).absolute()
         # Renamed under the lock, which is a moment; removing a large tree is not.
         temporary = fs.temporary_name()
-        with fs.directory(folder) as opened:
+        with fs.open_directory(folder) as opened:
             with self._home.locked():
-                if fs.look(opened, name) is None or self._why(one.kind, one.name):
+                if fs.stat_entry(opened, name) is None or self._why(one.kind, one.name):
                     return False
                 if one.kind is Kind.RESULTS:
                     self._say_gone(name)
@@ -188,12 +188,12 @@ def _listed(path: Path) -> list[str]:
 
 def _measured(start: Path, *parts: str) -> tuple[int, float]:
     """The bytes below ``parts`` of ``start``, links not followed, and the seconds since it was last changed."""
-    top = fs.status_of(start, *parts)
+    top = fs.stat_below(start, *parts)
     if top is None:
         return 0, 0.0
     size = 0 if stat.S_ISDIR(top.st_mode) else top.st_size
     if stat.S_ISDIR(top.st_mode):
-        with suppress(SyftJobError, OSError), fs.directory(start, *parts) as opened:
-            for entry in fs.walk(opened, most=_MEASURED_AT_MOST, passed_over=[]):
+        with suppress(SyftJobError, OSError), fs.open_directory(start, *parts) as opened:
+            for entry in fs.walk(opened, max_entries=_MEASURED_AT_MOST, skipped=[]):
                 size += 0 if entry.is_dir else entry.stat.st_size
     return size, max(0.0, time.time() - top.st_mtime)

@@ -118,7 +118,7 @@ def bash_source(script: str | Path, *, include: Sequence[str] = ()) -> Source:
         if not script.is_file():
             raise PathMissing(f"There is no script at {script}.", path=str(script))
         _refuse_secret(script, include)
-        with fs.in_words(f"read {str(script)!r}"):
+        with fs.translate_os_errors(f"read {str(script)!r}"):
             _refuse_large(script)
             content = script.read_bytes()
         try:
@@ -186,8 +186,8 @@ def findings_of(source: Source) -> tuple[Finding, ...]:
     found = [finding for path, data in source.texts.items() for finding in check_file(path, data, entrypoint)]
     for path, origin in source.paths.items():
         try:
-            with fs.directory(origin.parent) as folder:
-                data = fs.read(folder, origin.name, limit=_MOST_CHECKED_BYTES)
+            with fs.open_directory(origin.parent) as folder:
+                data = fs.read_file(folder, origin.name, limit=_MOST_CHECKED_BYTES)
         except (UnreadableJob, FileNotFoundError):
             continue
         found += check_file(path, data or b"", entrypoint)
@@ -273,8 +273,8 @@ def submit(
     )
     try:
         with (
-            fs.in_words(f"submit to {str(root / place.owner)!r}"),
-            fs.directory(root, place.owner, *JOBS, place.submitter, create=True) as parent,
+            fs.translate_os_errors(f"submit to {str(root / place.owner)!r}"),
+            fs.open_directory(root, place.owner, *JOBS, place.submitter, create=True) as parent,
         ):
             _refuse_taken(parent, place)
             temporary = fs.temporary_name()
@@ -283,8 +283,8 @@ def submit(
                     asked = replace(asked, files=_write(job, source, participant))
                     config = asked.sealed(place, key)
                     manifest.parse(config, participant.limits)
-                    fs.create(job, CONFIG, config)
-                    fs.sync(job)
+                    fs.create_file(job, CONFIG, config)
+                    fs.fsync_directory(job)
                 _publish(parent, temporary, place)
             except BaseException:
                 fs.discard(parent, temporary)
@@ -301,7 +301,7 @@ def submit(
 
 
 def _require_datasite(root: Path, owner: str) -> None:
-    with fs.in_words(f"submit to {str(root / owner)!r}"):
+    with fs.translate_os_errors(f"submit to {str(root / owner)!r}"):
         is_there = fs.is_directory(root, owner)
     if not is_there:
         raise PathMissing(f"{owner} has no datasite in {root}. Is the address right, and is the folder synced?")
@@ -330,8 +330,8 @@ def _new_folder(participant: Participant, parent: int, name: str) -> Iterator[in
         with participant.home.locked():  # so that nobody takes a new one for one that was left
             fs.remove_temporaries(parent, only_old=True)
             fs.make_new_directory(parent, name)
-            job = opened.enter_context(fs.directory(parent, name))
-            fs.hold(job)
+            job = opened.enter_context(fs.open_directory(parent, name))
+            fs.mark_in_use(job)
         yield job
 
 
@@ -379,20 +379,23 @@ def _write(job: int, source: Source, participant: Participant) -> dict[InnerPath
     files: dict[InnerPath, FileEntry] = {}
     left = participant.limits.total_bytes
     for path, text in source.texts.items():
-        fs.create(job, path, text, mode=0o755 if path == RUN else 0o644)
+        fs.create_file(job, path, text, mode=0o755 if path == RUN else 0o644)
         files[names.listed_path(path)] = FileEntry(len(text), manifest.digest_of(text))
         left -= len(text)
     folders: set[str] = set()
     for path, origin in source.paths.items():
         folder, _, name = path.rpartition("/")
-        with fs.directory(origin.parent) as reading, fs.directory(job, *folder.split("/"), create=True) as writing:
-            copied = fs.copy(reading, origin.name, writing, name, most=max(left, 0), mode=0o644, durable=True)
+        with (
+            fs.open_directory(origin.parent) as reading,
+            fs.open_directory(job, *folder.split("/"), create=True) as writing,
+        ):
+            copied = fs.copy_file(reading, origin.name, writing, name, max_bytes=max(left, 0), mode=0o644, durable=True)
         folders.add(folder)
         files[names.listed_path(path)] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
     for folder in folders:
-        with fs.directory(job, *folder.split("/")) as inner:
-            fs.sync(inner)
+        with fs.open_directory(job, *folder.split("/")) as inner:
+            fs.fsync_directory(inner)
     return files
 
 
@@ -411,7 +414,7 @@ def _refuse_taken(parent: int, place: JobRef) -> None:
 def _is_ruin(parent: int, name: str) -> bool:
     """Whether a folder lies there that is no job: what a clean that was stopped left, or a tool that did not follow."""
     try:
-        with fs.directory(parent, name) as job:
+        with fs.open_directory(parent, name) as job:
             return job_contents.is_ruin(job)
     except (FileNotFoundError, UnreadableJob):
         return False
@@ -423,7 +426,7 @@ def _publish(parent: int, temporary: str, place: JobRef) -> None:
             fs.remove(parent, place.name)
         fs.rename(parent, temporary, parent, place.name)
     except StoreError as error:
-        if fs.look(parent, temporary) is not None and fs.look(parent, place.name) is not None:
+        if fs.stat_entry(parent, temporary) is not None and fs.stat_entry(parent, place.name) is not None:
             raise JobExists(f"You have a job called '{place.name}' with {place.owner} already.") from error
         raise
 
@@ -465,10 +468,10 @@ def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
 
 def _refuse_secret(file: Path, include: Sequence[str]) -> None:
     """Refuse a single file that looks like a secret, unless ``include`` names it."""
-    with fs.in_words(f"read {str(file)!r}"):
+    with fs.translate_os_errors(f"read {str(file)!r}"):
         if not file.is_file():
             return  # which the caller or the copy refuses
-        with fs.directory(file.resolve().parent) as opened:
+        with fs.open_directory(file.resolve().parent) as opened:
             beginning = beginning_of(opened, file.resolve().name)
     reason = judge_file(file.name, beginning)
     if reason is not None and not Exclusions(include=include).names_secret(file.name):

@@ -22,7 +22,7 @@ from syft_job.errors import SyftJobError
 
 from .directories import open_directory
 
-MOST_WATCHES = 256
+MAX_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
 MAX_BLIND_INTERVAL_S = 5.0
 """The longest time between two sweeps where file events do not report every change."""
@@ -108,7 +108,7 @@ class Watch:
         self._filters[path] = name_filter
         if inode is None:
             return False
-        if len(self._watches) >= MOST_WATCHES:
+        if len(self._watches) >= MAX_WATCHES:
             self.is_blind = True
             return False
         try:
@@ -205,11 +205,6 @@ class Watch:
         with self._condition:
             self._changed.add(path)
             self._condition.notify_all()
-
-    only = watch_only
-    moved = pop_changes
-    is_sweep_due = begin_sweep_if_due
-    tell = record_change
 
     def _inode(self, directory: Path) -> int | None:
         """Return the inode of a directory; None if it is missing, or a link below the shared folder leads to it."""

@@ -110,7 +110,7 @@ def collect(participant: Participant, place: JobRef) -> Review:
     )
     beside: tuple[str, ...] = ()
     if not look.record.older:
-        with fs.directory(root, *place.parts) as job:
+        with fs.open_directory(root, *place.parts) as job:
             beside = _beside(job, asked, participant)
     key = manifest.submitters_key(look.config, place, participant.limits)
     signer = identify(participant, key, place.submitter) if key is not None else None
@@ -137,8 +137,8 @@ def _reading_order(item: tuple[str, FileEntry]) -> tuple[bool, str]:
 def _file(root: Path, place: JobRef, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
     *inside, name = path.split("/")
     try:
-        with fs.directory(root, *place.parts, *inside) as opened:
-            data = fs.read(opened, name, limit=max(entry.size, 1) * 2 + (64 << 10))
+        with fs.open_directory(root, *place.parts, *inside) as opened:
+            data = fs.read_file(opened, name, limit=max(entry.size, 1) * 2 + (64 << 10))
     except FileNotFoundError:
         data = None
     except UnreadableJob as error:

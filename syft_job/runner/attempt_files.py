@@ -124,8 +124,8 @@ def supervisor_is_alive(attempt: Attempt) -> bool:
 def forfeit(attempt: Attempt) -> bool:
     """Make the claim ourselves, so that no late supervisor can begin the attempt; False when it has begun already."""
     try:
-        with fs.directory(attempt.claim.parent) as opened:
-            fs.create(opened, attempt.claim.name, _NOBODY, mode=0o600)
+        with fs.open_directory(attempt.claim.parent) as opened:
+            fs.create_file(opened, attempt.claim.name, _NOBODY, mode=0o600)
     except FileExistsError:
         return False
     return True

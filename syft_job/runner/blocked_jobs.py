@@ -54,7 +54,7 @@ class BlockedJobs:
             trouble: what does not happen then, in words.
         """
         try:
-            with fs.in_words(f"use {str(place.under(self._store.root))!r}"):
+            with fs.translate_os_errors(f"use {str(place.under(self._store.root))!r}"):
                 yield
         except (JobNotFoundError, FileNotFoundError):
             self._said_of.pop((place, trouble), None)

@@ -58,7 +58,7 @@ class JobWatch:
     def places(self) -> set[JobRef]:
         """Which jobs moved since the last call, as far as events tell. The home's own news name no job."""
         found = set()
-        for path in self._watch.moved():
+        for path in self._watch.pop_changes():
             parts = path.relative_to(self._jobs).parts if path.is_relative_to(self._jobs) else ()
             if len(parts) == 1:
                 found |= set(self._watch_folder(parts[0], is_new=True))

@@ -65,8 +65,8 @@ def launch(attempt: Attempt, terms: Terms, command: Command, workspace: Workspac
     terms.sandbox.prepare(workspace)
     handle = ShellJob().submit(command)
     assert isinstance(handle, JobHandle)  # noqa: S101 - not a dry run
-    with fs.directory(attempt.workspace) as opened:
-        fs.put(opened, HANDLE, handle.model_dump_json().encode() + b"\n", mode=0o600, durable=False)
+    with fs.open_directory(attempt.workspace) as opened:
+        fs.write_file(opened, HANDLE, handle.model_dump_json().encode() + b"\n", mode=0o600, durable=False)
 
 
 def command_for(attempt: Attempt, look: JobSnapshot, config: SyftJobConfig, terms: Terms) -> tuple[Command, Workspace]:

@@ -18,7 +18,7 @@ from syft_job.exchange import datasite
 from syft_job.exchange.job_index import HASHED_BYTES, JobIndex
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.sweep_budget import SweepBudget
-from syft_job.fs.watch import MOST_WATCHES
+from syft_job.fs.watch import MAX_WATCHES
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
@@ -213,7 +213,7 @@ class Scheduler:
         runs = (ledger.place_of(job) for job, _ in ledger.unfinished())
         arriving = (place for place, state in self._unfinished.items() if state is JobState.CREATED)
         wanted = islice(
-            chain(runs, self.blocked_reason.reasons, arriving), MOST_WATCHES
+            chain(runs, self.blocked_reason.reasons, arriving), MAX_WATCHES
         )  # there may be any number of them
         return {place for place in wanted if lookout.watch_job(place)}
 
@@ -326,7 +326,7 @@ class Scheduler:
 
     def _look_for_room(self) -> None:
         """Say it where what runs has no room left: its supervisor cannot even note how it ends."""
-        if self.running.total() and fs.is_full(self._home.workspaces):
+        if self.running.total() and fs.is_disk_full(self._home.workspaces):
             self._conditions.begin(
                 "room",
                 f"The disk of the workspaces {str(self._home.workspaces)!r} is full. What runs may fail, and how it"
@@ -342,7 +342,7 @@ class Scheduler:
             StoreError: the place for jobs is away, and it was there before.
         """
         jobs = self._store.root.joinpath(self._owner, *JOBS)
-        with fs.in_words(f"read {str(jobs)!r}"):
+        with fs.translate_os_errors(f"read {str(jobs)!r}"):
             is_there = fs.is_directory(self._store.root, self._owner, *JOBS)
         if not is_there and (self.was_there or next(self._home.ledger.jobs(), None) is not None):
             raise StoreError(
@@ -365,7 +365,7 @@ class Scheduler:
         if self._has_upgraded_rules:
             return
         try:
-            with fs.in_words(f"write the rules of {self._owner!r}"):
+            with fs.translate_os_errors(f"write the rules of {self._owner!r}"):
                 datasite.upgrade_rules(self._store.root, self._owner)
         except (FileNotFoundError, UnreadableJob):
             return  # there is no folder of jobs yet; or doctor names what is in the place of the rules

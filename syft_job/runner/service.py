@@ -26,7 +26,7 @@ from syft_job.exchange.job_index import MAX_DIRECTORIES, JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.exchange.release import Grants
 from syft_job.execution.plan import CurrentTerms, Terms
-from syft_job.fs.mounts import is_remote, kind_of
+from syft_job.fs.mounts import filesystem_type, is_remote
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
 from syft_job.home.home import Home, paused_words
 from syft_job.model import names
@@ -172,7 +172,7 @@ class JobRunner:
         """A pool for long file work, which removes what this thread removes under the home's lock."""
         pool = Pool(self._wake)
         try:
-            with fs.removing_with(pool.remove_later):
+            with fs.redirect_removals(pool.remove_later):
                 yield pool
         finally:
             pool.close()
@@ -191,7 +191,7 @@ class JobRunner:
         while not stop.is_set():
             self._hang_guard.busy()
             moves, is_done = [], False
-            is_sweep = watch.is_sweep_due()
+            is_sweep = watch.begin_sweep_if_due()
             with self._waiting_out():
                 moves = self._step(None if is_sweep else news | self._scheduler.hints(lookout))
                 is_done = True
@@ -278,12 +278,12 @@ class JobRunner:
             for submitter in sorted(fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES) or ()):
                 if not fs.is_directory(root, owner, *JOBS, submitter):
                     continue
-                with fs.directory(root, owner, *JOBS, submitter) as opened:
-                    with fs.in_words(f"list the jobs of {submitter!r}"):
+                with fs.open_directory(root, owner, *JOBS, submitter) as opened:
+                    with fs.translate_os_errors(f"list the jobs of {submitter!r}"):
                         listed = sorted(os.listdir(opened))
                     for name in listed:
-                        found = fs.look(opened, name)
-                        if found is not None and fs.kind_of(found) == "a directory":
+                        found = fs.stat_entry(opened, name)
+                        if found is not None and fs.describe_type(found) == "a directory":
                             fs.remove(opened, name)
                             removed += not names.is_litter(name)
         self._say(f"🗑️ Removed {removed} jobs from the datasite of {self.config.email}.")
@@ -360,7 +360,7 @@ class JobRunner:
         except (StoreError, OSError) as error:
             if errno_of(error) is None:
                 raise  # not the disk's word of the moment, but a finding about what lies there
-            said = error if isinstance(error, SyftJobError) else fs.trouble(f"use {error.filename!r}", error)
+            said = error if isinstance(error, SyftJobError) else fs.store_error(f"use {error.filename!r}", error)
             self._conditions.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
 
     def _tell(self, moves: Iterable[StatusTransition]) -> None:
@@ -434,8 +434,8 @@ class JobRunner:
         is_far = is_remote(root)
         if is_far:
             self._say(
-                f"⚠ {root} is on a network file system ({kind_of(root)}), which does not report what other machines"
-                f" write. {self._poll_words()}"
+                f"⚠ {root} is on a network file system ({filesystem_type(root)}), which does not report what other"
+                f" machines write. {self._poll_words()}"
             )
         with Watch(self.poll_interval, root=root, remote=is_far) as watch:
             self._scheduler.lookout = lookout = JobWatch(watch, self.home)

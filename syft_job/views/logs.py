@@ -62,7 +62,7 @@ class LogViewer:
         """
         if self.path is None:
             raise FileNotFoundError(self._instead)
-        return fs.open_plain(self.path, below=self._below or self.path.parent)
+        return fs.open_file_below(self.path, below=self._below or self.path.parent)
 
     @property
     def line_count(self) -> int:

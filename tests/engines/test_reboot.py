@@ -38,7 +38,7 @@ def before(what):
 shell._SHELL = supervisor
 runner = create_runner(root, email, 0.2, sandbox="bare")
 runner.announce, runner.max_parallel = None, 10
-with fs.count_writes(before):
+with fs.hook_writes(before):
     runner.run(drain=True)
 """
 

@@ -151,7 +151,7 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         if not what.startswith("append"):
             seen.append(sorted(path.name for path in location.iterdir() if path.stat().st_size == 0))
 
-    with fs.count_writes(count):
+    with fs.hook_writes(count):
         people.owner_job("N").approve()
     assert all(is_litter(name) for names in seen for name in names)
     for name in (
@@ -164,14 +164,14 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         (location / name).write_bytes(b"junk")
     look = job_reader.look(people.root, place, people.owner.participant)
     assert look.record.state is JobState.QUEUED
-    with fs.directory(location) as opened:
+    with fs.open_directory(location) as opened:
         assert look.spec is not None
         assert job_contents.unlisted(opened, look.spec, SubmissionLimits()) == []
 
 
 def test_rule_03_commit_last(people: TwoPeople):
     order: list[str] = []
-    with fs.count_writes(order.append):
+    with fs.hook_writes(order.append):
         people.submit_code({"main.py": "1\n"}, name="N")
     assert order.index("create config.yaml") > max(order.index("create run.sh"), order.index("create main.py"))
     job, place = people.owner_job("N"), people.place("N")
@@ -182,12 +182,12 @@ def test_rule_03_commit_last(people: TwoPeople):
     (held / "r.csv").write_text("1\n")
     transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
     order.clear()
-    with fs.count_writes(order.append):
+    with fs.hook_writes(order.append):
         job.share_outputs([ADA])
     assert order.index("create r.csv") < order.index("rename outputs") < order.index("rename shared")
     assert order.index("rename shared") < order.index("rename syft.pub.yaml")
     order.clear()
-    with fs.count_writes(order.append):
+    with fs.hook_writes(order.append):
         job.rerun()
     assert order[:2] == ["remove syft.pub.yaml", "remove shared"]
     assert order.index("append ledger.jsonl") < order.index("rename 1.json") < order.index("remove done")
@@ -252,7 +252,7 @@ def test_rule_08_the_ledger_speaks_first(people: TwoPeople):
         (lambda: job.reject("x"), "rejected"),
     ):
         order.clear()
-        with fs.count_writes(order.append):
+        with fs.hook_writes(order.append):
             verb()
         assert order.index("append ledger.jsonl") < order.index(f"create {marker}")
     for name in ("approved", "cancelled", "rejected"):

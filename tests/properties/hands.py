@@ -205,8 +205,8 @@ class Hands(RuleBasedStateMachine):
         assert record.id not in self.oracle.cleaned, "it begins after it was cleaned"
         found = shell._stat_of(os.getpid())
         assert found is not None
-        with fs.directory(self.home.path / "begun") as opened:
-            fs.create(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {shell.this_boot()}\n".encode())
+        with fs.open_directory(self.home.path / "begun") as opened:
+            fs.create_file(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {shell.this_boot()}\n".encode())
         self.made["begin"] += 1
         self.oracle.said(record.id, record.attempt, BEGUN)
         self.ends[record.id, record.attempt] = JobState.LOST

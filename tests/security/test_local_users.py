@@ -449,7 +449,7 @@ def test_removing_what_a_submitter_replaces_by_a_link_changes_no_mode_elsewhere(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("as a folder without permissions gives it")
 
-    with monkeypatch.context() as patched, fs.directory(inbox) as opened, suppress(SyftJobError, OSError):
+    with monkeypatch.context() as patched, fs.open_directory(inbox) as opened, suppress(SyftJobError, OSError):
         patched.setattr(os, "stat", look_and_swap)
         patched.setattr(shutil, "rmtree", refuse)
         fs.remove(opened, "outputs")

@@ -479,8 +479,8 @@ def test_an_attempt_of_another_host_is_not_judged_here(people):
     home = people.owner.home
     with home.locked():
         home.ledger.say(job.id, 1, "start", place=list(people.place(NAME)), host="elsewhere", sandbox="bare")
-    with fs.directory(home.path / "begun") as begun:
-        fs.create(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
+    with fs.open_directory(home.path / "begun") as begun:
+        fs.create_file(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
     serving = runner(people)
     serving.step()
     serving.step()

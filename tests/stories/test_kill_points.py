@@ -36,7 +36,7 @@ def before(what):
         os.kill(os.getpid(), signal.SIGKILL)
 runner = create_runner(root, email, 0.2, sandbox="bare")
 runner.announce = None
-with fs.count_writes(before):
+with fs.hook_writes(before):
     runner.run()
 """
 EXACT = {

@@ -361,7 +361,7 @@ def test_a_job_that_is_taken_back_while_its_start_is_prepared_leaves_no_workspac
             is_back.append(True)
             theirs.withdraw()
 
-    with fs.count_writes(before):
+    with fs.hook_writes(before):
         runner(people).step()
     assert is_back
     assert job.status == "cancelled"
@@ -580,7 +580,7 @@ def test_looking_and_stepping_over_what_is_settled_writes_nothing(people):
     serving = runner(people)
     serving.step()
     writes: list[str] = []
-    with fs.count_writes(writes.append):
+    with fs.hook_writes(writes.append):
         for _ in range(3):
             serving.step()
     assert [what for what in writes if "runner" not in what] == []

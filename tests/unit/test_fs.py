@@ -19,7 +19,7 @@ from syft_job.testing import TwoPeople
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[int]:
-    with fs.directory(tmp_path) as opened:
+    with fs.open_directory(tmp_path) as opened:
         yield opened
 
 
@@ -51,16 +51,16 @@ def strange(folder: Path) -> list[str]:
 def test_only_plain_files_are_read_and_nothing_blocks(tmp_path: Path, place: int):
     for name in strange(tmp_path):
         with pytest.raises(UnreadableJob):
-            fs.read(place, name, limit=100)
+            fs.read_file(place, name, limit=100)
         with pytest.raises(UnreadableJob):
-            fs.hash_file(place, name, most=100)
+            fs.hash_file(place, name, max_bytes=100)
         with pytest.raises(UnreadableJob):
-            fs.copy(place, name, place, "copy", most=100)
+            fs.copy_file(place, name, place, "copy", max_bytes=100)
         assert not (tmp_path / "copy").exists()
-    assert fs.read(place, "nothing", limit=100) is None
+    assert fs.read_file(place, "nothing", limit=100) is None
     for act in (
-        lambda: fs.hash_file(place, "nothing", most=1),
-        lambda: fs.copy(place, "nothing", place, "x", most=1),
+        lambda: fs.hash_file(place, "nothing", max_bytes=1),
+        lambda: fs.copy_file(place, "nothing", place, "x", max_bytes=1),
     ):
         with pytest.raises(FileNotFoundError):
             act()
@@ -68,12 +68,12 @@ def test_only_plain_files_are_read_and_nothing_blocks(tmp_path: Path, place: int
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path, place: int):
     (tmp_path / "file").write_bytes(b"12345")
-    assert fs.read(place, "file", limit=5) == b"12345"
+    assert fs.read_file(place, "file", limit=5) == b"12345"
     with pytest.raises(UnreadableJob, match="5 bytes long; at most 4"):
-        fs.read(place, "file", limit=4)
-    assert fs.hash_file(place, "file", most=5).size == 5
+        fs.read_file(place, "file", limit=4)
+    assert fs.hash_file(place, "file", max_bytes=5).size == 5
     with pytest.raises(UnreadableJob):
-        fs.hash_file(place, "file", most=4)
+        fs.hash_file(place, "file", max_bytes=4)
 
 
 def test_a_huge_sparse_file_is_refused_by_its_size_before_it_is_read(tmp_path: Path):
@@ -83,9 +83,9 @@ def test_a_huge_sparse_file_is_refused_by_its_size_before_it_is_read(tmp_path: P
         "import resource, sys; from pathlib import Path; from syft_job import fs\n"
         "from syft_job.errors import UnreadableJob\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (2, 2))\n"
-        "with fs.directory(Path(sys.argv[1])) as place:\n"
-        "    for act in (lambda: fs.read(place, 'sparse', limit=1 << 36),\n"
-        "                lambda: fs.hash_file(place, 'sparse', most=1 << 36)):\n"
+        "with fs.open_directory(Path(sys.argv[1])) as place:\n"
+        "    for act in (lambda: fs.read_file(place, 'sparse', limit=1 << 36),\n"
+        "                lambda: fs.hash_file(place, 'sparse', max_bytes=1 << 36)):\n"
         "        try: act()\n"
         "        except UnreadableJob: continue\n"
         "        sys.exit(1)\n"
@@ -97,15 +97,15 @@ def test_no_link_is_followed_on_the_way(tmp_path: Path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to("a")
     (tmp_path / "a" / "file").touch()
-    with fs.directory(tmp_path, "a", "b") as opened:
+    with fs.open_directory(tmp_path, "a", "b") as opened:
         assert os.listdir(opened) == []
     for parts in (("link",), ("link", "b"), ("a", "file")):
         for create in (False, True):
-            with pytest.raises(UnreadableJob), fs.directory(tmp_path, *parts, create=create):
+            with pytest.raises(UnreadableJob), fs.open_directory(tmp_path, *parts, create=create):
                 pass
-    with pytest.raises(FileNotFoundError), fs.directory(tmp_path, "none", "x"):
+    with pytest.raises(FileNotFoundError), fs.open_directory(tmp_path, "none", "x"):
         pass
-    with fs.directory(tmp_path, "none", "x", create=True):
+    with fs.open_directory(tmp_path, "none", "x", create=True):
         assert (tmp_path / "none" / "x").is_dir()
 
 
@@ -113,18 +113,18 @@ def test_no_descriptor_is_left_open(tmp_path: Path):
     strange(tmp_path)
     (tmp_path / "file").write_bytes(b"1")
     before = os.listdir("/proc/self/fd")
-    with fs.directory(tmp_path) as place:
+    with fs.open_directory(tmp_path) as place:
         for name in ("link", "fifo", "folder", "file", "none"):
             for act in (
-                lambda name=name: fs.read(place, name, limit=0),
-                lambda name=name: fs.hash_file(place, name, most=0),
-                lambda name=name: fs.copy(place, name, place, "file", most=9),
+                lambda name=name: fs.read_file(place, name, limit=0),
+                lambda name=name: fs.hash_file(place, name, max_bytes=0),
+                lambda name=name: fs.copy_file(place, name, place, "file", max_bytes=9),
             ):
                 try:
                     act()
                 except (UnreadableJob, StoreError, FileNotFoundError):
                     continue
-        list(fs.walk(place, most=100))
+        list(fs.walk(place, max_entries=100))
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -133,7 +133,7 @@ def test_walk_tells_links_and_goes_through_none(tmp_path: Path, place: int):
     (tmp_path / "folder" / "inner").mkdir()
     (tmp_path / "folder" / "file").write_bytes(b"1")
     (tmp_path / "folder" / "up").symlink_to("..")
-    found = {entry.path: (entry.is_file, entry.is_dir) for entry in fs.walk(place, most=100)}
+    found = {entry.path: (entry.is_file, entry.is_dir) for entry in fs.walk(place, max_entries=100)}
     assert found == {
         "dangling": (False, False),
         "fifo": (False, False),
@@ -145,18 +145,18 @@ def test_walk_tells_links_and_goes_through_none(tmp_path: Path, place: int):
         "loop": (False, False),
     }
     with pytest.raises(UnreadableJob, match="more than 7"):
-        list(fs.walk(place, most=7))
+        list(fs.walk(place, max_entries=7))
 
 
 def test_walk_is_bounded_in_depth(tmp_path: Path, place: int):
     (tmp_path / "/".join("d" * 70)).mkdir(parents=True)
     with pytest.raises(UnreadableJob, match="deeper than 64"):
-        list(fs.walk(place, most=1000))
+        list(fs.walk(place, max_entries=1000))
 
 
 def test_put_is_whole_and_leaves_no_temporary(tmp_path: Path, place: int):
-    fs.put(place, "file", b"one")
-    fs.put(place, "file", b"two", mode=0o600)
+    fs.write_file(place, "file", b"one")
+    fs.write_file(place, "file", b"two", mode=0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == b"two"
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
@@ -165,7 +165,7 @@ def test_put_is_whole_and_leaves_no_temporary(tmp_path: Path, place: int):
 def test_put_replaces_a_link_and_not_what_it_points_to(tmp_path: Path, place: int):
     (tmp_path / "outside").write_bytes(b"untouched")
     (tmp_path / "file").symlink_to("outside")
-    fs.put(place, "file", b"new")
+    fs.write_file(place, "file", b"new")
     assert (tmp_path / "outside").read_bytes() == b"untouched"
     assert not (tmp_path / "file").is_symlink()
 
@@ -173,17 +173,17 @@ def test_put_replaces_a_link_and_not_what_it_points_to(tmp_path: Path, place: in
 def test_put_over_a_directory_fails_and_leaves_no_temporary(tmp_path: Path, place: int):
     (tmp_path / "file" / "inner").mkdir(parents=True)
     with pytest.raises(StoreError):
-        fs.put(place, "file", b"new")
+        fs.write_file(place, "file", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_create_never_replaces(tmp_path: Path, place: int):
-    fs.create(place, "file", b"one", mode=0o755)
+    fs.create_file(place, "file", b"one", mode=0o755)
     with pytest.raises(FileExistsError):
-        fs.create(place, "file", b"two")
+        fs.create_file(place, "file", b"two")
     (tmp_path / "link").symlink_to("elsewhere")
     with pytest.raises(FileExistsError):
-        fs.create(place, "link", b"two")
+        fs.create_file(place, "link", b"two")
     assert not (tmp_path / "elsewhere").exists()
     assert os.access(tmp_path / "file", os.X_OK)
 
@@ -193,12 +193,12 @@ def test_create_never_replaces(tmp_path: Path, place: int):
 def test_copy_hashes_what_it_wrote(tmp_path: Path, place: int, size: int, private: bool):
     content = os.urandom(size)
     (tmp_path / "file").write_bytes(content)
-    copied = fs.copy(place, "file", place, "copy", most=size, private=private)
+    copied = fs.copy_file(place, "file", place, "copy", max_bytes=size, private=private)
     assert copied == (size, hashlib.sha256(content).hexdigest())
     assert (tmp_path / "copy").read_bytes() == content
-    assert fs.hash_file(place, "copy", most=size) == copied
+    assert fs.hash_file(place, "copy", max_bytes=size) == copied
     with pytest.raises((StoreError, FileExistsError)):
-        fs.copy(place, "file", place, "copy", most=size, private=private)
+        fs.copy_file(place, "file", place, "copy", max_bytes=size, private=private)
 
 
 @pytest.mark.parametrize("copied_before", [0, 2])
@@ -214,7 +214,7 @@ def test_copy_does_itself_what_the_kernel_does_not(tmp_path: Path, place: int, m
         return by_kernel(*arguments)
 
     monkeypatch.setattr(os, "copy_file_range", copy_file_range)
-    copied = fs.copy(place, "file", place, "copy", most=len(content), private=True)
+    copied = fs.copy_file(place, "file", place, "copy", max_bytes=len(content), private=True)
     assert copied == (len(content), hashlib.sha256(content).hexdigest())
     assert (tmp_path / "copy").read_bytes() == content
 
@@ -229,7 +229,7 @@ def test_copy_ends_where_the_disk_does(tmp_path: Path, place: int, monkeypatch, 
     monkeypatch.setattr(os, "copy_file_range", no_room)
     monkeypatch.setattr(os, "write", no_room)
     with pytest.raises(StoreError, match="full"):
-        fs.copy(place, "file", place, "copy", most=9 << 20, private=private)
+        fs.copy_file(place, "file", place, "copy", max_bytes=9 << 20, private=private)
 
 
 def test_remove_takes_away_whatever_it_is_and_follows_nothing(tmp_path: Path, place: int):
@@ -248,15 +248,15 @@ def test_remove_takes_away_whatever_it_is_and_follows_nothing(tmp_path: Path, pl
 
 def test_append_is_one_line_and_cuts_off_what_a_crash_left(tmp_path: Path):
     path = tmp_path / "ledger"
-    assert fs.append(path, b"one\n") == 0
-    assert fs.append(path, b"two\n") == 4
+    assert fs.append_line(path, b"one\n") == 0
+    assert fs.append_line(path, b"two\n") == 4
     with path.open("ab") as file:
         file.write(b"x" * 200_000)
-    assert fs.append(path, b"three\n") == 8
+    assert fs.append_line(path, b"three\n") == 8
     assert path.read_bytes() == b"one\ntwo\nthree\n"
     (tmp_path / "link").symlink_to("elsewhere")
     with pytest.raises(StoreError):
-        fs.append(tmp_path / "link", b"x\n")
+        fs.append_line(tmp_path / "link", b"x\n")
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -267,41 +267,41 @@ def test_every_change_is_counted_before_it_happens(tmp_path: Path, place: int):
         counted.append(what)
 
     (tmp_path / "source").write_bytes(b"1")
-    with fs.count_writes(count):
-        fs.put(place, "a", b"1")
-        fs.create(place, "b", b"1")
-        fs.copy(place, "source", place, "c", most=1)
-        fs.append(tmp_path / "d", b"1\n")
+    with fs.hook_writes(count):
+        fs.write_file(place, "a", b"1")
+        fs.create_file(place, "b", b"1")
+        fs.copy_file(place, "source", place, "c", max_bytes=1)
+        fs.append_line(tmp_path / "d", b"1\n")
         fs.make_directory(tmp_path / "e")
         fs.make_new_directory(place, "f")
         fs.rename(place, "f", place, "g")
         fs.remove(place, "g")
         fs.remove(place, "nothing")
-        with fs.directory(place, "h", create=True):
+        with fs.open_directory(place, "h", create=True):
             pass
-        fs.read(place, "a", limit=1)
+        fs.read_file(place, "a", limit=1)
     assert counted == [
         "create a", "rename a", "create b", "create c", "append d", "mkdir e", "mkdir f", "rename g", "remove g",
         "mkdir h",
     ]  # fmt: skip
-    fs.put(place, "a", b"2")
+    fs.write_file(place, "a", b"2")
     assert len(counted) == 10
 
 
 def test_a_full_disk_is_a_store_error_and_leaves_nothing_half_written(small_disk: Path):
-    with fs.directory(small_disk) as place:
-        fs.put(place, "kept", b"old")
+    with fs.open_directory(small_disk) as place:
+        fs.write_file(place, "kept", b"old")
         with pytest.raises(StoreError, match="disk is full") as error:
-            fs.put(place, "kept", b"x" * (2 << 20))
+            fs.write_file(place, "kept", b"x" * (2 << 20))
         assert error.value.context["errno"] == errno.ENOSPC
         assert [path.name for path in small_disk.iterdir()] == ["kept"]
         assert (small_disk / "kept").read_bytes() == b"old"
-        fs.append(small_disk / "ledger", b"one\n")
+        fs.append_line(small_disk / "ledger", b"one\n")
         with pytest.raises(StoreError):
-            fs.append(small_disk / "ledger", b"x" * (2 << 20) + b"\n")
+            fs.append_line(small_disk / "ledger", b"x" * (2 << 20) + b"\n")
         assert (small_disk / "ledger").read_bytes() == b"one\n"
         with pytest.raises(StoreError):
-            fs.create(place, "new", b"x" * (2 << 20))
+            fs.create_file(place, "new", b"x" * (2 << 20))
 
 
 def test_a_full_disk_refuses_a_submission_whole(small_disk: Path, tmp_path: Path):
@@ -343,17 +343,17 @@ def test_a_full_disk_in_the_middle_of_sharing_leaves_no_pieces(small_disk: Path,
 
 def test_a_read_only_folder_is_a_store_error(tmp_path: Path, small_disk: Path):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with fs.directory(small_disk) as place, pytest.raises(StoreError, match="read-only"):
-        fs.put(place, "a", b"1")
+    with fs.open_directory(small_disk) as place, pytest.raises(StoreError, match="read-only"):
+        fs.write_file(place, "a", b"1")
 
 
 def test_too_many_open_files_is_told_and_not_taken_for_a_broken_job(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"1")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with fs.directory(tmp_path) as place:
+    with fs.open_directory(tmp_path) as place:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
         try:
             with pytest.raises(StoreError):
-                fs.read(place, "file", limit=10)
+                fs.read_file(place, "file", limit=10)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -148,8 +148,8 @@ def test_a_directory_that_the_umask_closes_is_made_and_opened(tmp_path: Path):
     before = os.umask(0o777)
     try:
         fs.make_directory(tmp_path / "a" / "b", mode=0o711)
-        with fs.directory(tmp_path, "c", "d", create=True) as opened:
-            fs.put(opened, "file", b"x")
+        with fs.open_directory(tmp_path, "c", "d", create=True) as opened:
+            fs.write_file(opened, "file", b"x")
             fs.make_new_directory(opened, "e", mode=0o700)
         assert (tmp_path / "c" / "d" / "file").read_bytes() == b"x"
     finally:

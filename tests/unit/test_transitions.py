@@ -80,7 +80,7 @@ def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
     job.cancel()
     job.rerun()
     written: list[str] = []
-    with fs.count_writes(written.append):
+    with fs.hook_writes(written.append):
         assert transitions.restore(people.owner.participant, people.place("N")) == ()
         assert transitions.restore(people.submitter.participant, people.place("N")) == ()
     assert written == []
@@ -150,7 +150,7 @@ def test_a_refusal_of_the_disk_says_whether_the_verb_holds(people: TwoPeople, tm
 
         told = ""
         try:
-            with fs.count_writes(refuse):
+            with fs.hook_writes(refuse):
                 act(job, result)
         except StoreError as error:
             told = str(error)

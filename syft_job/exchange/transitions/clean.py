@@ -39,7 +39,7 @@ def clean(participant: Participant, place: JobRef) -> None:
         numbers = {number for line in lines for number in (line.attempt, line.attempt + 1)}  # a permit opens the next
         for base in (participant.home.path / "held", participant.home.workspaces):
             if base.is_dir():
-                with fs.directory(base) as opened:
+                with fs.open_directory(base) as opened:
                     for number in sorted(numbers):
                         fs.remove(opened, f"{record.id}.{number}")
         fs.remove_content(job, keep=manifest.CONFIG)
@@ -51,8 +51,8 @@ def clean(participant: Participant, place: JobRef) -> None:
 def _remove_directory(participant: Participant, place: JobRef, job: int) -> None:
     """Remove the job's directory, unless another one has its name by now."""
     found = os.fstat(job)
-    with participant.home.locked(), fs.directory(participant.home.root, *place.parts[:-1]) as parent:
-        there = fs.look(parent, place.name)
+    with participant.home.locked(), fs.open_directory(participant.home.root, *place.parts[:-1]) as parent:
+        there = fs.stat_entry(parent, place.name)
         if there is not None and (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino):
             fs.remove(job, manifest.CONFIG)
             fs.remove(parent, place.name)

@@ -43,7 +43,7 @@ def withdraw(participant: Participant, place: JobRef, reason: str = "") -> None:
         marker = markers.make(
             WITHDRAWN, place, key, digest=manifest.digest_of(now.look.config), attempt=1, reason=reason or None
         )
-        fs.put(now.job, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")
+        fs.write_file(now.job, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")
 
 
 def cancel(participant: Participant, place: JobRef, reason: str | None = None, *roles: Role) -> None:
@@ -61,8 +61,8 @@ def ask_to_stop(participant: Participant, job: str, attempt: int) -> None:
     """Tell the supervisor of an attempt to end it; harmless when there is none."""
     workspace = participant.home.work(job, attempt)
     if workspace.is_dir():
-        with fs.directory(workspace) as opened:
-            fs.put(opened, CANCEL_REQUEST, b"cancel\n", mode=0o600)
+        with fs.open_directory(workspace) as opened:
+            fs.write_file(opened, CANCEL_REQUEST, b"cancel\n", mode=0o600)
 
 
 def rerun(participant: Participant, place: JobRef, share: Grants = Grants()) -> tuple[str, ...]:  # noqa: B008 - frozen

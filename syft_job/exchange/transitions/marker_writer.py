@@ -75,7 +75,7 @@ def telling(now: Transaction, event: Spoken | Literal["deposit"]) -> Iterator[No
         StoreError: the folder could not be told yet.
     """
     try:
-        with fs.in_words(f"tell the folder of '{now.look.record.name}'"):
+        with fs.translate_os_errors(f"tell the folder of '{now.look.record.name}'"):
             yield
     except StoreError as error:
         raise StoreError(
@@ -101,10 +101,10 @@ def running_marker(participant: Participant, now: Transaction) -> Marker:
 def put(job: int, marker: Marker) -> None:
     """Lay a marker, over anything that a submitter may have laid in its way."""
     if marker.kind == "attempt":
-        found = fs.look(job, ATTEMPTS)
-        if found is not None and fs.kind_of(found) != "a directory":
+        found = fs.stat_entry(job, ATTEMPTS)
+        if found is not None and fs.describe_type(found) != "a directory":
             fs.remove(job, ATTEMPTS)
-        with fs.directory(job, ATTEMPTS, create=True) as inner:
+        with fs.open_directory(job, ATTEMPTS, create=True) as inner:
             fs.remove_temporaries(inner)
             _put_file(inner, f"{marker.attempt}.json", marker)
     else:
@@ -112,10 +112,10 @@ def put(job: int, marker: Marker) -> None:
 
 
 def _put_file(place: int, name: str, marker: Marker) -> None:
-    found = fs.look(place, name)
-    if found is not None and fs.kind_of(found) == "a directory":
+    found = fs.stat_entry(place, name)
+    if found is not None and fs.describe_type(found) == "a directory":
         fs.remove(place, name)
-    fs.put(place, name, markers.to_bytes(marker))
+    fs.write_file(place, name, markers.to_bytes(marker))
 
 
 def unblock(participant: Participant, now: Transaction) -> None:
@@ -131,8 +131,8 @@ def unblock(participant: Participant, now: Transaction) -> None:
 
 def is_directory(job: int, name: str) -> bool:
     """Whether ``name`` in the open job directory is a directory."""
-    found = fs.look(job, name)
-    return found is not None and fs.kind_of(found) == "a directory"
+    found = fs.stat_entry(job, name)
+    return found is not None and fs.describe_type(found) == "a directory"
 
 
 def lacks(now: Transaction, kind: str, attempt: int) -> bool:

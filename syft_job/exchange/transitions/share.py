@@ -47,7 +47,7 @@ def deposit(participant: Participant, place: JobRef, source: Path) -> Path:
         raise PathMissing(f"There is nothing at {source} to deposit.", path=str(source))
     held = participant.home.held(record.id, record.attempt)
     with ExitStack() as copies:
-        copies.enter_context(fs.in_words(f"deposit {str(source)!r}"))
+        copies.enter_context(fs.translate_os_errors(f"deposit {str(source)!r}"))
         deposited = copies.enter_context(StagedDirectory(participant.home, held.parent))
         try:
             _copy_deposit(deposited, source, participant)
@@ -165,8 +165,8 @@ def carry_out_release(participant: Participant, place: JobRef, stage: Stage = st
     participant.home.make()
     try:
         with (
-            fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
-            fs.directory(participant.home.root, *place.parts[:-1]) as parent,
+            fs.translate_os_errors(f"use {str(place.under(participant.home.root))!r}"),
+            fs.open_directory(participant.home.root, *place.parts[:-1]) as parent,
         ):
             record = job_reader.read_summary(parent, place, participant)
     except FileNotFoundError as error:
@@ -198,8 +198,8 @@ def _owed(participant: Participant, record: JobRecord) -> Grants | None:
 def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Participant) -> None:
     """Copy what is deposited into the home first, as a whole, so that it can be published again after a crash."""
     with (
-        fs.directory(source.parent) as parent,
-        fs.directory(deposited.descriptor, OUTPUTS, create=True, mode=0o700) as outputs,
+        fs.open_directory(source.parent) as parent,
+        fs.open_directory(deposited.descriptor, OUTPUTS, create=True, mode=0o700) as outputs,
     ):
         found = os.stat(source.name, dir_fd=parent)  # what the owner names may be a link
         if refused := why_not(source.name, fs.Entry(source.name, found)):
@@ -207,15 +207,15 @@ def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Partici
         name = names.inner_path(source.name)
         if source.is_dir():
             with (
-                fs.directory(source) as tree,
-                fs.directory(outputs, name, create=True, mode=0o700) as target,
+                fs.open_directory(source) as tree,
+                fs.open_directory(outputs, name, create=True, mode=0o700) as target,
             ):
                 copy_tree(tree, target, participant.limits, private=True)
         else:
-            with fs.directory(source.resolve().parent) as place:
+            with fs.open_directory(source.resolve().parent) as place:
                 most = participant.limits.total_bytes
-                fs.copy(place, source.resolve().name, outputs, name, most=most, durable=True)
-                fs.sync(outputs)
+                fs.copy_file(place, source.resolve().name, outputs, name, max_bytes=most, durable=True)
+                fs.fsync_directory(outputs)
 
 
 def _hold_what_lies_there(participant: Participant, place: JobRef, record: JobRecord) -> None:
@@ -224,18 +224,18 @@ def _hold_what_lies_there(participant: Participant, place: JobRef, record: JobRe
     if not record.older or held.exists():
         return
     with (
-        fs.in_words(f"use {str(place.under(participant.home.root))!r}"),
+        fs.translate_os_errors(f"use {str(place.under(participant.home.root))!r}"),
         StagedDirectory(participant.home, held.parent) as taken,
-        fs.directory(participant.home.root, *place.parts) as job,
+        fs.open_directory(participant.home.root, *place.parts) as job,
     ):
-        with fs.directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs:
-            if fs.look(job, OUTPUTS) is not None:
-                with fs.directory(job, OUTPUTS) as lying:
+        with fs.open_directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs:
+            if fs.stat_entry(job, OUTPUTS) is not None:
+                with fs.open_directory(job, OUTPUTS) as lying:
                     copy_tree(lying, outputs, participant.limits, private=True)
-        with fs.directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs:
+        with fs.open_directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs:
             for name in LOGS.values():
-                if fs.look(job, name) is not None:
-                    fs.copy(job, name, logs, name, most=participant.limits.total_bytes)
+                if fs.stat_entry(job, name) is not None:
+                    fs.copy_file(job, name, logs, name, max_bytes=participant.limits.total_bytes)
         with transaction(participant, place, Event.SHARE) as now:
             if now.id == record.id and not held.exists():
                 taken.put_in_place(held.name)

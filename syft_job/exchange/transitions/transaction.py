@@ -72,11 +72,11 @@ def _locked_turn(
     participant: Participant, place: JobRef, event: Event | None, roles: tuple[Role, ...], *, is_restored: bool = False
 ) -> Iterator[Transaction]:
     probe(participant.home.root)  # a folder that hangs must not be met with the lock in hand
-    with participant.home.locked(), fs.in_words(f"use {str(place.under(participant.home.root))!r}"):
+    with participant.home.locked(), fs.translate_os_errors(f"use {str(place.under(participant.home.root))!r}"):
         try:
             look = job_reader.look(participant.home.root, place, participant)
             if event is not None and participant.owns(place) and look.record.findings:
-                with fs.directory(participant.home.root, *place.parts) as job:
+                with fs.open_directory(participant.home.root, *place.parts) as job:
                     need = restore_missing(participant, Transaction(look, job)).need
                 if need is not None and not is_restored:
                     raise _ResultsMissing(need)
@@ -86,7 +86,7 @@ def _locked_turn(
                 check_allowed(participant, record, event, *roles)
                 if participant.owns(place):
                     participant.home.key()  # what cannot be sealed must not be said either
-            with fs.directory(participant.home.root, *place.parts) as job:
+            with fs.open_directory(participant.home.root, *place.parts) as job:
                 yield Transaction(look, job)
         except FileNotFoundError as error:
             if isinstance(error, PathMissing):
@@ -161,7 +161,7 @@ def stage(participant: Participant, place: JobRef, need: Need, source: Path | No
         UnreadableJob, StoreError: see `StagedResults`.
     """
     try:
-        with fs.in_words(f"use {str(place.under(participant.home.root))!r}"):
+        with fs.translate_os_errors(f"use {str(place.under(participant.home.root))!r}"):
             return StagedResults(participant.home, place, need, participant.limits, source)
     except FileNotFoundError as error:
         raise JobNotFoundError(f"'{place.name}' is not in the folder any more.", name=place.name) from error
