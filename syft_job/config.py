@@ -159,9 +159,9 @@ def config_path() -> Path:
     chosen = os.environ.get("SYFT_JOB_CONFIG")
     if chosen:
         return expand_user(chosen)
-    from syft_job.home.home import config_folder
+    from syft_job.home.locations import config_directory
 
-    return config_folder() / "config.toml"
+    return config_directory() / "config.toml"
 
 
 def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConfig | None:

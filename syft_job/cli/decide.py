@@ -412,10 +412,10 @@ def _shortened(text: str) -> str:
 
 def _pauses(client: JobClient) -> list[str]:
     """Whom this owner has paused, in a line."""
-    from syft_job.home.home import paused_words
+    from syft_job.home.pauses import describe_pauses
 
     paused = client.home.paused()
-    return [f"⏸ {paused_words(paused)}"] if paused else []
+    return [f"⏸ {describe_pauses(paused)}"] if paused else []
 
 
 def _terms(client: JobClient) -> Terms:

@@ -176,11 +176,11 @@ def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     """Where what ``job`` printed can be read by this person now: the live log, the held one, the released one."""
     record = job.record
     if client.participant.owns(record.place) and record.state is JobState.RUNNING:
-        live = client.home.work(record.id, record.attempt) / stream
+        live = client.home.attempt_paths(record.id, record.attempt).workspace / stream
         if live.is_file():  # in the workspace's own directory, where the job cannot write
             return live
     if client.participant.owns(record.place) and not record.state.is_finished:
-        held = client.home.held(record.id, record.attempt) / "logs" / f"{stream}.txt"
+        held = client.home.attempt_paths(record.id, record.attempt).results / "logs" / f"{stream}.txt"
         return held if held.is_file() else None  # of an attempt that was cancelled
     return (job.stderr if stream == "stderr" else job.stdout).path
 
@@ -212,7 +212,9 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
     while True:
         record = job.record
         is_over = record.state.is_terminal or record.attempt != attempt
-        is_new_there = watch.watch_only({job.location: None, client.home.work(record.id, attempt): stream.__eq__})
+        is_new_there = watch.watch_only(
+            {job.location: None, client.home.attempt_paths(record.id, attempt).workspace: stream.__eq__}
+        )
         path = log_path(client, job, stream)
         if path is not None and record.attempt == attempt:
             try:

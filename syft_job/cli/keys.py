@@ -32,7 +32,7 @@ def keep(frame: Frame, what: KeyVerb, *, to: Path | None, private: bool, yes: bo
     if compromised and what is not KeyVerb.ROTATE:
         raise misuse("--compromised belongs to: syft-job keys rotate")
     client = frame.client()
-    if client.home.keyring.chain is None:
+    if client.home.keyring.history is None:
         raise ConfigError(f"There is no key of {client.email} in {client.home.path} yet; syft-job init makes one.")
     if what is KeyVerb.EXPORT:
         _export(frame, client, to, private=private, yes=yes)
@@ -55,20 +55,20 @@ def _told(client: JobClient) -> dict[str, Any]:
     from syft_job.format.signing import fingerprint
 
     ring = client.home.keyring
-    assert ring.chain is not None  # noqa: S101 - the caller looked
+    assert ring.history is not None  # noqa: S101 - the caller looked
     return {
         "owner": client.email,
-        "key": ring.chain.present,
-        "fingerprint": fingerprint(ring.chain.present),
+        "key": ring.history.present,
+        "fingerprint": fingerprint(ring.history.present),
         "earlier": [
             {
                 "key": passage.key,
                 "fingerprint": fingerprint(passage.key),
                 "until": passage.at,
                 "compromised": passage.compromised,
-                "held": passage.key in ring.held,
+                "held": passage.key in ring.held_keys,
             }
-            for passage in ring.chain.before
+            for passage in ring.history.before
         ],
     }
 
@@ -85,8 +85,8 @@ def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, 
     from syft_job.format.signing import fingerprint
 
     ring = client.home.keyring
-    assert ring.chain is not None  # noqa: S101 - the caller looked
-    own = ring.chain.present
+    assert ring.history is not None  # noqa: S101 - the caller looked
+    own = ring.history.present
     public = {"owner": client.email, "key": own, "fingerprint": fingerprint(own)}
     if not private:
         text = f"{client.email}\n{public['key']}\n{public['fingerprint']}\n"
@@ -102,7 +102,7 @@ def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, 
         _write_new(to, secret, client.root, mode=0o600)
         where = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
         text = f"{where} Whoever has it can say anything as {client.email}."
-        if ring.chain.before:
+        if ring.history.before:
             text += f"\nEarlier keys are not in it. They lie in {visible_line(str(client.home.path / 'keys'))}"
         frame.answer(public | {"saved": str(to), "private": None}, text)
         return

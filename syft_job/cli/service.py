@@ -29,7 +29,7 @@ _ENVIRONMENT = (
 
 def greet(frame: Frame, runner: JobRunner, *, is_endless: bool, stop_jobs: bool) -> None:
     """Say first whom this serves, under what terms, and who is paused."""
-    from syft_job.home.home import paused_words
+    from syft_job.home.pauses import describe_pauses
 
     terms = runner.terms
     paused = runner.home.paused()
@@ -42,7 +42,7 @@ def greet(frame: Frame, runner: JobRunner, *, is_endless: bool, stop_jobs: bool)
     for line in terms.warnings:
         print(red(f"   ‼ {visible_message(line)}"), flush=True)
     if paused:
-        now(f"   ⏸ {paused_words(paused)}")
+        now(f"   ⏸ {describe_pauses(paused)}")
     if is_endless and stop_jobs:
         now("   Ctrl-C ends this and the jobs that run; once more ends it at once.")
     elif is_endless:

@@ -341,7 +341,7 @@ def _blocked(
         if category is not None:
             findings.append(f"blocked ({category}): it is approved and cannot start: {WORDS[category]}")
         return category
-    known = participant.home.blocked(job) if is_queued else None
+    known = participant.home.read_blocked(job) if is_queued else None
     if known is None:
         return None
     findings.append(f"approved, but not started: {known.reason}")
@@ -493,7 +493,7 @@ def _as_claimed(
     if not participant.owns(place) or not said or "start" not in participant.home.ledger.events(job):
         return facts
     attempt = state_of(said).attempt
-    begun = [Fact("running", attempt)] if participant.home.begun(job, attempt).exists() else []
+    begun = [Fact("running", attempt)] if participant.home.attempt_paths(job, attempt).claim.exists() else []
     return [fact for fact in facts if fact.kind != "running"] + begun
 
 

@@ -108,7 +108,7 @@ def _publishers(participant: Participant, key: str, but: str) -> tuple[str, ...]
     found = []
     for person in people[:_SEARCHED_AT_MOST]:
         try:
-            chain = contacts.published(root, person)
+            chain = contacts.read_published_keys(root, person)
         except (ConfigError, OSError, StoreError):
             continue  # what is no key file publishes no key
         if chain is not None and chain.knows(key):

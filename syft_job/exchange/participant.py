@@ -79,10 +79,10 @@ class Participant:
 
         What is published is not believed here (format.md §Seals): it only tells that a home exists.
         """
-        if self.home.keyring.chain is not None:
+        if self.home.keyring.history is not None:
             return False
         try:
-            return contacts.published(self.home.root, self.email) is not None
+            return contacts.read_published_keys(self.home.root, self.email) is not None
         except ConfigError:
             return True  # something is published, however broken
         except (OSError, StoreError):
@@ -101,9 +101,9 @@ class Participant:
 
     def _read_chain(self, person: str) -> KeyHistory | None:
         if person == self.email:
-            return self.home.keyring.chain
+            return self.home.keyring.history
         try:
-            return contacts.published(self.home.root, person)
+            return contacts.read_published_keys(self.home.root, person)
         except (ConfigError, OSError, StoreError):
             return None
 
@@ -111,7 +111,7 @@ class Participant:
     def held(self) -> frozenset[str]:
         """One's own keys whose private half is in the home."""
         if self._held is None:
-            self._held = self.home.keyring.held
+            self._held = self.home.keyring.held_keys
         return self._held
 
     @property

@@ -131,7 +131,7 @@ class StagedResults(StagedDirectory):
         self.outputs: dict[str, FileEntry] = {}
         self.logs: dict[str, FileEntry] = {}
         self._placed: set[str] = set()
-        source = source or home.held(need.job, need.attempt)
+        source = source or home.attempt_paths(need.job, need.attempt).results
         try:
             self.job = self._opened.enter_context(fs.open_directory(home.root, *place.parts))
             if need.outputs:

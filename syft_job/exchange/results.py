@@ -306,7 +306,7 @@ class Results:
     def _base(self) -> Path:
         """The directory that holds `outputs`: the held results for the owner, the job's directory for others."""
         if self._reads_home:
-            return self._participant.home.held(self._record.id, self._record.attempt)
+            return self._participant.home.attempt_paths(self._record.id, self._record.attempt).results
         return self._record.location(self._participant.home.root)
 
     @property

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.errors import NotAllowed, SyftJobError
-from syft_job.home.home import seen_name
+from syft_job.home.paths import review_note_name
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.lifecycle import JobState
@@ -165,7 +165,7 @@ class RetentionScan:
                 return None
             places |= {JobRef(owner, who, job) for job in listed}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
-        return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
+        return frozenset(waits) | {f"reviewed/{review_note_name(place)}" for place in places}
 
     def _say_gone(self, name: str) -> None:
         job, _, number = name.partition(".")

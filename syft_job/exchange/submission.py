@@ -31,7 +31,7 @@ from syft_job.format import manifest
 from syft_job.format.codec import canonical
 from syft_job.format.manifest import CODE, CONFIG, RUN, FileEntry, JobResources, JobSpec
 from syft_job.format.markers import now
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef, expand_user
 from syft_job.model.names import InnerPath
@@ -254,7 +254,7 @@ def submit(
     _require_datasite(root, place.owner)
     _check_limits([*((path, len(text)) for path, text in source.texts.items()), *source.sizes.items()], participant)
     try:
-        key, owners = participant.home.key(), published(root, place.owner)
+        key, owners = participant.home.key(), read_published_keys(root, place.owner)
     except FileNotFoundError as error:
         raise PathMissing(f"The folder {root} went away meanwhile: see whether it is still mounted.") from error
     asked = JobSpec(

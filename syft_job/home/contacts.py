@@ -30,6 +30,3 @@ def read_published_keys(root: Path, person: str) -> KeyHistory | None:
         return None
     except UnreadableJob as error:
         raise ConfigError(f"{path} cannot be believed: {error}. Ask {person} to publish their key again.") from error
-
-
-published = read_published_keys

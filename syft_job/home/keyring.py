@@ -78,9 +78,6 @@ class Keyring:
         except ConfigError:
             return False
 
-    chain = history
-    held = held_keys
-
     def private(self, public: str) -> Key | None:
         """Return the key with this public half, if its private half is here. Call it under the home's lock."""
         if public not in self._private:
@@ -193,9 +190,6 @@ class Keyring:
             f" that key cannot be answered. Find out who wrote {self._published_path}; once it is removed, this home's"
             " key is published again: syft-job init"
         )
-
-    files = private_files
-    trouble = published_key_problem
 
     def rotate(self, *, compromised: bool = False) -> KeyHistory:
         """Make a new key the present one and publish it; a call after an interrupted rotation only completes that one.

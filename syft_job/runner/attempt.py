@@ -224,7 +224,7 @@ class AttemptDriver:
 
     def _stage(self, participant: Participant, place: JobRef, need: Need) -> StagedResults | None:
         """Copy results into a job's directory: few at once, many in the pool; None while that is being done."""
-        if workspace.is_small(participant.home.held(need.job, need.attempt)):
+        if workspace.is_small(participant.home.attempt_paths(need.job, need.attempt).results):
             with fs.interruptible(None):
                 return transitions.stage(participant, place, need)
         finished = self.transfers.result(

@@ -47,17 +47,17 @@ class Attempt:
     @property
     def workspace(self) -> Path:
         """Its directory: the job's own below `job`, and what is written about it."""
-        return self.participant.home.work(self.job, self.number)
+        return self.participant.home.attempt_paths(self.job, self.number).workspace
 
     @property
     def claim(self) -> Path:
         """The file that exists once it has begun."""
-        return self.participant.home.begun(self.job, self.number)
+        return self.participant.home.attempt_paths(self.job, self.number).claim
 
     @property
     def held(self) -> Path:
         """Where its results go."""
-        return self.participant.home.held(self.job, self.number)
+        return self.participant.home.attempt_paths(self.job, self.number).results
 
     def log(self, stream: str) -> Path:
         """The live log."""

@@ -28,7 +28,8 @@ from syft_job.exchange.release import Grants
 from syft_job.execution.plan import CurrentTerms, Terms
 from syft_job.fs.mounts import filesystem_type, is_remote
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
-from syft_job.home.home import Home, paused_words
+from syft_job.home.home import Home
+from syft_job.home.pauses import describe_pauses
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
@@ -258,7 +259,7 @@ class JobRunner:
                     if finished is not None:
                         records.append(finished)
         if paused:
-            self._say(f"⏸ {paused_words(self.home.paused())}: {', '.join(map(repr, paused))}")
+            self._say(f"⏸ {describe_pauses(self.home.paused())}: {', '.join(map(repr, paused))}")
         return records
 
     def reset_all_jobs(self) -> int:
@@ -411,7 +412,7 @@ class JobRunner:
                 self.home.make()
                 self.home.key()
                 transitions.require_home(self.participant)
-                served.enter_context(self.home.serving())
+                served.enter_context(self.home.runner_locked())
                 workspace.tidy(self.home)
                 with self._waiting_out():
                     workspace.remove_copies(self.home)

@@ -132,7 +132,7 @@ def test_resuming_wakes_a_runner(people):
     people.ok(OMAR, "pause")
     with running(people, "--poll", "3600") as process:
         assert "⏸ paused" in read_until(process, "Ctrl-C")
-        until(lambda: Home.of(people.root, OMAR).served_by() == process.pid)
+        until(lambda: Home.of(people.root, OMAR).runner_pid() == process.pid)
         people.ok(OMAR, "resume")
         until(lambda: state(people) == "succeeded")
 
@@ -534,7 +534,7 @@ def test_doctor_reports_approved_jobs_that_nobody_runs(people):
     found = {check["name"]: check for check in ran.json["checks"]}["runner"]
     assert (ran.code, ran.json["ok"], found["ok"]) == (1, False, False)
     assert "1 approved" in found["told"]
-    with Home.of(people.root, OMAR).serving():
+    with Home.of(people.root, OMAR).runner_locked():
         assert checks_of(people)["runner"] == {"name": "runner", "ok": True, "told": f"process {os.getpid()}"} | {
             "advice": None
         }

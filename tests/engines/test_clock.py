@@ -241,12 +241,12 @@ def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monke
     home = people.owner.home
 
     transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
+    home.attempt_paths(job.id, 1).results.joinpath("outputs").mkdir(parents=True)
     long_ago = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
     with monkeypatch.context() as patched:
         patched.setattr("syft_job.home.ledger.now", lambda: "1970-01-01T00:05:00.000000Z")
         transitions.finish(people.owner.participant, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
     assert home.ledger.lines(job.id)[-1].said["at"].startswith("1970")
-    os.utime(home.held(job.id, 1), (long_ago.timestamp(), long_ago.timestamp()))
+    os.utime(home.attempt_paths(job.id, 1).results, (long_ago.timestamp(), long_ago.timestamp()))
     ages = {one.job: one.age for one in RetentionScan(people.owner.participant, people.owner.store).measure([kind])}
     assert ages[job.id] < timedelta(days=1).total_seconds()

@@ -177,7 +177,7 @@ def test_rule_03_commit_last(people: TwoPeople):
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
     transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, 1) / "outputs"
+    held = people.owner.home.attempt_paths(job.id, 1).results / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
     transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
@@ -281,7 +281,7 @@ def test_rule_10_held_until_released(people: TwoPeople):
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
     transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, 1) / "outputs"
+    held = people.owner.home.attempt_paths(job.id, 1).results / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
     transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)

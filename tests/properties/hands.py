@@ -216,7 +216,7 @@ class Hands(RuleBasedStateMachine):
         """What a supervisor does when its job has ended or is to be ended."""
         self.home.ledger.refresh()
         for job, number in self.home.ledger.unfinished():
-            workspace = self.home.work(job, number)
+            workspace = self.home.attempt_paths(job, number).workspace
             outputs = workspace / attempts.JOB / OUTPUTS
             (outputs / "sub").mkdir(exist_ok=True)
             (outputs / "one.csv").write_text(f"{job} {number}\n")

@@ -52,7 +52,7 @@ def approval(people: TwoPeople, job: JobInfo) -> dict[str, Any]:
 
 
 def is_unclaimed(people: TwoPeople, job: JobInfo) -> bool:
-    return not people.owner.home.begun(job.id, job.attempt).exists()
+    return not people.owner.home.attempt_paths(job.id, job.attempt).claim.exists()
 
 
 def record_approval(people: TwoPeople, job: JobInfo, **mark: Any) -> None:

@@ -21,7 +21,7 @@ from syft_job.format import markers
 from syft_job.format.codec import dump
 from syft_job.format.key_history import document, key_place, parse
 from syft_job.format.signing import Key
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.home.home import Home
 from syft_job.model.lifecycle import JobState
 from syft_job.runner import JobRunner
@@ -133,7 +133,7 @@ def test_the_submitters_key_in_place_of_the_owners_says_nothing_for_the_owner(pe
     assert len(told_by_runner(people)) == 1
     key_file(people).unlink()
     people.owner.rotate_key()
-    assert published(people.root, people.owner_email) == people.owner.home.keyring.chain
+    assert read_published_keys(people.root, people.owner_email) == people.owner.home.keyring.history
 
 
 def test_a_key_that_follows_says_nothing_about_what_was_submitted_to_the_earlier_one(people: TwoPeople):
@@ -195,7 +195,7 @@ def test_a_thief_of_the_key_cannot_lead_its_owner_astray_and_is_told_of(people: 
     # What the message says to do.
     key_file(people).unlink()
     people.owner.rotate_key(compromised=True)
-    found = published(people.root, people.owner_email)
+    found = read_published_keys(people.root, people.owner_email)
     assert found is not None
     assert found.given_up == {stolen.public}
     assert not found.follows(stolen.public)
@@ -232,7 +232,7 @@ def test_no_private_half_is_ever_open_or_in_the_shared_folder(people: TwoPeople,
     finally:
         os.umask(before)
     home = people.owner.home.path
-    for path in people.owner.home.keyring.files():
+    for path in people.owner.home.keyring.private_files():
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     kept = [path.read_bytes().strip() for path in (home / "keys").iterdir()] + [(home / "key").read_bytes().strip()]
     assert sorted(kept) == sorted(secrets)

@@ -158,7 +158,7 @@ def test_links_devices_rule_files_and_hostile_names_stay_and_are_told(either, tm
     assert [path.name for path in theirs.output_paths] == ["inner"]
     everything = list((job.location / "outputs").rglob("*"))
     assert [path.name for path in everything if path.is_file() or path.is_symlink()] == ["good.csv"]
-    left_out = (either.owner.home.held(job.id, 1) / "left_out.txt").read_text()
+    left_out = (either.owner.home.attempt_paths(job.id, 1).results / "left_out.txt").read_text()
     for name in ("link", "root", "up", "fifo", "syft.pub.yaml", "SYFT.PUB.YAML", "bad", "new", "CON"):
         assert name in left_out
     assert theirs.verify().ok
@@ -186,7 +186,7 @@ def test_a_very_deep_tree_does_not_end_the_runner(people):
         runner(people).process_approved_jobs(stream_output=False)
         assert job.status == "done"
         assert other.status == "done"
-        assert not people.owner.home.work(job.id, 1).exists()
+        assert not people.owner.home.attempt_paths(job.id, 1).workspace.exists()
     finally:
         subprocess.run(["rm", "-rf", str(people.owner.home.workspaces)], check=True)
 
@@ -444,7 +444,7 @@ def test_a_verdict_that_cannot_be_read_costs_one_job(people):
     serving = runner(people)
     try:
         serving.step()
-        until((people.owner.home.work(job.id, 1) / "verdict").exists)
+        until((people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
         until(lambda: serving.step() is None or other.status == "done")
         assert other.status == "done"
     finally:
@@ -460,7 +460,7 @@ def test_a_claim_that_is_being_written_is_no_lost_attempt(people, tmp_path):
     job = approved(people, f"until [ -e {gate} ]; do sleep 0.05; done\n")
     serving = runner(people)
     until(lambda: serving.step() is None or job.status == "running")
-    claim = people.owner.home.begun(job.id, 1)
+    claim = people.owner.home.attempt_paths(job.id, 1).claim
     content = claim.read_bytes()
     claim.write_bytes(b"")
     try:

@@ -529,7 +529,7 @@ def test_32_a_runner_whose_sandbox_breaks_starts_nothing_without_it(
         broken_bwrap()
         assert serving.process_approved_jobs(stream_output=False) == []
         assert job.state is JobState.QUEUED
-        assert not people.owner.home.begun(job.id, 1).exists()
+        assert not people.owner.home.attempt_paths(job.id, 1).claim.exists()
         assert "Permission denied" in " ".join(serving.blocked_jobs.values())
 
 

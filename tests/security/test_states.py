@@ -112,7 +112,7 @@ def test_the_start_removes_the_marker_and_the_reason(people):
     assert people.submitters_job(NAME).state is JobState.SUCCEEDED
     assert not (location / "blocked").exists()
     assert people.owner_job(NAME).record.blocked is None
-    assert people.owner.home.blocked(people.owner_job(NAME).id) is None
+    assert people.owner.home.read_blocked(people.owner_job(NAME).id) is None
 
 
 @pytest.mark.parametrize("verb", ["reject", "cancel", "withdraw", "deposit", "clean"])

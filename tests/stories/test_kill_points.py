@@ -144,7 +144,7 @@ def test_a_runner_that_is_killed_while_the_job_runs(people, canary, gate, faults
 def test_a_runner_that_is_killed_as_soon_as_the_job_has_ended(people, canary, faults):
     toll = Toll()
     job = asked_for(people, canary)
-    killed_when(runner(people), (people.owner.home.work(job.id, 1) / "verdict").exists)
+    killed_when(runner(people), (people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
     ends_well(people, job, canary, toll)
     toll.tell(faults, FAULT)
 

@@ -329,7 +329,7 @@ def test_a_full_disk_in_the_middle_of_sharing_leaves_no_pieces(small_disk: Path,
         job = owner.jobs["N"]
         job.approve()
         transitions.start(owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-        held = owner.home.held(job.id, 1)
+        held = owner.home.attempt_paths(job.id, 1).results
         for name in ("outputs/r.csv", "logs/stdout.txt"):
             (held / name).parent.mkdir(parents=True)
             (held / name).write_bytes(b"x" * (2 << 20))

@@ -8,7 +8,7 @@ import pytest
 
 from syft_job.errors import ConfigError, StoreError
 from syft_job.format.key_history import KeyHistory
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.home.home import Home
 from syft_job.home.ledger import Ledger
 from syft_job.model.lifecycle import Fact
@@ -30,7 +30,7 @@ def test_a_home_is_closed_and_its_key_made_once(home: Home):
     for path in (home.path, *(path for path in home.path.iterdir() if path.name != "home.lock")):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert Home(home.path, home.root, home.email).key().public == key.public
-    assert published(home.root, home.email) == KeyHistory(key.public)
+    assert read_published_keys(home.root, home.email) == KeyHistory(key.public)
 
 
 def test_a_home_inside_the_shared_folder_is_refused(tmp_path: Path):
@@ -53,7 +53,7 @@ def test_what_is_no_published_key_is_told(home: Home, content: bytes):
     home.key()
     (home.root / home.email / "public" / "syft_job" / "key.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"key\.json"):
-        published(home.root, home.email)
+        read_published_keys(home.root, home.email)
 
 
 def test_adopting_starts_a_new_epoch(home: Home):

@@ -59,7 +59,7 @@ def cancel(participant: Participant, place: JobRef, reason: str | None = None, *
 
 def ask_to_stop(participant: Participant, job: str, attempt: int) -> None:
     """Tell the supervisor of an attempt to end it; harmless when there is none."""
-    workspace = participant.home.work(job, attempt)
+    workspace = participant.home.attempt_paths(job, attempt).workspace
     if workspace.is_dir():
         with fs.open_directory(workspace) as opened:
             fs.write_file(opened, CANCEL_REQUEST, b"cancel\n", mode=0o600)
@@ -80,7 +80,7 @@ def rerun(participant: Participant, place: JobRef, share: Grants = Grants()) -> 
     with transaction(participant, place, Event.RERUN) as now:
         record = now.look.record
         allow = _approved_containment(participant, now)
-        held = participant.home.held(record.id, record.attempt)
+        held = participant.home.attempt_paths(record.id, record.attempt).results
         existed = (
             ("logs directory", (held / "logs").is_dir() or any(name in now.look.names for name in LOGS.values())),
             ("outputs directory", _has_entries(held / OUTPUTS) or OUTPUTS in now.look.names),

@@ -125,7 +125,7 @@ def unblock(participant: Participant, now: Transaction) -> None:
     """
     if BLOCKED in now.look.names and not is_directory(now.job, BLOCKED):
         fs.remove(now.job, BLOCKED)
-    if participant.home.blocked(now.id) is not None:
+    if participant.home.read_blocked(now.id) is not None:
         participant.home.record_blocked_reason(now.id, None)
 
 

@@ -45,7 +45,7 @@ def deposit(participant: Participant, place: JobRef, source: Path) -> Path:
     source = Path(os.path.abspath(source))
     if not source.exists():
         raise PathMissing(f"There is nothing at {source} to deposit.", path=str(source))
-    held = participant.home.held(record.id, record.attempt)
+    held = participant.home.attempt_paths(record.id, record.attempt).results
     with ExitStack() as copies:
         copies.enter_context(fs.translate_os_errors(f"deposit {str(source)!r}"))
         deposited = copies.enter_context(StagedDirectory(participant.home, held.parent))
@@ -220,7 +220,7 @@ def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Partici
 
 def _hold_what_lies_there(participant: Participant, place: JobRef, record: JobRecord) -> None:
     """Take results that an older runner left in the folder into the home, so that they are released like others."""
-    held = participant.home.held(record.id, record.attempt)
+    held = participant.home.attempt_paths(record.id, record.attempt).results
     if not record.older or held.exists():
         return
     with (
