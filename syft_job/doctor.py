@@ -252,7 +252,7 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
             return [Check("key", ok=False, told=told, advice=f"chmod {most:o} {path}")]
     own = signing.fingerprint(ring.history.present)
     if home.key_for(ring.history.present) is None:
-        advice = f"Put its backup there as {home.path / 'key'}; if you just did, syft-job init takes it over."
+        advice = f"Put its backup there as {home.paths.private_key}; if you just did, syft-job init takes it over."
         return [Check("key", ok=False, told=f"the private half of {own} is not in this home", advice=advice)]
     if published is None:
         return [Check("key", ok=False, told="it is not published", advice="syft-job init publishes it")]

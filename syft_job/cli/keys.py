@@ -103,7 +103,7 @@ def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, 
         where = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
         text = f"{where} Whoever has it can say anything as {client.email}."
         if ring.history.before:
-            text += f"\nEarlier keys are not in it. They lie in {visible_line(str(client.home.path / 'keys'))}"
+            text += f"\nEarlier keys are not in it. They lie in {visible_line(str(client.home.paths.earlier_keys))}"
         frame.answer(public | {"saved": str(to), "private": None}, text)
         return
     if is_terminal() and not yes:

@@ -90,7 +90,7 @@ class RetentionScan:
         return True
 
     def _results(self) -> Iterator[Kept]:
-        yield from self._attempts(Kind.RESULTS, self._home.path / "held", "held/")
+        yield from self._attempts(Kind.RESULTS, self._home.paths.held_results, "held/")
 
     def _workspaces(self) -> Iterator[Kept]:
         yield from self._attempts(Kind.WORKSPACES, self._home.workspaces, "")

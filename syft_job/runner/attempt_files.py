@@ -24,12 +24,13 @@ from syft_job.execution.backends.shell import (
     supervisor_of,
     this_host,
 )
+from syft_job.home import paths
 from syft_job.model.job_ref import JobRef
 
-JOB = "job"
-EXIT_RECORD = "verdict"
-HANDLE = "handle.json"
-STREAMS = ("stdout", "stderr")
+JOB = paths.JOB
+EXIT_RECORD = paths.EXIT_RECORD
+HANDLE = paths.HANDLE
+STREAMS = paths.STREAMS
 _NOBODY = b"never begun\n"
 _CLAIMING_SECONDS = 10.0
 """How long a supervisor may take from making the claim to writing into it; an empty one that is older is nobody's."""

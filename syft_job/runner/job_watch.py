@@ -37,7 +37,7 @@ class JobWatch:
         self._owner = home.email
         self._jobs = home.root.joinpath(home.email, *JOBS)
         watch.add(home.path, _HOMES_OWN_NEWS.__contains__)
-        watch.add(home.path / "begun")
+        watch.add(home.paths.claims)
 
     def sweep(self, submitters: Iterable[str]) -> list[JobRef]:
         """Watch the submitters' folders, which may have come or come back; returns what lies in those that are new."""

@@ -176,7 +176,9 @@ def tidy(home: Home) -> None:
     """
     with home.locked():
         home.ledger.tidy()
-        for base in (home.path, home.path / "held", home.path / "reviewed", home.path / "aside", home.workspaces):
+        paths = home.paths
+        bases = (home.path, paths.held_results, paths.review_notes, paths.blocked_reasons, home.workspaces)
+        for base in bases:
             if base.is_dir():
                 with fs.open_directory(base) as opened:
                     fs.remove_temporaries(opened)

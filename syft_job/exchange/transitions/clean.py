@@ -37,7 +37,7 @@ def clean(participant: Participant, place: JobRef) -> None:
         # `config.yaml` stays until everything else is gone: a process that is killed here leaves a job that is still
         # listed, and that can be cleaned once more.
         numbers = {number for line in lines for number in (line.attempt, line.attempt + 1)}  # a permit opens the next
-        for base in (participant.home.path / "held", participant.home.workspaces):
+        for base in (participant.home.paths.held_results, participant.home.workspaces):
             if base.is_dir():
                 with fs.open_directory(base) as opened:
                     for number in sorted(numbers):
