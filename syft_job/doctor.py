@@ -163,7 +163,7 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
         return [Check("datasite", ok=None, told=told, advice=advice)]
     found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
     with fs.open_directory(root, owner, *JOBS) as opened:
-        rules = fs.read_file(opened, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
+        rules = fs.read_file(opened, permissions.FILE_NAME, limit=permissions.MAX_FILE_BYTES)
     if rules != permissions.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
@@ -266,7 +266,7 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
             Check("key", ok=False, told=told, advice="The runner or syft-job init publishes the present one again.")
         ]
     found = [Check("key", ok=True, told=f"{own}, published, closed to others")]
-    if lost := [passage.key for passage in ring.history.before if passage.key not in ring.held_keys]:
+    if lost := [passage.key for passage in ring.history.rotations if passage.key not in ring.held_keys]:
         told = f"this home lacks the earlier key {', '.join(map(signing.fingerprint, lost))}"
         advice = (
             "What was submitted to it cannot be answered. A backup of the home from that time has it in key or keys/."

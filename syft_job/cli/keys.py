@@ -68,7 +68,7 @@ def _told(client: JobClient) -> dict[str, Any]:
                 "compromised": passage.compromised,
                 "held": passage.key in ring.held_keys,
             }
-            for passage in ring.history.before
+            for passage in ring.history.rotations
         ],
     }
 
@@ -102,7 +102,7 @@ def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, 
         _write_new(to, secret, client.root, mode=0o600)
         where = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
         text = f"{where} Whoever has it can say anything as {client.email}."
-        if ring.history.before:
+        if ring.history.rotations:
             text += f"\nEarlier keys are not in it. They lie in {visible_line(str(client.home.paths.earlier_keys))}"
         frame.answer(public | {"saved": str(to), "private": None}, text)
         return

@@ -15,7 +15,7 @@ def publish_rules(jobs: int) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    if fs.read_file(jobs, permissions.FILE_NAME, limit=permissions.FILE_BYTES) != permissions.datasite_rules():
+    if fs.read_file(jobs, permissions.FILE_NAME, limit=permissions.MAX_FILE_BYTES) != permissions.datasite_rules():
         fs.write_file(jobs, permissions.FILE_NAME, permissions.datasite_rules())
 
 
@@ -31,7 +31,7 @@ def upgrade_rules(root: Path, owner: str) -> bool:
         StoreError: the folder cannot be read or written.
     """
     with fs.open_directory(root, owner, *JOBS) as jobs:
-        rules = fs.read_file(jobs, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
+        rules = fs.read_file(jobs, permissions.FILE_NAME, limit=permissions.MAX_FILE_BYTES)
         if rules is None or not permissions.is_earlier_datasite_rules(rules):
             return False
         fs.write_file(jobs, permissions.FILE_NAME, permissions.datasite_rules())

@@ -415,7 +415,7 @@ def _warnings(
 
 def _given_up(participant: Participant, person: str) -> frozenset[str]:
     chain = participant.chain_of(person)
-    return chain.given_up if chain is not None else frozenset()
+    return chain.compromised_keys if chain is not None else frozenset()
 
 
 def _read_older(

@@ -79,7 +79,7 @@ def relation_to(participant: Participant, key: str, person: str) -> Relation:
     chain = participant.chain_of(person)
     if chain is None:
         return Relation.UNKNOWN
-    if key in chain.given_up:
+    if key in chain.compromised_keys:
         return Relation.GIVEN_UP
     if key == chain.present:
         return Relation.PRESENT

@@ -39,7 +39,7 @@ class Participant:
         chain = self.chain_of(place.owner)
         pinned = asked.owner_key if asked is not None else None
         if not pinned:
-            return chain.accepted if chain is not None else frozenset()
+            return chain.trusted_keys if chain is not None else frozenset()
         if not self.owns(place) or pinned in self.held:
             return frozenset({pinned})
         return frozenset({chain.present}) if chain is not None else frozenset()
@@ -58,7 +58,7 @@ class Participant:
         pinned, chain = asked.owner_key if asked is not None else None, self.chain_of(place.owner)
         if not pinned or chain is None:
             return None
-        is_given_up = pinned in chain.given_up
+        is_given_up = pinned in chain.compromised_keys
         if not self.owns(place):
             given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
             return f"{given_up} do not rely on what is said here, and submit it anew" if is_given_up else None

@@ -65,10 +65,6 @@ class KeyHistory:
         """The present and earlier keys whose signatures count: all but the compromised ones."""
         return frozenset({self.present, *(rotation.key for rotation in self.rotations)}) - self.compromised_keys
 
-    before = property(lambda self: self.rotations)
-    given_up = compromised_keys
-    accepted = trusted_keys
-
     def knows(self, key: str) -> bool:
         """Return True if ``key`` is the present key or an earlier one."""
         return key == self.present or any(rotation.key == key for rotation in self.rotations)
@@ -150,7 +146,3 @@ def _parse_rotation(entry: object) -> KeyRotation:
     if not isinstance(at, str) or not isinstance(compromised, bool):
         raise UnreadableJob("one of the rotations in it cannot be understood")
     return KeyRotation(entry["key"], entry["next"], at, compromised)
-
-
-document = encode
-key_place = subject_of_keys

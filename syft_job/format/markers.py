@@ -20,7 +20,7 @@ from syft_job.model.names import InnerPath
 
 from .codec import canonical, dump, load_json
 from .manifest import FileEntry, SubmissionLimits, file_entry
-from .signing import Key, is_sealed, sealed_by
+from .signing import Key, claimed_signer, is_signed_by
 
 OWNERS = ("approved", "rejected", "cancelled", "shared", "running", "done")
 """Markers of the owner's hand at the top of a job's directory."""
@@ -64,14 +64,14 @@ class Marker:
 
     def counts(self, place: JobRef, digest: str, keys: Collection[str]) -> str | None:
         """None when this marker counts for the submission ``digest`` under one of ``keys``; else why it does not."""
-        sealer = sealed_by(self.body)
+        sealer = claimed_signer(self.body)
         if sealer is None:
             return f"unsealed '{self.kind}' ignored"
         if self.digest != digest:
             return f"'{self.kind}' of an earlier version ignored"
         if not keys:
             return f"'{self.kind}' cannot be checked: no key of its writer is known"
-        if sealer not in keys or not is_sealed(
+        if sealer not in keys or not is_signed_by(
             self.kind, place, self.body, sealer, digest=self.digest, attempt=self.attempt
         ):
             return f"'{self.kind}' with a wrong seal ignored"
@@ -83,7 +83,7 @@ def make(kind: str, place: JobRef, key: Key, *, digest: str, attempt: int, **sai
     body: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     body |= {"digest": digest, "attempt": attempt}
     body.setdefault("at", now())
-    body["seal"] = key.seal(kind, place, body, digest=digest, attempt=attempt)
+    body["seal"] = key.sign(kind, place, body, digest=digest, attempt=attempt)
     return Marker(kind, digest, attempt, body)
 
 

@@ -233,7 +233,7 @@ def test_rule_07_what_is_stated_is_sealed(people: TwoPeople):
     job = people.owner_job("N")
     for marker in OWNERS:
         said: dict[str, Any] = {"digest": job.digest, "attempt": 1, "at": "2026-03-02T10:30Z", "outcome": "succeeded"}
-        for seal in ({}, {"seal": Key.generate().seal(marker, people.place("N"), said, digest=job.digest, attempt=1)}):
+        for seal in ({}, {"seal": Key.generate().sign(marker, people.place("N"), said, digest=job.digest, attempt=1)}):
             (job.location / marker).write_text(json.dumps(said | seal))
             for client in (people.owner, people.submitter):
                 assert client.jobs["N"].state is JobState.SUBMITTED

@@ -66,9 +66,9 @@ def test_killed_at_any_write_and_repeated_a_rotation_ends_the_same(
             chain = home.keyring.history
             assert chain is not None
             assert chain == theirs(people)
-            assert [one.key for one in chain.before] == [old], f"killed at write {k}: changed once, not twice"
+            assert [one.key for one in chain.rotations] == [old], f"killed at write {k}: changed once, not twice"
             assert between.present in {old, chain.present}, "no third key was ever published"
-            assert chain.given_up == (frozenset({old}) if verb is give_up else frozenset())
+            assert chain.compromised_keys == (frozenset({old}) if verb is give_up else frozenset())
             assert {path.name for path in home.path.iterdir()} >= {"key", "key.pub", "keys", "key.json"}
             assert not (home.path / "key.next").exists()
             lost += old not in home.keyring.held_keys

@@ -351,7 +351,7 @@ def test_a_key_that_is_restored_alone_learns_its_past_from_what_it_published(peo
     restored.rotate_key()
     found = read_published_keys(people.root, people.owner_email)
     assert found is not None
-    assert [one.key for one in found.before] == [old, new.public]
+    assert [one.key for one in found.rotations] == [old, new.public]
 
 
 @pytest.mark.parametrize("then", [owners, run_all], ids=lambda then: then.__name__)

@@ -156,7 +156,7 @@ class JobSpec:
     def sealed(self, place: JobRef, key: Key) -> bytes:
         """The bytes of `config.yaml`, sealed by its submitter for this place."""
         said = self.to_json()
-        said["seal"] = key.seal("config", place, said)
+        said["seal"] = key.sign("config", place, said)
         return dump(said)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from syft_job.errors import InvalidName, InvalidSubmission, UnreadableJob
 from syft_job.format.codec import load_json, load_yaml
-from syft_job.format.signing import is_sealed, sealed_by
+from syft_job.format.signing import claimed_signer, is_signed_by
 from syft_job.model import names
 from syft_job.model.bounded_cache import BytesCache
 from syft_job.model.job_ref import JobRef
@@ -90,9 +90,9 @@ def _submitters_key(config: bytes, place: JobRef, limits: SubmissionLimits) -> s
         said = read(config, limits)
     except UnreadableJob:
         return None
-    key = sealed_by(said)
+    key = claimed_signer(said)
     try:
-        return key if key is not None and is_sealed("config", place, said, key) else None
+        return key if key is not None and is_signed_by("config", place, said, key) else None
     except UnreadableJob:
         return None  # it holds what has no canonical form, so nobody can have sealed it
 
