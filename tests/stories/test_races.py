@@ -31,7 +31,7 @@ from syft_job.exchange import transitions
 from syft_job.client import get_client
 from syft_job.errors import SyftJobError
 from syft_job.job import JobInfo
-from syft_job.model.job_ref import Place
+from syft_job.model.job_ref import JobRef
 from syft_job.runner import JobRunner
 
 root, email, verb, folder, me, other, rounds = sys.argv[1:]
@@ -40,13 +40,13 @@ client.announce = None
 serving = JobRunner(client.config, announce=None, max_parallel=1000)
 
 def job_of(name):  # not out of a list: that would be read anew each time
-    return JobInfo.of_record(client.store.get(Place("omar@example.org", "ada@example.org", name)), client)
+    return JobInfo.of_record(client.store.get(JobRef("omar@example.org", "ada@example.org", name)), client)
 
 def step(job):
     serving.step([job.record.place])
 
 def finish(job):
-    transitions.finish(client.viewer, job.record.place, job.id, 1, "succeeded")
+    transitions.finish(client.participant, job.record.place, job.id, 1, "succeeded")
 
 VERBS = {
     "approve": lambda job: job.approve(),
