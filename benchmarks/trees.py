@@ -175,7 +175,7 @@ def _config(place: JobRef, index: int, key: Key, owner_key: str | None) -> bytes
         submitted_by=place.submitter,
         submitted_at=_moment(index),
         type="bash",
-        files={names.inner_path("run.sh"): FileEntry(len(SCRIPT), hashlib.sha256(SCRIPT).hexdigest())},
+        files={names.normalize_inner_path("run.sh"): FileEntry(len(SCRIPT), hashlib.sha256(SCRIPT).hexdigest())},
         owner_key=owner_key,
         nonce=hashlib.sha256(str(index).encode()).hexdigest()[:32],
     )

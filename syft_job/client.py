@@ -63,7 +63,7 @@ class JobClient:
         announce: Callable[[str], object] | None = print,
     ) -> None:
         self.config = config
-        self.email = names.address(user_email) if user_email else config.email
+        self.email = names.normalize_address(user_email) if user_email else config.email
         self.announce = announce
         self.root = config.syftbox_folder
         self.home = Home.of(self.root, self.email)
@@ -198,7 +198,7 @@ class JobClient:
         Returns:
             The folder in which they may lay jobs.
         """
-        submitter = names.address(ds_email)
+        submitter = names.normalize_address(ds_email)
         folder = self.open_datasite() / submitter
         with fs.open_directory(self.root, self.email, *JOBS, submitter, create=True):
             return folder

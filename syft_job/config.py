@@ -15,7 +15,7 @@ from syft_job import fs
 from syft_job.format.manifest import SubmissionLimits
 from syft_job.model import names
 from syft_job.model.job_ref import expand_user
-from syft_job.model.units import LARGEST, Duration, Memory
+from syft_job.model.units import MAX_AMOUNT, Duration, Memory
 
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
 
@@ -81,7 +81,7 @@ class SyftJobConfig:
     def __post_init__(self) -> None:
         set_once = object.__setattr__
         try:
-            set_once(self, "email", names.address(self.email))
+            set_once(self, "email", names.normalize_address(self.email))
         except InvalidName as error:
             raise ConfigError(f"email: {error}") from error
         if not isinstance(self.syftbox_folder, str | os.PathLike):
@@ -239,7 +239,7 @@ def _amount(key: str, value: object) -> float | None:
         raise ConfigTypeError(f"{key}: {value!r} is no number")
     if not value > 0:
         raise ConfigError(f"{key}: {value!r} is not more than 0; {NO_LIMIT!r} stands for no limit")
-    most = _LONGEST_SECONDS if key == "time_limit" else LARGEST
+    most = _LONGEST_SECONDS if key == "time_limit" else MAX_AMOUNT
     if value > most:
         raise ConfigError(f"{key}: {value!r} is too large: at most {most} is possible, and {NO_LIMIT!r} is no limit")
     return value
@@ -258,6 +258,6 @@ def _limits(said: dict[str, Any]) -> SubmissionLimits:
             raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
             raise ConfigTypeError(f"limits.{key}: {amount!r} is no whole number of at least 1")
-        if amount > LARGEST:
-            raise ConfigError(f"limits.{key}: {amount!r} is too large: at most {LARGEST} is possible")
+        if amount > MAX_AMOUNT:
+            raise ConfigError(f"limits.{key}: {amount!r} is too large: at most {MAX_AMOUNT} is possible")
     return SubmissionLimits(**said)

@@ -18,7 +18,7 @@ from syft_job.exchange.release import Grants
 from syft_job.exchange.results import HistoryEntry, Verification
 from syft_job.format.markers import OUTPUTS
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JobRef, expand_user, place_of
+from syft_job.model.job_ref import JobRef, expand_user, parse_location
 from syft_job.model.lifecycle import JobState
 from syft_job.model.text import visible_line, visible_repr
 from syft_job.views import text
@@ -484,7 +484,7 @@ class JobInfo:
         if self._root is None:
             return None
         try:
-            return place_of(self._root, self.location)
+            return parse_location(self._root, self.location)
         except UnreadableJob:
             return None
 

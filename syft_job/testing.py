@@ -206,7 +206,7 @@ def _files(root: Path) -> set[str]:
     return {
         str(path.relative_to(root))
         for path in root.rglob("*")
-        if path.is_file() and not any(names.is_litter(part) for part in path.relative_to(root).parts)
+        if path.is_file() and not any(names.is_sync_artefact(part) for part in path.relative_to(root).parts)
     }
 
 

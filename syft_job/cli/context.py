@@ -293,7 +293,7 @@ def _find(client: JobClient, wanted: str) -> JobRecord:
     text = unicodedata.normalize("NFC", wanted.strip())
     records = client.store.records()
     found = [record for record in records if text in _ways(record.place)]
-    if names.id_like(text):
+    if names.is_id_prefix(text):
         found += [record for record in records if record.id.startswith(text) and record not in found]
     candidates = [f"{'/'.join(record.place)} ({record.id[:ID_DIGITS]})" for record in found]
     if found and "/" not in text:
@@ -329,7 +329,7 @@ def _places(parts: list[str], email: str) -> list[JobRef]:
 
 def _is_name(text: str) -> bool:
     try:
-        return names.job_name(text) == text
+        return names.normalize_job_name(text) == text
     except SyftJobError:
         return False
 

@@ -10,7 +10,7 @@ import typer
 
 from syft_job import fs
 from syft_job.errors import SyftJobError, UnreadableJob
-from syft_job.model.blocked_reason import WORDS
+from syft_job.model.blocked_reason import DESCRIPTIONS
 from syft_job.model.lifecycle import JobState
 from syft_job.model.text import visible, visible_line
 from syft_job.views.log_text import LogRenderer
@@ -278,7 +278,7 @@ def _may(client: JobClient, record: JobRecord) -> list[str]:
 
 
 def _blocked_words(record: JobRecord) -> str:
-    return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
+    return f"{record.blocked}: {DESCRIPTIONS[record.blocked]}" if record.blocked is not None else ""
 
 
 def _blocked_reason(client: JobClient, record: JobRecord) -> str | None:

@@ -215,7 +215,7 @@ def _parsed(parse: Callable[[str], _T], text: str | None) -> _T | None:
 
 
 def _person(submitter: str | None) -> str:
-    return "*" if submitter is None else names.address(submitter)
+    return "*" if submitter is None else names.normalize_address(submitter)
 
 
 def _answer_paused(frame: Frame, home: Home, line: str) -> None:

@@ -40,7 +40,7 @@ def init(
     """Make your datasite in the shared folder, your key and your rules; doing it again changes nothing."""
     frame = frame_of(ctx)
     client = (_newcomer(frame) if save else frame).client(newcomer=True)
-    others = [names.address(person) for person in people or ()]
+    others = [names.normalize_address(person) for person in people or ()]
     client.open_datasite()
     for person in others:
         client.setup_ds_job_folder_as_do(person)

@@ -11,7 +11,7 @@ import typer
 
 from syft_job import fs
 from syft_job.errors import PathMissing, SyftJobError
-from syft_job.model.job_ref import expand_user, place_of
+from syft_job.model.job_ref import expand_user, parse_location
 from syft_job.model.text import visible_line
 
 from .context import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
@@ -87,7 +87,7 @@ def submit(
         location = client.submit_source(
             owner, source, name, dependencies=dep or (), resources=resources, datasets=dataset or ()
         )
-    record = client.store.get(place_of(client.root, location))
+    record = client.store.get(parse_location(client.root, location))
     document: dict[str, Any] = {"job": job_json(client, record)}
     if frame.json:
         document["findings"] = [finding.to_json() for finding in collect(client.participant, record.place).findings]

@@ -154,7 +154,7 @@ def older_files(job: int, limits: SubmissionLimits, digests: FileDigests | None 
         if len(files) % _CHECKED_EVERY == _CHECKED_EVERY - 1:
             fs.check_interrupted()  # empty files hold no chunk to check at; a small job is read to its end
         try:
-            path = names.inner_path(entry.path)
+            path = names.normalize_inner_path(entry.path)
         except InvalidName as error:
             raise UnreadableJob(str(error)) from error
         if path != entry.path or not entry.is_file:
@@ -168,7 +168,7 @@ def older_files(job: int, limits: SubmissionLimits, digests: FileDigests | None 
         left -= files[path].size
         if len(files) > limits.files:
             raise UnreadableJob(f"there are more than {limits.files} files")
-    if both := names.first_collision(files):
+    if both := names.find_collision(files):
         raise UnreadableJob(f"{both[0]!r} and {both[1]!r} are one file on some machines")
     return files
 
@@ -192,4 +192,4 @@ def _is_nothing(entry: fs.Entry) -> bool:
 
 def _is_litter(path: str) -> bool:
     """Whether a path is a sync tool's, or lies in a folder that is."""
-    return any(names.is_litter(part) for part in path.split("/"))
+    return any(names.is_sync_artefact(part) for part in path.split("/"))

@@ -599,7 +599,8 @@ class JobIndex:
             listed = [
                 entry.name
                 for entry in some
-                if not names.is_litter(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))
+                if not names.is_sync_artefact(entry.name)
+                and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))
             ]
         index.is_cut = len(some) > MAX_DIRECTORIES
         index.names = listed
@@ -648,6 +649,6 @@ def _from(items: Sequence[str], first: str) -> Sequence[str]:
 def _is_job_name(name: str) -> bool:
     """Whether a folder may be a job by its name; whose folders it lies in was looked at before."""
     try:
-        return names.job_name(name) == name
+        return names.normalize_job_name(name) == name
     except InvalidName:
         return False

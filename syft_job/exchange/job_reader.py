@@ -21,9 +21,9 @@ from syft_job.format import manifest
 from syft_job.format.manifest import CONFIG, RUN, JobSpec
 from syft_job.format.markers import ATTEMPTS, BLOCKED, OWNERS_NAMES, WITHDRAWN, Marker
 from syft_job.model import names
-from syft_job.model.blocked_reason import WORDS, category_from
+from syft_job.model.blocked_reason import DESCRIPTIONS, parse_category
 from syft_job.model.job_record import JobRecord, Stamp
-from syft_job.model.job_ref import JobRef, checked
+from syft_job.model.job_ref import JobRef, require_valid
 from syft_job.model.lifecycle import Fact, JobState, Position, state_of
 from syft_job.model.quoting import shortened
 
@@ -73,7 +73,7 @@ def look(root: Path, place: JobRef, participant: Participant) -> JobSnapshot:
     participant.forget_keys()
     with fs.open_directory(root, *place.parts[:-1]) as parent:
         try:
-            checked(place)
+            require_valid(place)
         except UnreadableJob as error:
             if fs.stat_entry(parent, place.name) is None:
                 raise FileNotFoundError(f"there is no folder {place.name!a}") from error
@@ -118,7 +118,7 @@ def broken(place: JobRef, error: Exception) -> JobRecord:
 def misnamed(place: JobRef) -> JobRecord:
     """The record of a directory whose name cannot be a job's: nothing in it is read."""
     try:
-        checked(place)
+        require_valid(place)
         problem = ""
     except UnreadableJob as error:
         problem = str(error)
@@ -272,7 +272,7 @@ def _read(
         findings += [taken_back.ignored] if taken_back.ignored else []
         facts += [Fact("withdrawn")] if taken_back.ignored is None else []
     absent: tuple[str, ...] = ()
-    have = sum(not names.is_litter(name) for name in present) if config is None else 0
+    have = sum(not names.is_sync_artefact(name) for name in present) if config is None else 0
     total, position = 0, state_of(facts)
     if asked is not None and (full or position.state is JobState.CREATED):
         total = len(asked.files)
@@ -336,10 +336,10 @@ def _blocked(
         if checked.ignored is not None:
             findings.append(checked.ignored)
         elif is_queued:
-            category = category_from(checked.marker.body.get("category"))
+            category = parse_category(checked.marker.body.get("category"))
     if not participant.owns(place):
         if category is not None:
-            findings.append(f"blocked ({category}): it is approved and cannot start: {WORDS[category]}")
+            findings.append(f"blocked ({category}): it is approved and cannot start: {DESCRIPTIONS[category]}")
         return category
     known = participant.home.read_blocked(job) if is_queued else None
     if known is None:

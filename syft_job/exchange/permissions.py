@@ -85,7 +85,7 @@ def explain(datasite: Path, path: Path | str, user: str) -> Access:
 def _access(datasite: Path, path: Path | str, user: str) -> Access:
     owner = _owner(datasite)
     parts = _parts_below(datasite, path)
-    user = names.address(user)
+    user = names.normalize_address(user)
     if user == owner:
         return owner_access()
     if any(len(part) > _MAX_NAME_CHARACTERS for part in parts):

@@ -122,7 +122,7 @@ def may_share_with(people: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InvalidName: one of them is no address.
     """
-    return tuple(sorted({person if person == "*" else names.address(person) for person in people}))
+    return tuple(sorted({person if person == "*" else names.normalize_address(person) for person in people}))
 
 
 def _is_strange(job: int, name: str) -> bool:

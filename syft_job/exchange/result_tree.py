@@ -51,7 +51,7 @@ def copy_tree(
         folder, _, name = entry.path.rpartition("/")
         refused = why_not(name, entry) or forms.twin_of(entry.path) or _too_long(entry, left)
         inside = folder.split("/") if folder else []
-        *listed_inside, listed_name = (entry.path if refused else names.inner_path(entry.path)).split("/")
+        *listed_inside, listed_name = (entry.path if refused else names.normalize_inner_path(entry.path)).split("/")
         if not refused and entry.is_dir:
             with fs.open_directory(target, *listed_inside, listed_name, create=True, mode=folder_mode):
                 folders.append([*listed_inside, listed_name])
@@ -71,7 +71,7 @@ def copy_tree(
                     refused = str(error)  # it grew or became something else since it was listed
                     fs.remove(writing, listed_name, durable=False)
                 else:
-                    files[names.inner_path(entry.path)] = FileEntry(copied.size, copied.sha256)
+                    files[names.normalize_inner_path(entry.path)] = FileEntry(copied.size, copied.sha256)
                     left -= copied.size
         if refused and left_out is None:
             raise UnreadableJob(f"{refused}. Remove it first.")
@@ -108,7 +108,7 @@ def why_not(name: str, entry: fs.Entry) -> str | None:
     if not entry.is_dir and not entry.is_file:
         return f"{entry.path!r} is {fs.describe_type(entry.stat)}, and only plain files can be results"
     try:
-        names.inner_path(entry.path)
+        names.normalize_inner_path(entry.path)
     except InvalidName as error:
         return f"{entry.path!r} has a name that cannot travel: {error}"
     return None

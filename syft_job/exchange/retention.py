@@ -98,7 +98,7 @@ class RetentionScan:
     def _attempts(self, kind: Kind, base: Path, prefix: str) -> Iterator[Kept]:
         for name in _listed(base):
             job, _, number = name.partition(".")
-            if names.id_like(job) and number.isdigit():  # unfinished copies are the runner's to tidy
+            if names.is_id_prefix(job) and number.isdigit():  # unfinished copies are the runner's to tidy
                 size, age = _measured(base, name)
                 # The clock may have stood years back when this was written.
                 age = min(age, self._age(job, age))

@@ -216,9 +216,9 @@ def preview(participant: Participant, owner: str, source: Source, *, name: str =
         InvalidSubmission: it is larger than the limits.
         StoreError: the folder cannot be read.
     """
-    address = names.address(owner)
+    address = names.normalize_address(owner)
     if name.strip():
-        names.job_name(name.strip())
+        names.normalize_job_name(name.strip())
     _require_datasite(participant.home.root, address)
     files = [(path, len(text)) for path, text in source.texts.items()]
     files += [(path, source.sizes[path]) for path in sorted(source.paths)]
@@ -249,7 +249,9 @@ def submit(
     """
     root = participant.home.root
     place = JobRef(
-        names.address(owner), participant.email, names.job_name(name.strip() or f"Job - {secrets.token_hex(4)}")
+        names.normalize_address(owner),
+        participant.email,
+        names.normalize_job_name(name.strip() or f"Job - {secrets.token_hex(4)}"),
     )
     _require_datasite(root, place.owner)
     _check_limits([*((path, len(text)) for path, text in source.texts.items()), *source.sizes.items()], participant)
@@ -380,7 +382,7 @@ def _write(job: int, source: Source, participant: Participant) -> dict[InnerPath
     left = participant.limits.total_bytes
     for path, text in source.texts.items():
         fs.create_file(job, path, text, mode=0o755 if path == RUN else 0o644)
-        files[names.listed_path(path)] = FileEntry(len(text), manifest.digest_of(text))
+        files[names.require_inner_path(path)] = FileEntry(len(text), manifest.digest_of(text))
         left -= len(text)
     folders: set[str] = set()
     for path, origin in source.paths.items():
@@ -391,7 +393,7 @@ def _write(job: int, source: Source, participant: Participant) -> dict[InnerPath
         ):
             copied = fs.copy_file(reading, origin.name, writing, name, max_bytes=max(left, 0), mode=0o644, durable=True)
         folders.add(folder)
-        files[names.listed_path(path)] = FileEntry(copied.size, copied.sha256)
+        files[names.require_inner_path(path)] = FileEntry(copied.size, copied.sha256)
         left -= copied.size
     for folder in folders:
         with fs.open_directory(job, *folder.split("/")) as inner:

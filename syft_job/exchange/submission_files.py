@@ -55,7 +55,7 @@ def gather(folder: Path, *, include: Sequence[str] = (), most: int) -> Gathered:
     with fs.translate_os_errors(f"read {str(folder)!r}"), fs.open_directory(folder) as opened:
         rules = Exclusions(_ignore_text(opened), include)
         spelled = _walk(opened, folder, rules, found, most)
-    if both := names.first_collision(spelled):
+    if both := names.find_collision(spelled):
         raise InvalidSubmission(
             f"{both[0]!a} and {both[1]!a} are one file on some machines: their names differ only in case or in"
             " Unicode form (NFC, NFD). Rename or remove one of them."
@@ -81,7 +81,7 @@ def travelling_path(path: str) -> InnerPath:
         InvalidSubmission: its name cannot travel.
     """
     try:
-        return InnerPath(names.inner_path(CODE + path).removeprefix(CODE))
+        return InnerPath(names.normalize_inner_path(CODE + path).removeprefix(CODE))
     except InvalidName as error:
         raise InvalidSubmission(str(error)) from error
 

@@ -95,7 +95,7 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
         conditions += [part.words for part in gaps]
     if interpreter is not None:
         conditions.append(f"Python: {interpreter}")
-    conditions += resources.words(limits_for(config, asked), sandbox.enforces)
+    conditions += resources.describe_limits(limits_for(config, asked), sandbox.enforces)
     return Terms(
         sandbox,
         interpreter,
@@ -192,7 +192,7 @@ def limits_for(config: SyftJobConfig, asked: JobSpec | None) -> ResourceLimits:
     if asked is None:
         return _ceiling(config)
     wanted = asked.resources
-    return resources.limits_of(
+    return resources.requested_limits(
         time=wanted.time_limit, memory=wanted.memory, cpu_count=wanted.cpu_count, ceiling=_ceiling(config)
     )
 

@@ -164,7 +164,7 @@ def shared_part(body: Mapping[str, Any], what: str) -> SharedPart:
     files: dict[InnerPath, FileEntry] = {}
     for text, entry in listed.items():
         try:
-            path = names.listed_path(text)
+            path = names.require_inner_path(text)
         except InvalidName as error:
             raise UnreadableJob(f"its {what} list {text!a}: {error}") from error
         if what == "logs" and path not in LOGS.values():

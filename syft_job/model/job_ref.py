@@ -88,13 +88,9 @@ def require_valid(job_ref: JobRef) -> JobRef:
         if not names.is_address(person):
             raise UnreadableJob(f"the folder name {person!r} is not an e-mail address in lower case")
     try:
-        normal = names.job_name(job_ref.name)
+        normal = names.normalize_job_name(job_ref.name)
     except InvalidName as error:
         raise UnreadableJob(str(error)) from error
     if normal != job_ref.name:
         raise UnreadableJob(f"the job's folder name {job_ref.name!r} is not in Unicode normal form C")
     return job_ref
-
-
-place_of = parse_location
-checked = require_valid

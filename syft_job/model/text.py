@@ -173,7 +173,3 @@ def _class_of(code_point: int) -> str:
 
 _CLASSES = CharacterMap(_class_of)
 _ESCAPED_CHARACTERS = CharacterMap(lambda code: f"<U+{code:04X}>" if _CLASSES[code] == "x" else chr(code))
-
-
-written_out = escape_character
-decoded = decode_utf8

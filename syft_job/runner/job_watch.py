@@ -91,4 +91,4 @@ def _is_theirs(name: str) -> bool:
 
 
 def _is_no_litter(name: str) -> bool:
-    return not names.is_litter(name)
+    return not names.is_sync_artefact(name)

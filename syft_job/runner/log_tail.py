@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from syft_job.model.text import decoded, visible
+from syft_job.model.text import decode_utf8, visible
 
 from .attempt_files import STREAMS, Attempt
 
@@ -37,7 +37,7 @@ class LogTail:
             self._told[stream] += len(new)
             if new:
                 # Carriage returns and escapes stay, written out: a line that was announced cannot be replaced.
-                for line in decoded(new).removesuffix("\n").split("\n"):
+                for line in decode_utf8(new).removesuffix("\n").split("\n"):
                     self._say(f"   {visible(line)}")
 
 

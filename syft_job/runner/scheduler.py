@@ -201,7 +201,9 @@ class Scheduler:
         for job in heard:
             with suppress(JobNotFoundError):  # its line was cut off again
                 hints.add(ledger.place_of(job))
-        return {place for place in hints if names.is_address(place.submitter) and not names.is_litter(place.name)}
+        return {
+            place for place in hints if names.is_address(place.submitter) and not names.is_sync_artefact(place.name)
+        }
 
     def keep_watch(self, lookout: JobWatch) -> set[JobRef]:
         """Watch the jobs in whose directories something can happen: those that run, have a hindrance or still arrive.

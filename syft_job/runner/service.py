@@ -286,7 +286,7 @@ class JobRunner:
                         found = fs.stat_entry(opened, name)
                         if found is not None and fs.describe_type(found) == "a directory":
                             fs.remove(opened, name)
-                            removed += not names.is_litter(name)
+                            removed += not names.is_sync_artefact(name)
         self._say(f"🗑️ Removed {removed} jobs from the datasite of {self.config.email}.")
         return removed
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from syft_job.model.blocked_reason import WORDS
+from syft_job.model.blocked_reason import DESCRIPTIONS
 from syft_job.model.job_record import JobRecord
 from syft_job.model.lifecycle import UNREADABLE, JobState
 from syft_job.model.text import visible_code, visible_line, visible_message
@@ -79,7 +79,7 @@ def findings(record: JobRecord) -> list[str]:
 def waits_for(record: JobRecord) -> str:
     """What a job that is not over waits for, in one clause."""
     if record.blocked is not None:
-        return f"it is approved and blocked ({record.blocked}): {WORDS[record.blocked]}"
+        return f"it is approved and blocked ({record.blocked}): {DESCRIPTIONS[record.blocked]}"
     return {
         JobState.CREATED: f"it is still arriving ({record.have} of {record.total or 'an unknown number of'} files)",
         JobState.SUBMITTED: f"it waits for the approval of {record.owner}",

@@ -20,7 +20,7 @@ from syft_job.exchange.permissions import may_read, may_write
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
 from syft_job.model.lifecycle import JobState
 from syft_job.format.markers import OWNERS
-from syft_job.model.names import is_litter
+from syft_job.model.names import is_sync_artefact
 from syft_job.model.job_ref import JobRef
 from syft_job.format.signing import Key
 from syft_job.format.manifest import SubmissionLimits
@@ -153,7 +153,7 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
 
     with fs.hook_writes(count):
         people.owner_job("N").approve()
-    assert all(is_litter(name) for names in seen for name in names)
+    assert all(is_sync_artefact(name) for names in seen for name in names)
     for name in (
         "approved.sync-conflict-20260302-1",
         "a (conflicted copy).txt",

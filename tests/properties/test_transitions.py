@@ -124,7 +124,7 @@ def picture(people: TwoPeople) -> dict[str, object]:
     seen["files"] = sorted(
         str(path.relative_to(jobs))
         for path in jobs.rglob("*")
-        if path.is_file() and not any(names.is_litter(part) for part in path.relative_to(jobs).parts)
+        if path.is_file() and not any(names.is_sync_artefact(part) for part in path.relative_to(jobs).parts)
     )
     return seen
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from syft_job.errors import UnreadableJob
-from syft_job.model.job_ref import JobRef, checked, place_of
+from syft_job.model.job_ref import JobRef, parse_location, require_valid
 
 ROOT = Path("/box")
 PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
@@ -13,7 +13,7 @@ PLACE = JobRef("omar@example.org", "ada@example.org", "Data Analysis")
 
 def test_a_place_is_a_path_and_back():
     assert PLACE.under(ROOT) == Path("/box/omar@example.org/app_data/job/ada@example.org/Data Analysis")
-    assert place_of(ROOT, PLACE.under(ROOT)) == PLACE
+    assert parse_location(ROOT, PLACE.under(ROOT)) == PLACE
     assert str(PLACE) == "ada@example.org/Data Analysis"
 
 
@@ -34,10 +34,10 @@ def test_a_place_is_a_path_and_back():
 )
 def test_what_is_no_jobs_place_is_unreadable(path: str):
     with pytest.raises(UnreadableJob):
-        place_of(ROOT, Path(path))
+        parse_location(ROOT, Path(path))
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", "x\n", "con", "-x", "e\u0301", "x\u202ey", "x" * 81, "x.", "\udcff"])
 def test_names_that_we_would_not_write_are_unreadable(name: str):
     with pytest.raises(UnreadableJob):
-        checked(PLACE._replace(name=name))
+        require_valid(PLACE._replace(name=name))

@@ -21,7 +21,7 @@ from syft_job.execution.sandboxes import (
     usable_interpreter,
     why_not,
 )
-from syft_job.model.resources import EVERY, ResourceLimits
+from syft_job.model.resources import ALL_LIMITS, ResourceLimits
 
 
 @pytest.mark.conformance(83)
@@ -114,7 +114,7 @@ def test_bubblewrap_takes_the_kernels_limits_inside_and_leaves_the_rest(tmp_path
     assert wrapped.contained
     inside = wrapped.argv[wrapped.argv.index("ALL") :]
     assert "--nproc=20:20" in inside
-    assert best_available().enforces == EVERY - {"cpu_count"}
+    assert best_available().enforces == ALL_LIMITS - {"cpu_count"}
 
 
 def test_paths_of_the_workspace_are_those_inside(tmp_path: Path):

@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from syft_job.errors import ConfigError, ConfigTypeError, SyftJobError
-from syft_job.model.units import LARGEST, Duration, Memory
+from syft_job.model.units import MAX_AMOUNT, Duration, Memory
 
 READ_MEMORY = [
     ("512M", 512 * 1024**2),
@@ -206,7 +206,7 @@ def test_negative_and_endless_amounts_are_refused(make):
     with pytest.raises(ConfigError):
         make(-1)
     with pytest.raises(ConfigError):
-        make(LARGEST + 1)
+        make(MAX_AMOUNT + 1)
     with pytest.raises(ConfigTypeError):
         make(True)
     with pytest.raises(ConfigTypeError):

@@ -93,7 +93,7 @@ def deposit(participant: Participant, place: JobRef, source: Path) -> Path:
             unblock(participant, now)
             if promised and staged is not None:
                 release.publish(participant, now.look, promised, staged)
-        return place.under(participant.home.root) / OUTPUTS / names.inner_path(source.name)
+        return place.under(participant.home.root) / OUTPUTS / names.normalize_inner_path(source.name)
 
 
 def may_share(participant: Participant, place: JobRef) -> None:
@@ -204,7 +204,7 @@ def _copy_deposit(deposited: StagedDirectory, source: Path, participant: Partici
         found = os.stat(source.name, dir_fd=parent)  # what the owner names may be a link
         if refused := why_not(source.name, fs.Entry(source.name, found)):
             raise UnreadableJob(f"{refused}. Deposit something else.")
-        name = names.inner_path(source.name)
+        name = names.normalize_inner_path(source.name)
         if source.is_dir():
             with (
                 fs.open_directory(source) as tree,

@@ -13,7 +13,7 @@ from syft_job.exchange.participant import Participant
 from syft_job.exchange.result_staging import Need, StagedResults
 from syft_job.fs.probe import probe
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JobRef, checked
+from syft_job.model.job_ref import JobRef, require_valid
 from syft_job.model.lifecycle import TABLE, Event, JobState, Role, allowed
 
 from .marker_writer import Transaction, are_forgotten
@@ -51,7 +51,7 @@ def transaction(participant: Participant, place: JobRef, event: Event | None, *r
         ConfigError: the owner's word could not be sealed, see `Home.key`; nothing was said.
         StoreError: the folder or the home does not do what it is asked.
     """
-    checked(place)
+    require_valid(place)
     if Role.RUNNER in roles and not participant.owns(place):
         raise NotAllowed(
             f"'{place.name}' is not in the datasite of {participant.email}, so no runner of theirs may act on it."

@@ -195,7 +195,7 @@ def _files(said: object, limits: SubmissionLimits) -> dict[InnerPath, FileEntry]
     files: dict[InnerPath, FileEntry] = {}
     for path, entry in said.items():
         try:
-            normal = names.inner_path(path)
+            normal = names.normalize_inner_path(path)
         except InvalidName as error:
             raise UnreadableJob(f"it lists {quoted(path, 160)}: {error}") from error
         if normal != path or not (path == RUN or path.startswith(CODE)):
@@ -206,7 +206,7 @@ def _files(said: object, limits: SubmissionLimits) -> dict[InnerPath, FileEntry]
     total = sum(entry.size for entry in files.values())
     if total > limits.total_bytes:
         raise UnreadableJob(f"its files are {total} bytes together; at most {limits.total_bytes} are accepted")
-    if both := names.first_collision(files):
+    if both := names.find_collision(files):
         raise UnreadableJob(f"it lists {both[0]!r} and {both[1]!r}, which are one file on some machines")
     for path in files:
         parent = path.rpartition("/")[0]
