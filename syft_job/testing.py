@@ -69,7 +69,7 @@ class TwoPeople:
         self._given = base
         self._apart = apart
         self._announce = announce
-        self._options = {"sandbox": "auto" if sandboxes.why_not() is None else "bare"} | options
+        self._options = {"sandbox": "auto" if sandboxes.unavailable_reason() is None else "bare"} | options
         self._earlier: dict[str, str | None] = {}
         self._temporary: list[Path] = []
         self._alike: dict[str, bytes] = {}

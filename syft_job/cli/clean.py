@@ -10,7 +10,7 @@ from syft_job.errors import SyftJobError
 from syft_job.model.lifecycle import Event
 from syft_job.model.text import visible, visible_line
 from syft_job.policies import retention
-from syft_job.policies.retention import Kept, Kind
+from syft_job.policies.retention import RetainedItem, RetentionKind
 
 from .context import REFUSED, Frame, busy, complain, job_json, named
 
@@ -38,7 +38,7 @@ def clean_named(frame: Frame, client: JobClient, found: list[JobInfo], *, dry_ru
 def clean_chosen(
     frame: Frame,
     client: JobClient,
-    kinds: set[Kind],
+    kinds: set[RetentionKind],
     *,
     only: set[str] | None,
     older_than: float | None,
@@ -69,7 +69,7 @@ def clean_chosen(
             done = "would remove" if dry_run else "removed"
             print(f"🧹 {done} {one.kind} {visible_line(one.name)}  ({_amount(one.size)})", flush=True)
     freed = sum(one.size for one in removed)
-    needed = [one for one in kept if not one.may_go]
+    needed = [one for one in kept if not one.is_removable]
     document = {
         "removed": [] if dry_run else [_kept_json(one) for one in removed],
         "would_remove": [_kept_json(one) for one in removed] if dry_run else [],
@@ -85,7 +85,7 @@ def clean_chosen(
         raise typer.Exit(REFUSED)
 
 
-def _kept_json(one: Kept) -> dict[str, Any]:
+def _kept_json(one: RetainedItem) -> dict[str, Any]:
     return {"what": one.kind, "name": one.name, "id": one.job or None, "bytes": one.size, "age": round(one.age)}
 
 

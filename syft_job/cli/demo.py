@@ -64,7 +64,7 @@ def steps(outputs: Path) -> list[Step]:
         Step(
             "He says yes to exactly these bytes, and that Ada may have the outputs when it is over.",
             OMAR,
-            ("approve", job, "--share-outputs", *(() if sandboxes.why_not() is None else ("--allow-bare",))),
+            ("approve", job, "--share-outputs", *(() if sandboxes.unavailable_reason() is None else ("--allow-bare",))),
         ),
         Step("His runner starts it: a verified copy, a sandbox where there is one.", OMAR, ("run", "--drain")),
         Step("He adds what it printed.", OMAR, ("share", job, ADA, "--logs")),

@@ -13,7 +13,7 @@ from syft_job.model import names
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.text import visible
 from syft_job.model.units import Duration, Memory
-from syft_job.policies.retention import Kind
+from syft_job.policies.retention import RetentionKind
 
 from .clean import clean_chosen, clean_named
 from .context import Frame, JobName, complain, find, frame_of, job_json, misuse, tell, verb
@@ -172,7 +172,7 @@ def clean(
         str | None, typer.Option(metavar="SIZE", help="the oldest, until no more than this is left of each kind: 20G")
     ] = None,
     what: Annotated[
-        list[Kind] | None, typer.Option(help="what goes; may be repeated; without JOB: workspaces and history")
+        list[RetentionKind] | None, typer.Option(help="what goes; may be repeated; without JOB: workspaces and history")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")] = False,
 ) -> None:
@@ -193,8 +193,8 @@ def clean(
     if jobs and not (what or age or size):
         clean_named(frame, client, found, dry_run=dry_run)
         return
-    kinds = set(what or ([Kind.JOBS] if jobs else [Kind.WORKSPACES, Kind.HISTORY]))
-    if kinds & {Kind.RESULTS, Kind.JOBS} and not (jobs or age or size):
+    kinds = set(what or ([RetentionKind.JOBS] if jobs else [RetentionKind.WORKSPACES, RetentionKind.HISTORY]))
+    if kinds & {RetentionKind.RESULTS, RetentionKind.JOBS} and not (jobs or age or size):
         raise misuse("to remove results or jobs, name jobs, or say --older-than or --keep-size")
     clean_chosen(
         frame,

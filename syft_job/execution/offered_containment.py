@@ -29,10 +29,11 @@ def level_to_approve(config: SyftJobConfig, *, allow_bare: bool) -> ContainmentL
     """
     if allow_bare or config.sandbox == "bare":
         return level_of(sandboxes.bare)
-    sandbox = sandboxes.by_name(config.sandbox)
+    sandbox = sandboxes.get_sandbox(config.sandbox)
     if isinstance(sandbox, Bare):
         raise NotAllowed(
-            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. Repair it (syft-job"
-            " doctor), or approve the job to run without a sandbox: --allow-bare, in Python approve(allow_bare=True)."
+            f"This machine has no sandbox, because {sandboxes.unavailable_reason()} Nothing was approved. Repair it"
+            " (syft-job doctor), or approve the job to run without a sandbox: --allow-bare, in Python"
+            " approve(allow_bare=True)."
         )
     return level_of(sandbox)

@@ -19,7 +19,7 @@ from syft_job.model import resources
 from syft_job.model.resources import ResourceLimits
 
 from . import sandboxes
-from .sandboxes import Bare, Bubblewrap, ProtectedPlace, Sandbox
+from .sandboxes import Bare, Bubblewrap, ProtectedPath, Sandbox
 
 PROOF_HOLDS_S: Final = 60.0
 """For how many seconds one run of the sandbox proves that it works, while nothing tells of a change."""
@@ -39,7 +39,7 @@ class Terms:
     conditions: tuple[str, ...]
     sandbox_warnings: tuple[str, ...]
     interpreter_problem: str | None = None
-    protected: tuple[ProtectedPlace, ...] = ()
+    protected: tuple[ProtectedPath, ...] = ()
     workspace_problem: str | None = None
 
     @property
@@ -73,9 +73,9 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
     Raises:
         ConfigError: the sandbox that was asked for cannot be had here.
     """
-    sandbox = sandboxes.by_name(config.sandbox)
+    sandbox = sandboxes.get_sandbox(config.sandbox)
     home = Home.of(config.syftbox_folder, config.email)
-    protected = sandboxes.places_of(home)
+    protected = sandboxes.protected_paths(home)
     conditions, warnings = [], []
     interpreter, problem = None, None
     if asked is None or asked.type == "python":
@@ -88,7 +88,7 @@ def terms_of(config: SyftJobConfig, asked: JobSpec | None = None) -> Terms:
     conditions.append(f"in the sandbox {sandbox.name}: " + " ".join(part.words for part in held))
     if isinstance(sandbox, Bare):
         warnings.append("NO SANDBOX. " + " ".join(part.words for part in gaps))
-        reason = sandboxes.why_not() if config.sandbox == "auto" else "the configuration asks for none"
+        reason = sandboxes.unavailable_reason() if config.sandbox == "auto" else "the configuration asks for none"
         if reason:
             warnings.append(f"There is no sandbox because {reason}")
     else:
@@ -164,7 +164,7 @@ class CurrentTerms:
         age = time.monotonic() - self._found_at
         is_due = age >= (self._retry_after if is_incomplete else PROOF_HOLDS_S)
         if state != self._host_state or is_due or self._is_doubtful:
-            sandboxes.forget_findings()
+            sandboxes.clear_probe_cache()
             self._host_state, self._is_doubtful, self._found_at = state, False, time.monotonic()
             self._problem = self._renew()
         if self._problem is not None:
@@ -178,7 +178,7 @@ class CurrentTerms:
         except ConfigError as error:
             return str(error)
         if self.terms.is_contained and not found.is_contained:
-            reason = sandboxes.why_not() or "the reason is not known"
+            reason = sandboxes.unavailable_reason() or "the reason is not known"
             return (
                 f"the sandbox {self.terms.sandbox_name} worked and works no more: {reason} The job starts when it works"
                 " again; see syft-job doctor"

@@ -24,7 +24,7 @@ from syft_job.exchange.retention import RetentionScan
 from syft_job.format.manifest import JobResources
 from syft_job.model.lifecycle import JobState
 from syft_job.model.units import Duration
-from syft_job.policies.retention import Kind
+from syft_job.policies.retention import RetentionKind
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, starts
 from tests.reliability import Faults
@@ -230,7 +230,7 @@ def test_stamps_in_the_future_hide_nothing_from_a_listing(people):
 # Ages
 
 
-@pytest.mark.parametrize("kind", [Kind.RESULTS, Kind.JOBS])
+@pytest.mark.parametrize("kind", [RetentionKind.RESULTS, RetentionKind.JOBS])
 def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monkeypatch, kind):
     """A machine without a battery begins in 1970, until it hears the time; results must not go at the next clean."""
     people.submit(name="Before")

@@ -14,7 +14,7 @@ import pytest
 from syft_job import JobRunner, get_client
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, InvalidTransition, NotAllowed, NotStarted, StoreError
 from syft_job.exchange import listed_files, transitions
-from syft_job.execution.sandboxes import detect, host_mounts, why_not
+from syft_job.execution.sandboxes import detect, host_mounts, unavailable_reason
 from syft_job.job import JobInfo
 from syft_job.model.lifecycle import JobState
 from syft_job.testing import TwoPeople
@@ -31,7 +31,7 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
 
 @pytest.fixture
 def contained(tmp_path: Path) -> Iterator[TwoPeople]:
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     with TwoPeople(tmp_path / "people", sandbox="bubblewrap") as both:
         yield both
@@ -257,7 +257,7 @@ def test_threat_31_a_sandbox_that_breaks_while_the_runner_lives_blocks(tmp_path:
         pytest.skip("this host has no bubblewrap")
     program = tools / "bwrap"
     program.symlink_to(real)
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     with TwoPeople(tmp_path / "people", sandbox="auto") as people:
         runner = JobRunner(people.owner.config, announce=None, poll_interval=0.05)

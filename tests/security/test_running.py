@@ -27,7 +27,7 @@ SANDBOXES = [
         "bubblewrap",
         marks=[
             pytest.mark.engine,
-            pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host"),
+            pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host"),
         ],
     ),
 ]
@@ -265,7 +265,7 @@ def test_an_endless_job_ends_with_all_that_it_started(people, tmp_path, script):
 
 @pytest.mark.engine
 @pytest.mark.conformance(81)
-@pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
+@pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host")
 def test_in_a_sandbox_nothing_outlives_the_job(tmp_path):
     word = f"4{os.getpid()}.5"
     with TwoPeople(tmp_path, sandbox="bubblewrap") as people:

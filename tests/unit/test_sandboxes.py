@@ -14,12 +14,12 @@ from syft_job.execution.sandboxes import (
     Workspace,
     bare,
     best_available,
-    by_name,
     clean_env,
     describe,
+    get_sandbox,
     host_mounts,
+    unavailable_reason,
     usable_interpreter,
-    why_not,
 )
 from syft_job.model.resources import ALL_LIMITS, ResourceLimits
 
@@ -63,24 +63,24 @@ def test_bare_says_what_it_does_not_contain():
 
 
 def test_a_sandbox_is_found_by_name():
-    assert by_name("bare") is bare
-    assert by_name("auto") == best_available()
+    assert get_sandbox("bare") is bare
+    assert get_sandbox("auto") == best_available()
     with pytest.raises(ConfigError, match="no sandbox 'glass'"):
-        by_name("glass")
+        get_sandbox("glass")
 
 
 def test_what_a_host_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(host_mounts, "TOOLS", str(tmp_path))
-    sandboxes.forget_findings()
+    sandboxes.clear_probe_cache()
     try:
         assert best_available() is bare
-        assert "Install the package bubblewrap" in str(why_not())
+        assert "Install the package bubblewrap" in str(unavailable_reason())
         with pytest.raises(ConfigError, match="not installed"):
-            by_name("bubblewrap")
+            get_sandbox("bubblewrap")
         with pytest.raises(ConfigError, match="not installed"):
             Bubblewrap()(Command(argv=("true",)), Workspace(tmp_path))
     finally:
-        sandboxes.forget_findings()
+        sandboxes.clear_probe_cache()
 
 
 def test_a_sandbox_that_fails_is_not_available(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -88,24 +88,24 @@ def test_a_sandbox_that_fails_is_not_available(monkeypatch: pytest.MonkeyPatch, 
         (tmp_path / name).write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2; exit 1\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setattr(host_mounts, "TOOLS", str(tmp_path))
-    sandboxes.forget_findings()
+    sandboxes.clear_probe_cache()
     try:
         assert best_available() is bare
-        assert "No permissions to create new namespace" in str(why_not())
+        assert "No permissions to create new namespace" in str(unavailable_reason())
     finally:
-        sandboxes.forget_findings()
+        sandboxes.clear_probe_cache()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops a user")
 @pytest.mark.parametrize("user", ["root", "0", "no-such-user"])
 def test_jobs_do_not_run_as_root_or_as_nobody_known(user: str):
     assert best_available(user) is bare
-    assert user in str(why_not(user))
+    assert user in str(unavailable_reason(user))
 
 
 def test_bubblewrap_takes_the_kernels_limits_inside_and_leaves_the_rest(tmp_path: Path):
-    if why_not() is not None:
-        pytest.skip(str(why_not()))
+    if unavailable_reason() is not None:
+        pytest.skip(str(unavailable_reason()))
     limits = ResourceLimits(wall_seconds=9, memory_bytes=10**9, processes=20)
 
     wrapped = best_available()(Command(argv=("true",), limits=limits), Workspace(tmp_path))
@@ -118,8 +118,8 @@ def test_bubblewrap_takes_the_kernels_limits_inside_and_leaves_the_rest(tmp_path
 
 
 def test_paths_of_the_workspace_are_those_inside(tmp_path: Path):
-    if why_not() is not None:
-        pytest.skip(str(why_not()))
+    if unavailable_reason() is not None:
+        pytest.skip(str(unavailable_reason()))
     env = {"HOME": str(tmp_path), "OUT": str(tmp_path / "outputs"), "OTHER": f"{tmp_path}-other"}
 
     command = best_available()(Command(argv=("cat", str(tmp_path / "code" / "x")), env=env), Workspace(tmp_path))
