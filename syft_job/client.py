@@ -17,7 +17,7 @@ from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS, JobRef, expand_user
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 from . import fs, session
 from .config import SyftJobConfig
@@ -231,7 +231,7 @@ class JobClient:
     def say(self, line: str) -> None:
         """Announce a line, unless this client was silenced; names in it are made safe to display."""
         if self.announce is not None:
-            self.announce(visible_message(line))
+            self.announce(escape_message(line))
 
     def warn(self, line: str) -> None:
         """Announce a warning: on stderr where lines are printed, because what goes to stdout is settled."""

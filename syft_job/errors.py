@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from syft_job.model.text import visible, visible_message
+from syft_job.model.text import escape_message, escape_text
 
 
 class SyftJobError(Exception):
@@ -22,7 +22,7 @@ class SyftJobError(Exception):
 
     def __init__(self, message: str = "", /, **context: object) -> None:
         text = message or (type(self).__doc__ or "").partition("\n")[0]
-        super().__init__(visible(text) if self._has_several_lines else visible_message(text))
+        super().__init__(escape_text(text) if self._has_several_lines else escape_message(text))
         self.context: dict[str, object] = context
 
     def __str__(self) -> str:
@@ -167,7 +167,7 @@ class Issue:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
-        return visible_message(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
+        return escape_message(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
 
     def __repr__(self) -> str:
         return f"Issue({str(self)!r})"

@@ -20,7 +20,7 @@ from syft_job.format.markers import OUTPUTS
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef, expand_user, parse_location
 from syft_job.model.lifecycle import JobState
-from syft_job.model.text import visible_line, visible_repr
+from syft_job.model.text import escape_line, escape_repr
 from syft_job.views import text
 from syft_job.views.logs import StderrViewer, StdoutViewer
 
@@ -141,7 +141,7 @@ class JobInfo:
         """What one should know about this job, one sentence each."""
         record = self.record
         problems = (record.problem,) if record.problem else ()
-        return tuple(map(visible_line, (*problems, *record.missing, *record.findings)))
+        return tuple(map(escape_line, (*problems, *record.missing, *record.findings)))
 
     @property
     def reason(self) -> str:
@@ -241,7 +241,7 @@ class JobInfo:
         source = expand_user(path).absolute()
         result = transitions.deposit(self.client.participant, self._known_place(), source)
         self._say(
-            f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"
+            f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {escape_line(str(result))}"
         )
         return result
 
@@ -253,7 +253,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) this is not the owner.
         """
         removed = transitions.rerun(self.client.participant, self._known_place())
-        told = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
+        told = f"Removed: {', '.join(map(escape_line, removed))}" if removed else "(No cleanup needed)"
         self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {told}")
 
     def share_outputs(self, users: Iterable[str] | str) -> None:
@@ -462,8 +462,8 @@ class JobInfo:
 
     def __repr__(self) -> str:
         return (
-            f"JobInfo(name={visible_repr(self.name)}, submitted_by={visible_repr(self.submitted_by)},"
-            f" current_user_email={visible_repr(self.current_user_email)}, status={visible_repr(self.status)})"
+            f"JobInfo(name={escape_repr(self.name)}, submitted_by={escape_repr(self.submitted_by)},"
+            f" current_user_email={escape_repr(self.current_user_email)}, status={escape_repr(self.status)})"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -540,7 +540,7 @@ class JobInfo:
 
     @property
     def _shown_name(self) -> str:
-        return visible_line(self.name)
+        return escape_line(self.name)
 
     def _say(self, line: str) -> None:
         self.client.say(line)

@@ -8,7 +8,7 @@ import typer
 
 from syft_job.errors import SyftJobError
 from syft_job.model.lifecycle import Event
-from syft_job.model.text import visible, visible_line
+from syft_job.model.text import escape_line, escape_text
 from syft_job.policies import retention
 from syft_job.policies.retention import RetainedItem, RetentionKind
 
@@ -29,7 +29,7 @@ def clean_named(frame: Frame, client: JobClient, found: list[JobInfo], *, dry_ru
         if dry_run:
             transitions.check_allowed(client.participant, record, Event.CLEAN)
             if not frame.json:
-                print(f"🧹 would remove {named(record)} from {visible(str(job.location))}, and its results at home")
+                print(f"🧹 would remove {named(record)} from {escape_text(str(job.location))}, and its results at home")
         else:
             job.clean()
     frame.answer({"cleaned": [] if dry_run else told, "would_clean": told if dry_run else []})
@@ -67,7 +67,7 @@ def clean_chosen(
         removed.append(one)
         if not frame.json:
             done = "would remove" if dry_run else "removed"
-            print(f"🧹 {done} {one.kind} {visible_line(one.name)}  ({_amount(one.size)})", flush=True)
+            print(f"🧹 {done} {one.kind} {escape_line(one.name)}  ({_amount(one.size)})", flush=True)
     freed = sum(one.size for one in removed)
     needed = [one for one in kept if not one.is_removable]
     document = {

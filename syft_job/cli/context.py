@@ -24,7 +24,7 @@ from syft_job.fs.probe import BackgroundCall, FolderProbe, probe
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JobRef
-from syft_job.model.text import visible_line, visible_message
+from syft_job.model.text import escape_line, escape_message
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -197,12 +197,12 @@ def _words(error: Exception) -> str:
 
 def tell(line: str) -> None:
     """Print a line for a person."""
-    print(visible_message(line))
+    print(escape_message(line))
 
 
 def complain(line: str) -> None:
     """Print why something was refused, on stderr."""
-    print(red(f"syft-job: {visible_message(line)}", sys.stderr), file=sys.stderr)
+    print(red(f"syft-job: {escape_message(line)}", sys.stderr), file=sys.stderr)
 
 
 def misuse(message: str) -> typer.BadParameter:
@@ -360,4 +360,4 @@ def job_json(client: JobClient, record: JobRecord) -> dict[str, Any]:
 
 def named(record: JobRecord) -> str:
     """A job in one line for a person."""
-    return f"{visible_line(record.submitter)}/{visible_line(record.name)}  ({record.id[:ID_DIGITS]})"
+    return f"{escape_line(record.submitter)}/{escape_line(record.name)}  ({record.id[:ID_DIGITS]})"

@@ -14,7 +14,7 @@ import typer
 from syft_job.errors import ChangedSinceSeen, NotAllowed, SyftJobError
 from syft_job.model.job_record import JobRecord
 from syft_job.model.lifecycle import JobState
-from syft_job.model.text import visible_line, visible_message
+from syft_job.model.text import escape_line, escape_message
 
 from .context import (
     REFUSED,
@@ -85,7 +85,7 @@ def list_(
     elif not is_terminal():
         print(tables.plain_jobs(records, note_of), end="")
         for note in notes:
-            print(visible_line(note), file=sys.stderr)
+            print(escape_line(note), file=sys.stderr)
     elif not records:
         print("📭 No jobs found.")
     else:
@@ -192,7 +192,7 @@ def _tell_conditions(
         if allow_bare and terms.is_contained:
             tell("   and without a sandbox where there is none, as you allowed")
         for line in terms.warnings:
-            print(red(f"   ‼ {visible_message(line)}"))
+            print(red(f"   ‼ {escape_message(line)}"))
     document: dict[str, Any] = {"job": job_json(client, jobs[0].record)}
     if len(jobs) > 1:
         rows = [job_json(client, job.record) for job in jobs]

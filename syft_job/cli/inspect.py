@@ -12,7 +12,7 @@ from syft_job import fs
 from syft_job.errors import SyftJobError, UnreadableJob
 from syft_job.model.blocked_reason import DESCRIPTIONS
 from syft_job.model.lifecycle import JobState
-from syft_job.model.text import visible, visible_line
+from syft_job.model.text import escape_line, escape_text
 from syft_job.views.log_text import LogRenderer
 
 from .context import REFUSED, JobName, busy, find, frame_of, has_colours, is_terminal, job_json, verb
@@ -53,21 +53,21 @@ def show(ctx: typer.Context, job: JobName) -> None:
     returncode, shown_code = _return_code(found)
     words = record.status if exact == record.status else f"{record.status} ({exact})"
     rows = [
-        ("job", visible_line(record.name)),
+        ("job", escape_line(record.name)),
         ("id", record.id),
-        ("from", visible_line(record.submitter)),
-        ("to", visible_line(record.owner)),
-        ("submitted", visible_line(record.submitted_at or "at an unknown time")),
+        ("from", escape_line(record.submitter)),
+        ("to", escape_line(record.owner)),
+        ("submitted", escape_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {words}, attempt {record.attempt}"),
-        ("reason", visible_line(reason)),
+        ("reason", escape_line(reason)),
         ("return code", shown_code),
         ("digest", record.digest),
-        ("folder", visible_line(str(found.location))),
-        ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
+        ("folder", escape_line(str(found.location))),
+        ("outputs", "\n".join(escape_line(path.name) for path in outputs)),
         ("blocked", _blocked_words(record)),
-        ("waits", visible_line(blocked_reason or "")),
+        ("waits", escape_line(blocked_reason or "")),
         ("findings", "\n".join(text.findings(record))),
-        ("warning", visible_line(warning)),
+        ("warning", escape_line(warning)),
         ("you may", ", ".join(may)),
     ]
     document = job_json(client, record) | {
@@ -86,7 +86,7 @@ def _return_code(found: JobInfo) -> tuple[int | None, str]:
     try:
         code = found.returncode
     except UnreadableJob as error:
-        return None, f"cannot be read: {visible_line(str(error))}"
+        return None, f"cannot be read: {escape_line(str(error))}"
     return code, "" if code is None else str(code)
 
 
@@ -149,7 +149,7 @@ def history(ctx: typer.Context, job: JobName) -> None:
     found = find(client, job)
     said = found.history
     told = [{"at": item.at, "what": item.what, "attempt": item.attempt, "detail": item.detail} for item in said]
-    text = "\n".join(visible_line(str(item)) for item in said) or "Nothing is known of it."
+    text = "\n".join(escape_line(str(item)) for item in said) or "Nothing is known of it."
     frame.answer({"job": job_json(client, found.record), "history": told}, text)
 
 
@@ -167,7 +167,7 @@ def verify(ctx: typer.Context, job: JobName) -> None:
         "holds": list(checked.holds),
         "fails": list(checked.fails),
     }
-    frame.answer(document, visible(str(checked)))
+    frame.answer(document, escape_text(str(checked)))
     if not checked.ok:
         raise typer.Exit(REFUSED)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from syft_job import fs
 from syft_job.errors import ConfigError, NotAllowed
 from syft_job.model.job_ref import expand_user
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .context import Frame, is_terminal, misuse
 
@@ -100,10 +100,10 @@ def _export(frame: Frame, client: JobClient, to: Path | None, *, private: bool, 
     secret = key.to_bytes()
     if to is not None:
         _write_new(to, secret, client.root, mode=0o600)
-        where = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
+        where = f"🔑 {public['fingerprint']} is saved in {escape_line(str(to))}."
         text = f"{where} Whoever has it can say anything as {client.email}."
         if ring.history.rotations:
-            text += f"\nEarlier keys are not in it. They lie in {visible_line(str(client.home.paths.earlier_keys))}"
+            text += f"\nEarlier keys are not in it. They lie in {escape_line(str(client.home.paths.earlier_keys))}"
         frame.answer(public | {"saved": str(to), "private": None}, text)
         return
     if is_terminal() and not yes:

@@ -11,7 +11,7 @@ import typer
 from syft_job.errors import NotAllowed, SyftJobError
 from syft_job.model import names
 from syft_job.model.job_record import StatusTransition
-from syft_job.model.text import visible
+from syft_job.model.text import escape_text
 from syft_job.model.units import Duration, Memory
 from syft_job.policies.retention import RetentionKind
 
@@ -220,4 +220,4 @@ def _person(submitter: str | None) -> str:
 
 def _answer_paused(frame: Frame, home: Home, line: str) -> None:
     paused = home.paused()
-    frame.answer({"paused": sorted(paused)}, visible(line.rstrip()))
+    frame.answer({"paused": sorted(paused)}, escape_text(line.rstrip()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import expand_user
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 from .context import Frame, red
 
@@ -40,7 +40,7 @@ def greet(frame: Frame, runner: JobRunner, *, is_endless: bool, stop_jobs: bool)
     now(f"Serving {runner.config.email} in {runner.config.syftbox_folder}")
     now(f"   jobs run in the sandbox {terms.sandbox_name}; what that means: syft-job doctor")
     for line in terms.warnings:
-        print(red(f"   ‼ {visible_message(line)}"), flush=True)
+        print(red(f"   ‼ {escape_message(line)}"), flush=True)
     if paused:
         now(f"   ⏸ {describe_pauses(paused)}")
     if is_endless and stop_jobs:
@@ -92,12 +92,12 @@ def unit(frame: Frame, options: list[str]) -> str:
 
 def now(line: str) -> None:
     """Print a line for a person who waits for it."""
-    print(visible_message(line), flush=True)
+    print(escape_message(line), flush=True)
 
 
 def say(line: str) -> None:
     """Print a line that is for people in a document for a program."""
-    _line_of({"says": visible_message(line)})
+    _line_of({"says": escape_message(line)})
 
 
 def tell_move(move: StatusTransition) -> None:

@@ -12,7 +12,7 @@ import typer
 from syft_job import fs
 from syft_job.errors import ConfigError, PathMissing
 from syft_job.model import names
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .context import REFUSED, Frame, busy, frame_of, has_colours, is_terminal, verb
 from .keys import KeyVerb, keep
@@ -50,11 +50,11 @@ def init(
     saved = _save(frame, client) if save else None
     whose = "" if saved else f" --root '{client.root}' --as {client.email}"
     lines = [
-        f"👤 {client.email} in {visible_line(str(client.root))}",
-        f"   your datasite  {visible_line(str(client.root / client.email))}",
-        f"   your home      {visible_line(str(client.home.path))}   (private: key, ledger, results)",
+        f"👤 {client.email} in {escape_line(str(client.root))}",
+        f"   your datasite  {escape_line(str(client.root / client.email))}",
+        f"   your home      {escape_line(str(client.home.path))}   (private: key, ledger, results)",
         f"   your key       {key}",
-        *([f"   saved in       {visible_line(str(saved))}"] if saved else []),
+        *([f"   saved in       {escape_line(str(saved))}"] if saved else []),
         "Next:",
         f"   to answer jobs   syft-job{whose} list, review, approve; and let this run: syft-job{whose} run",
         f"   to ask somebody  syft-job{whose} submit THEIR-ADDRESS CODE",

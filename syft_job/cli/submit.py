@@ -12,7 +12,7 @@ import typer
 from syft_job import fs
 from syft_job.errors import PathMissing, SyftJobError
 from syft_job.model.job_ref import expand_user, parse_location
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .context import ID_DIGITS, JobName, busy, find, frame_of, job_json, misuse, verb
 
@@ -80,9 +80,9 @@ def submit(
         files = [{"path": file, "size": size} for file, size in seen.files]
         preview: dict[str, Any] = {"dry_run": True, "files": files, "total_bytes": seen.total_bytes}
         told = _left_out(seen.left_out) | {"warnings": list(seen.warnings)}
-        frame.answer(preview | told, "\n".join(visible_line(line) for line in seen.lines))
+        frame.answer(preview | told, "\n".join(escape_line(line) for line in seen.lines))
         return
-    with busy(f"Copying and hashing {visible_line(path.name)} …"):
+    with busy(f"Copying and hashing {escape_line(path.name)} …"):
         source = client.read_source(path, entrypoint, include=include or ())
         location = client.submit_source(
             owner, source, name, dependencies=dep or (), resources=resources, datasets=dataset or ()
@@ -93,9 +93,9 @@ def submit(
         document["findings"] = [finding.to_json() for finding in collect(client.participant, record.place).findings]
     frame.answer(
         document | _left_out(source.left_out) | {"warnings": list(source.warnings)},
-        f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"
-        f"   job  {visible_line(record.submitter)}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
-        f"   at   {visible_line(str(location))}",
+        f"📥 Submitted '{escape_line(record.name)}' to {escape_line(record.owner)}.\n"
+        f"   job  {escape_line(record.submitter)}/{escape_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
+        f"   at   {escape_line(str(location))}",
     )
 
 
@@ -138,13 +138,13 @@ def outputs(
         with busy("Copying the outputs …"):
             copied = [str(path) for path in found.copy_outputs(target)]
     if copied:
-        text = "\n".join(visible_line(path) for path in copied)
+        text = "\n".join(escape_line(path) for path in copied)
     elif files:
-        text = "\n".join(visible_line(str(path)) for path in files)
+        text = "\n".join(escape_line(str(path)) for path in files)
     elif found.status == "done":
-        text = f"'{visible_line(found.name)}' is done, and there are no outputs for you to read."
+        text = f"'{escape_line(found.name)}' is done, and there are no outputs for you to read."
     else:
-        text = f"'{visible_line(found.name)}' is {found.status}; its outputs come when it is done."
+        text = f"'{escape_line(found.name)}' is {found.status}; its outputs come when it is done."
     frame.answer(
         {"job": job_json(client, found.record), "outputs": [str(path) for path in files], "copied": copied}, text
     )

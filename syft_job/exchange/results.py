@@ -22,7 +22,7 @@ from syft_job.format.manifest import FileEntry
 from syft_job.format.markers import LOGS, OUTPUTS, RULES, SharedPart, people_in_share, shared_part
 from syft_job.model.job_record import JobRecord
 from syft_job.model.lifecycle import JobState
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from . import job_reader
 from .job_reader import JobSnapshot
@@ -73,7 +73,7 @@ class HistoryEntry:
 
     def __str__(self) -> str:
         text = f"{self.at}  {self.what} (attempt {self.attempt})" + (f": {self.detail}" if self.detail else "")
-        return visible_line(text)
+        return escape_line(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Verification:
         return self.ok
 
     def __str__(self) -> str:
-        lines = [f"✓ {visible_line(line)}" for line in self.holds] + [f"✗ {visible_line(line)}" for line in self.fails]
+        lines = [f"✓ {escape_line(line)}" for line in self.holds] + [f"✗ {escape_line(line)}" for line in self.fails]
         return "\n".join([*lines, "Everything holds." if self.ok else "Something does not hold; see above."])
 
 

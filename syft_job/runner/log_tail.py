@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from syft_job.model.text import decode_utf8, visible
+from syft_job.model.text import decode_utf8, escape_text
 
 from .attempt_files import STREAMS, Attempt
 
@@ -38,7 +38,7 @@ class LogTail:
             if new:
                 # Carriage returns and escapes stay, written out: a line that was announced cannot be replaced.
                 for line in decode_utf8(new).removesuffix("\n").split("\n"):
-                    self._say(f"   {visible(line)}")
+                    self._say(f"   {escape_text(line)}")
 
 
 def _path_of(attempt: Attempt, stream: str) -> Path:

@@ -34,7 +34,7 @@ from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.lifecycle import Role
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 from . import workspace
 from .attempt import AttemptDriver
@@ -474,7 +474,7 @@ class JobRunner:
 
     def _say(self, line: str) -> None:
         if self.announce is not None:
-            self.announce(visible_message(line))
+            self.announce(escape_message(line))
 
 
 def create_runner(

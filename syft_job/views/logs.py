@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from syft_job import fs
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .log_text import render_log
 
@@ -48,7 +48,7 @@ class LogViewer:
             left = os.fstat(log.fileno()).st_size - len(data)
         text, notice = render_log(data, raw=raw)
         if left > 0:
-            text += f"\n[{left} bytes more in {visible_line(str(self.path))}]\n"
+            text += f"\n[{left} bytes more in {escape_line(str(self.path))}]\n"
         if notice:
             text += ("" if text.endswith("\n") or not text else "\n") + notice + "\n"
         return text

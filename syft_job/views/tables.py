@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syft_job.model.job_record import JobRecord
-from syft_job.model.text import visible_line, visible_message
+from syft_job.model.text import escape_line, escape_message
 
 from . import status_style
 
@@ -30,7 +30,7 @@ _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "bright_b
 
 def plain(rows: Iterable[Sequence[str]]) -> str:
     """One line a row, columns separated by tabs, and no heading: for `cut`, `awk` and `sort`."""
-    return "".join("\t".join(visible_line(cell) for cell in row) + "\n" for row in rows)
+    return "".join("\t".join(escape_line(cell) for cell in row) + "\n" for row in rows)
 
 
 def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]) -> str:
@@ -85,15 +85,15 @@ def jobs(
             record.id[:_ID_DIGITS],
             Text(f"{appearance.emoji} {words}{flag}", style=appearance.colour),
             _named(record, note_of(record)),
-            Text("you" if record.submitter == me else visible_line(record.submitter)),
-            Text("you" if record.owner == me else visible_line(record.owner)),
-            Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
+            Text("you" if record.submitter == me else escape_line(record.submitter)),
+            Text("you" if record.owner == me else escape_line(record.owner)),
+            Text(escape_line((record.submitted_at or "-")[:16].replace("T", " "))),
         )
     counts = Counter(record.status for record in records)
     lines = ["", f"{len(records)} jobs   " + "   ".join(_count(status, counts[status]) for status in counts)]
     if len(shown) < len(records):
         lines.append(f"… the newest {len(shown)} are shown; all of them: syft-job list --all")
-    lines += [visible_message(note) for note in notes]
+    lines += [escape_message(note) for note in notes]
     return drawn(table, colours=colours) + "\n".join(lines) + "\n"
 
 
@@ -119,9 +119,9 @@ def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool =
     table.add_column(overflow="fold")
     for name, ok, told, advice in rows:
         mark, colour = _MARKS[ok]
-        words = Text(visible_line(told), style="red" if ok is False else "")
+        words = Text(escape_line(told), style="red" if ok is False else "")
         if advice:
-            words.append(f"\n→ {visible_line(advice)}", style="yellow" if ok is not True else "bright_black")
+            words.append(f"\n→ {escape_line(advice)}", style="yellow" if ok is not True else "bright_black")
         table.add_row(Text(mark, style=colour), Text(name), words)
     return drawn(table, colours=colours)
 
@@ -147,8 +147,8 @@ def drawn(what: RenderableType, *, colours: bool) -> str:
 def _named(record: JobRecord, note: str) -> Text:
     from rich.text import Text
 
-    name = Text(visible_line(record.name))
-    return name.append(f"\n{visible_line(note)}", style="bright_black") if note else name
+    name = Text(escape_line(record.name))
+    return name.append(f"\n{escape_line(note)}", style="bright_black") if note else name
 
 
 def _status(record: JobRecord) -> str:

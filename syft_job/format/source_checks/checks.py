@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final
 
 from syft_job.model.findings import Finding, FindingCode, Location, Severity
-from syft_job.model.text import escape_character, visible
+from syft_job.model.text import escape_character, escape_text
 from syft_job.model.unicode_tables import TYPOGRAPHIC_QUOTES
 
 from .binary import (
@@ -213,7 +213,7 @@ def _check_unusual(lines: _Lines, number: int, text: str, danger: Severity, warn
         message = f"the line has {escape_character(bidi[0])}, which reorders the text on display"
         lines.add(number, FindingCode.BIDI_CONTROL, danger, message)
     rest = text.translate({0: None, 10: None, 11: None, 12: None, 13: None})
-    shown = visible(rest)
+    shown = escape_text(rest)
     if shown != rest:
         first = next(raw for raw, escaped in zip(rest, shown, strict=False) if raw != escaped)
         message = f"the line has characters that are not plainly visible ({escape_character(first)})"
