@@ -1,6 +1,6 @@
 """`key.json`: a participant's present public key and the key rotations that led to it.
 
-Each rotation is signed by the key that it replaces, so that whoever trusts an earlier key can trust the present one.
+Each rotation is signed by the key that it replaces, so a reader who trusts an earlier key can trust the present one.
 Public keys only; the private ones belong to the home. (docs/reference/format.md)
 
 Invariants of a parsed `KeyHistory`: no key occurs twice, each rotation leads to the next key, and, unless it was parsed

@@ -5,7 +5,7 @@ Invariants:
 1. Only this package writes to the shared folder, and only by descriptor: every directory is opened relative to its
    parent, and no symbolic link is followed.
 2. Reads are bounded: a regular file up to a given size, a directory up to a given number of entries.
-3. Writes are atomic, and durable unless the caller says otherwise.
+3. Writes are atomic, and durable unless the caller passes ``durable=False``.
 4. `write_hook` is called before each change to the disk, so that a crash test can stop the process at the k-th one.
 
 The package knows nothing of jobs. `mounts`, `probe` and `watch` are imported by their own names.

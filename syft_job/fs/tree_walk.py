@@ -51,7 +51,7 @@ def walk(dir_fd: int, *, max_entries: int, max_depth: int = 64, skipped: list[st
     while pending:
         inside = pending.pop()
         if inside.count("/") >= max_depth:
-            _report(f"{inside[:60]!r}… lies deeper than {max_depth} folders", skipped)
+            _report(f"{inside[:60]!r}… is deeper than {max_depth} folders", skipped)
             continue
         try:
             with open_directory(dir_fd, *(inside.split("/") if inside else ())) as inner_fd:

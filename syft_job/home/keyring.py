@@ -123,7 +123,7 @@ class Keyring:
     def publish(self, *, only_beside: str | None = None) -> None:
         """Publish the key history if none is published, or if an earlier one was restored over it.
 
-        Another person's key is left in place, because it shows that somebody impersonates this participant. Call it
+        Another person's key is left in place, because it shows that someone impersonates this participant. Call it
         under the home's lock.
 
         Args:
@@ -153,7 +153,7 @@ class Keyring:
                 theirs = None if data is None else parse(data, self._email)
             except UnreadableJob as error:
                 if key is None:
-                    raise ConfigError(f"The key.json of {self._email} cannot be believed: {error}") from error
+                    raise ConfigError(f"The key.json of {self._email} is not valid: {error}") from error
                 return  # `published_key_problem` reports it
             if key is None:
                 if theirs is not None:

@@ -72,9 +72,11 @@ def parse_location(root: Path, location: Path) -> JobRef:
     try:
         parts = location.relative_to(root).parts
     except ValueError as error:
-        raise UnreadableJob(f"{location} does not lie below {root}") from error
+        raise UnreadableJob(f"{location} is not below {root}") from error
     if len(parts) != 5 or parts[1:3] != JOBS:
-        raise UnreadableJob(f"{location} is no job's place: that is {root}/OWNER/app_data/job/SUBMITTER/NAME")
+        raise UnreadableJob(
+            f"{location} is not the path of a job directory, which is {root}/OWNER/app_data/job/SUBMITTER/NAME"
+        )
     return require_valid(JobRef(parts[0], parts[3], parts[4]))
 
 

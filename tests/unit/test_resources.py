@@ -38,7 +38,7 @@ def is_within(inner: ResourceLimits, outer: ResourceLimits) -> bool:
 
 
 @given(some_limits, some_limits)
-def test_the_tighter_of_two_is_within_both_whatever_their_order(one: ResourceLimits, other: ResourceLimits):
+def test_the_stricter_of_two_limits_is_within_both_in_any_order(one: ResourceLimits, other: ResourceLimits):
     both = stricter_limits(one, other)
 
     assert is_within(both, one)
@@ -48,30 +48,30 @@ def test_the_tighter_of_two_is_within_both_whatever_their_order(one: ResourceLim
 
 
 @given(some_limits)
-def test_every_limit_that_is_set_is_told_and_what_does_not_hold_is_said(limits: ResourceLimits):
-    told = describe_limits(limits)
+def test_every_configured_limit_is_described_and_whether_it_is_enforced(limits: ResourceLimits):
+    sentences = describe_limits(limits)
 
-    assert len(told) >= len(limits.configured)
-    assert not any("not enforced" in sentence for sentence in told)
+    assert len(sentences) >= len(limits.configured)
+    assert not any("not enforced" in sentence for sentence in sentences)
     assert all("not enforced" in sentence for sentence in describe_limits(limits, enforced=()))
 
 
-def test_limits_are_told_in_words_that_people_use():
-    told = describe_limits(ResourceLimits(wall_seconds=90, memory_bytes=2**30, log_bytes=2**20))
+def test_limits_are_described_in_the_units_of_people():
+    sentences = describe_limits(ResourceLimits(wall_seconds=90, memory_bytes=2**30, log_bytes=2**20))
 
-    assert "It is ended after 1m30s." in told
-    assert "Each of its processes may use 1 GiB of memory." in told
+    assert "It is ended after 1m30s." in sentences
+    assert "Each of its processes may use 1 GiB of memory." in sentences
     assert "It is ended once its folder holds more than 10 GiB." in describe_limits(
         ResourceLimits(disk_bytes=10 * 2**30)
     )
-    assert "Of stdout and stderr 1 MiB each are kept." in told
+    assert "Of stdout and stderr 1 MiB each are kept." in sentences
 
 
-def test_a_job_without_a_time_limit_is_told_to_have_none():
+def test_a_job_without_a_time_limit_is_described_as_such():
     assert "It may run for any length of time." in describe_limits(ResourceLimits())
 
 
-def test_the_owners_ceiling_holds_whatever_a_job_asks_for():
+def test_the_owners_ceiling_applies_whatever_a_job_requests():
     ceiling = ResourceLimits(wall_seconds=3600, memory_bytes=2**30, log_bytes=2**20)
 
     limits = requested_limits(time=Duration.hours(9), memory=Memory.gb(64), ceiling=ceiling)
@@ -80,7 +80,7 @@ def test_the_owners_ceiling_holds_whatever_a_job_asks_for():
     assert requested_limits(ceiling=ceiling) == ceiling
 
 
-def test_what_the_kernel_holds_is_put_before_the_command_and_nothing_if_there_is_nothing():
+def test_the_kernels_limits_are_a_prefix_of_the_command_and_empty_without_limits():
     limits = ResourceLimits(memory_bytes=1000, processes=20, file_bytes=30, open_files=40)
 
     assert kernel_argv(limits)[1:] == ("--as=1000:1000", "--nproc=20:20", "--fsize=30:30", "--nofile=40:40", "--")

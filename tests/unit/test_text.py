@@ -1,4 +1,4 @@
-"""Untrusted text made safe to read."""
+"""Escaping of untrusted text for display."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _text_findings(path: str, data: bytes, *, is_script: bool) -> list[Finding]:
     lines = _Lines(path)
     if not is_script and data.isascii() and _is_printable(data):
         return lines.findings
-    # Undecodable bytes become lone surrogates here, so that they can be told from an escape in the source.
+    # Undecodable bytes become lone surrogates here, to distinguish them from an escape in the source.
     text = data.decode("utf-8", "surrogateescape")
     if text.startswith(_BOM):
         lines.add(1, FindingCode.BYTE_ORDER_MARK, Severity.NOTICE, "the file begins with a byte order mark (U+FEFF)")
