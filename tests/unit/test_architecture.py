@@ -20,7 +20,6 @@ PACKAGE = Path(syft_job.__path__[0])
 # Module or subpackage -> what it may write although it is not `fs`.
 MAY_WRITE = {
     "fs": "it is the one that writes",
-    "home.home": "the owner's private side is not in the tree",
     "execution.backends": "a workspace and its log are on the private side",
     "execution.sandboxes": "it gives a workspace on the private side to the user that the job runs as",
     "cli": "the copy that `outputs --copy DIR` makes where its user says",
