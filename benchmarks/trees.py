@@ -25,7 +25,7 @@ from syft_job.exchange.participant import Participant
 from syft_job.format import manifest, markers
 from syft_job.format.manifest import FileEntry, JobSpec
 from syft_job.format.signing import Key
-from syft_job.fs.mounts import settling_seconds
+from syft_job.fs.mounts import settle_time_s
 from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
@@ -107,7 +107,7 @@ def borrowed(cache: Path, count: int, *, finished_only: bool = False) -> Iterato
     for submitter in SUBMITTERS:
         owner.home.pause(submitter)
     ledger = owner.home.ledger
-    end, claims = ledger.end, set(os.listdir(owner.home.path / "begun"))
+    end, claims = ledger.end, set(os.listdir(owner.home.paths.claims))
     apart = [_job(made, index) for index in range(count) if finished_only and state_word(index) != "done"]
     for job in apart:
         job.rename(made.root.parent / job.name)
@@ -120,9 +120,9 @@ def borrowed(cache: Path, count: int, *, finished_only: bool = False) -> Iterato
     os.truncate(owner.home.path / "ledger.jsonl", end)
     assert ledger.end == end
     ledger.write_checkpoint()
-    for claim in set(os.listdir(owner.home.path / "begun")) - claims:
-        (owner.home.path / "begun" / claim).unlink()
-    for held in (owner.home.path / "held").iterdir():
+    for claim in set(os.listdir(owner.home.paths.claims)) - claims:
+        (owner.home.paths.claims / claim).unlink()
+    for held in (owner.home.paths.held_results).iterdir():
         shutil.rmtree(held)
     mark.write_text(form)
 
@@ -151,7 +151,7 @@ def _make(made: Tree, count: int) -> None:
     home = Home.of(made.root, OWNER)
     home.make()
     epoch, owner_key = home.epoch, home.key().public
-    begun = home.path / "begun"
+    begun = home.paths.claims
     with (home.path / "ledger.jsonl").open("ab") as ledger:
         os.chmod(ledger.fileno(), 0o600)
         for index in range(count):
@@ -175,7 +175,7 @@ def _config(place: JobRef, index: int, key: Key, owner_key: str | None) -> bytes
         submitted_by=place.submitter,
         submitted_at=_moment(index),
         type="bash",
-        files={names.inner_path("run.sh"): FileEntry(len(SCRIPT), hashlib.sha256(SCRIPT).hexdigest())},
+        files={names.normalize_inner_path("run.sh"): FileEntry(len(SCRIPT), hashlib.sha256(SCRIPT).hexdigest())},
         owner_key=owner_key,
         nonce=hashlib.sha256(str(index).encode()).hexdigest()[:32],
     )
@@ -227,7 +227,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _check(made: Tree, count: int) -> None:
     """Look at a sample in full, as the acts do: the state is right, and there is nothing to find."""
-    time.sleep(settling_seconds(made.root) + 0.5)
+    time.sleep(settle_time_s(made.root) + 0.5)
     wanted = {"done": JobState.SUCCEEDED, "approved": JobState.QUEUED, "inbox": JobState.SUBMITTED}
     people = [OWNER, SUBMITTERS[0]]
     for email in people:

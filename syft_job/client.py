@@ -20,7 +20,7 @@ from syft_job.home.home import Home
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS, JobRef, expand_user
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 from . import fs, session
 from .config import SyftJobConfig
@@ -69,7 +69,7 @@ class JobClient:
         word_remedy: Callable[[Remedy], str] = Remedy.in_python,
     ) -> None:
         self.config = config
-        self.email = names.address(user_email) if user_email else config.email
+        self.email = names.normalize_address(user_email) if user_email else config.email
         self.announce = announce
         self._word_remedy = word_remedy
         self.root = config.syftbox_folder
@@ -242,9 +242,9 @@ class JobClient:
         Returns:
             The folder in which they may create jobs.
         """
-        submitter = names.address(ds_email)
+        submitter = names.normalize_address(ds_email)
         folder = self.open_datasite() / submitter
-        with fs.directory(self.root, self.email, *JOBS, submitter, create=True):
+        with fs.open_directory(self.root, self.email, *JOBS, submitter, create=True):
             return folder
 
     def open_datasite(self) -> Path:
@@ -253,7 +253,7 @@ class JobClient:
         Returns:
             The folder that holds the submitters' folders.
         """
-        with fs.directory(self.root, self.email, *JOBS, create=True) as jobs:
+        with fs.open_directory(self.root, self.email, *JOBS, create=True) as jobs:
             datasite.publish_rules(jobs)
         self.home.key()
         return self.root.joinpath(self.email, *JOBS)
@@ -275,14 +275,14 @@ class JobClient:
     def say(self, line: str) -> None:
         """Announce a line, unless announcements are suppressed; names in it are made safe to display."""
         if self.announce is not None:
-            self.announce(visible_message(line))
+            self.announce(escape_message(line))
 
     def warn(self, line: str, remedy: Remedy | None = None) -> None:
         """Announce a warning: on stderr where lines are printed, because the lines on stdout are fixed."""
         if remedy is not None:
             line = f"{line} {self._word_remedy(remedy)}"
         if self.announce is print:
-            print(visible_message(line), file=sys.stderr)
+            print(escape_message(line), file=sys.stderr)
         else:
             self.say(line)
 

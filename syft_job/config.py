@@ -15,7 +15,7 @@ from syft_job import fs
 from syft_job.format.manifest import SubmissionLimits
 from syft_job.model import names
 from syft_job.model.job_ref import expand_user
-from syft_job.model.units import LARGEST, Duration, Memory
+from syft_job.model.units import MAX_AMOUNT, Duration, Memory
 
 from .errors import ConfigError, ConfigTypeError, InvalidName, PathMissing
 
@@ -83,7 +83,7 @@ class SyftJobConfig:
     def __post_init__(self) -> None:
         set_once = object.__setattr__  # the class is frozen
         try:
-            set_once(self, "email", names.address(self.email))
+            set_once(self, "email", names.normalize_address(self.email))
         except InvalidName as error:
             raise ConfigError(f"email: {error}") from error
         if not isinstance(self.syftbox_folder, str | os.PathLike):
@@ -161,9 +161,9 @@ def config_path() -> Path:
     chosen = os.environ.get("SYFT_JOB_CONFIG")
     if chosen:
         return expand_user(chosen)
-    from syft_job.home.home import config_folder
+    from syft_job.home.locations import config_directory
 
-    return config_folder() / "config.toml"
+    return config_directory() / "config.toml"
 
 
 def load_profile(name: str = "default", path: Path | None = None) -> SyftJobConfig | None:
@@ -255,7 +255,7 @@ def _amount(key: str, value: object) -> float | None:
         raise ConfigTypeError(f"{key}: {value!r} is not a number")
     if not value > 0:
         raise ConfigError(f"{key}: {value!r} is not more than 0; use {NO_LIMIT!r} for no limit")
-    maximum = _MAX_TIME_LIMIT_S if key == "time_limit" else LARGEST
+    maximum = _MAX_TIME_LIMIT_S if key == "time_limit" else MAX_AMOUNT
     if value > maximum:
         raise ConfigError(f"{key}: {value!r} is too large: the maximum is {maximum}; use {NO_LIMIT!r} for no limit")
     return value
@@ -274,6 +274,6 @@ def _limits(table: dict[str, Any]) -> SubmissionLimits:
             raise ConfigError(f"limits.{key}: there is no such limit; there are {', '.join(sorted(known))}")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 1:
             raise ConfigTypeError(f"limits.{key}: {amount!r} is not a whole number of at least 1")
-        if amount > LARGEST:
-            raise ConfigError(f"limits.{key}: {amount!r} is too large: the maximum is {LARGEST}")
+        if amount > MAX_AMOUNT:
+            raise ConfigError(f"limits.{key}: {amount!r} is too large: the maximum is {MAX_AMOUNT}")
     return SubmissionLimits(**table)

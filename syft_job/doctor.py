@@ -24,9 +24,10 @@ from syft_job import fs
 from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.participant import Participant
 from syft_job.format import permissions, signing
-from syft_job.fs.mounts import is_remote, kind_of
+from syft_job.fs.mounts import filesystem_type, is_remote
 from syft_job.home import contacts
-from syft_job.home.home import Home, paused_words
+from syft_job.home.home import Home
+from syft_job.home.pauses import describe_pauses
 from syft_job.home.slots import awaits_slot, read_busy_slots
 from syft_job.model.job_record import JobRecord
 from syft_job.model.job_ref import JOBS
@@ -132,18 +133,18 @@ def _events(config: SyftJobConfig) -> list[Check]:
 
     place = config.syftbox_folder.joinpath(*_own(config))
     with ExitStack() as afterwards, Watch(EVENT_SECONDS, root=config.syftbox_folder) as watch:
-        watch.is_sweep_due()  # the wait counts from here
-        watch.only({place: None})
+        watch.begin_sweep_if_due()  # the wait counts from here
+        watch.watch_only({place: None})
         began = time.monotonic()
         afterwards.enter_context(_written(config))
         watch.wait(threading.Event())
         took = time.monotonic() - began
-        arrived = bool(watch.moved())
+        arrived = bool(watch.pop_changes())
     if arrived and not is_remote(place):
         return [Check("file events", ok=True, told=f"they arrive ({took * 1000:.0f} ms)")]
     told = "none arrives from this folder"
     if arrived:
-        told = f"none arrives of what others write: the folder lies on {kind_of(place)}"
+        told = f"none arrives of what others write: the folder lies on {filesystem_type(place)}"
     return [
         Check(
             "file events",
@@ -162,8 +163,8 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
         told = f"{config.email} has no place for jobs in this folder yet"
         return [Check("datasite", ok=None, told=told, advice=advice)]
     found = [Check("datasite", ok=True, told=f"{jobs} with its rules")]
-    with fs.directory(root, owner, *JOBS) as opened:
-        rules = fs.read(opened, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
+    with fs.open_directory(root, owner, *JOBS) as opened:
+        rules = fs.read_file(opened, permissions.FILE_NAME, limit=permissions.MAX_FILE_BYTES)
     if rules != permissions.datasite_rules():
         told = "it has no rules" if rules is None else "its rules are not those that syft-job writes"
         is_wrong = config.folder == "enforced"
@@ -186,7 +187,7 @@ def _datasite(config: SyftJobConfig) -> list[Check]:
 def _permissions(home: Home) -> list[Check]:
     """Whether other users of this machine could replace home, checkpoints or workspaces, or a directory above them."""
     found = []
-    for name, path, setting in home.private_folders():
+    for name, path, setting in home.private_directories():
         unsafe = fs.find_unsafe(path)
         if unsafe is not None:
             told = f"{name} {path} is not safe from other users: {unsafe.path!r} {unsafe.reason}"
@@ -236,29 +237,29 @@ def _home(participant: Participant) -> list[Check]:
 
 def _key(config: SyftJobConfig, home: Home) -> list[Check]:
     ring = home.keyring
-    published = contacts.published(config.syftbox_folder, config.email)
-    if ring.chain is None:
+    published = contacts.read_published_keys(config.syftbox_folder, config.email)
+    if ring.history is None:
         if published is not None:
             known = signing.fingerprint(published.present)
             told = f"{config.email} publishes a key ({known}) that this home does not hold"
             advice = "Work on the machine that made it, or move its home here."
             return [Check("key", ok=False, told=told, advice=advice)]
         return [Check("key", ok=None, told="none yet", advice="syft-job init makes and publishes it")]
-    for path in ring.files():
+    for path in ring.private_files():
         most = 0o700 if path.is_dir() else 0o600
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & ~most:
             told = f"{path} is open to others ({mode:o})"
             return [Check("key", ok=False, told=told, advice=f"chmod {most:o} {path}")]
-    own = signing.fingerprint(ring.chain.present)
-    if home.key_for(ring.chain.present) is None:
-        advice = f"Put its backup there as {home.path / 'key'}; if you just did, syft-job init takes it over."
+    own = signing.fingerprint(ring.history.present)
+    if home.key_for(ring.history.present) is None:
+        advice = f"Put its backup there as {home.paths.private_key}; if you just did, syft-job init takes it over."
         return [Check("key", ok=False, told=f"the private half of {own} is not in this home", advice=advice)]
     if published is None:
         return [Check("key", ok=False, told="it is not published", advice="syft-job init publishes it")]
-    if trouble := ring.trouble():
+    if trouble := ring.published_key_problem():
         return [Check("key", ok=False, told=trouble)]
-    if published.present != ring.chain.present:
+    if published.present != ring.history.present:
         told = (
             f"an earlier key ({signing.fingerprint(published.present)}) is published instead of the present one ({own})"
         )
@@ -266,7 +267,7 @@ def _key(config: SyftJobConfig, home: Home) -> list[Check]:
             Check("key", ok=False, told=told, advice="The runner or syft-job init publishes the present one again.")
         ]
     found = [Check("key", ok=True, told=f"{own}, published, closed to others")]
-    if lost := [passage.key for passage in ring.chain.before if passage.key not in ring.held]:
+    if lost := [passage.key for passage in ring.history.rotations if passage.key not in ring.held_keys]:
         told = f"this home lacks the earlier key {', '.join(map(signing.fingerprint, lost))}"
         advice = (
             "What was submitted to it cannot be answered. A backup of the home from that time has it in key or keys/."
@@ -307,8 +308,8 @@ def _runner(config: SyftJobConfig, home: Home, records: list[JobRecord]) -> list
     found = []
     if paused:
         advice = "syft-job resume, when their jobs are to start again"
-        found.append(Check("paused", ok=None, told=paused_words(paused), advice=advice))
-    pid = home.served_by()
+        found.append(Check("paused", ok=None, told=describe_pauses(paused), advice=advice))
+    pid = home.runner_pid()
     own = [record for record in records if record.owner == config.email]
     if pid is not None:
         served = Check("runner", ok=True, told=f"process {pid or 'of an unknown number'}")
@@ -366,7 +367,7 @@ def _blocked(records: list[JobRecord], config: SyftJobConfig, home: Home) -> Ite
     """One check for each approved job that cannot start, with the reason that the runner recorded."""
     own = [r for r in records if r.owner == config.email and r.blocked is not None and r.state is JobState.QUEUED]
     for record in own[:_BLOCKED_SHOWN]:
-        known = home.blocked(record.id)
+        known = home.read_blocked(record.id)
         if known is not None:
             told = f"{record.place} is approved and cannot start ({known.category}): {known.reason}"
             advice = f"The runner tries again; to give it up: syft-job reject '{record.place}' --reason TEXT"
@@ -402,10 +403,10 @@ def _own(config: SyftJobConfig) -> tuple[str, ...]:
 def _written(config: SyftJobConfig) -> Iterator[float]:
     """Write a small temporary file that no reader takes for anything; yields its time, and removes it again."""
     name = fs.temporary_name()
-    with fs.directory(config.syftbox_folder, *_own(config)) as opened:
-        fs.put(opened, name, b"syft-job doctor was here\n")
+    with fs.open_directory(config.syftbox_folder, *_own(config)) as opened:
+        fs.write_file(opened, name, b"syft-job doctor was here\n")
         try:
-            found = fs.look(opened, name)
+            found = fs.stat_entry(opened, name)
             yield time.time() if found is None else found.st_mtime
         finally:
             fs.remove(opened, name)

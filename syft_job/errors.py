@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, ClassVar
 
-from syft_job.model.text import visible, visible_message
+from syft_job.model.text import escape_message, escape_text
 
 
 class Action(Enum):
@@ -97,7 +97,7 @@ class SyftJobError(Exception):
 
     def __init__(self, message: str = "", /, *, remedy: Remedy | None = None, **context: object) -> None:
         text = message or (type(self).__doc__ or "").partition("\n")[0]
-        make_visible = visible if self._has_several_lines else visible_message
+        make_visible = escape_text if self._has_several_lines else escape_message
         super().__init__(make_visible(text if remedy is None else f"{text} {remedy.in_python()}"))
         self.message = make_visible(text)
         self.for_command_line = make_visible(text if remedy is None else f"{text} {remedy.in_shell()}")
@@ -256,7 +256,7 @@ class Issue:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in self.details.items())
-        return visible_message(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
+        return escape_message(f"[{self.kind}] {self.message}" + (f" ({facts})" if facts else ""))
 
     def __repr__(self) -> str:
         return f"Issue({str(self)!r})"

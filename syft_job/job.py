@@ -20,9 +20,9 @@ from syft_job.exchange.release import Grants
 from syft_job.exchange.verification import Verification
 from syft_job.format.markers import OUTPUTS
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JobRef, expand_user, place_of
+from syft_job.model.job_ref import JobRef, expand_user, parse_location
 from syft_job.model.states import JobState
-from syft_job.model.text import visible_line, visible_repr
+from syft_job.model.text import escape_line, escape_repr
 from syft_job.views import text
 from syft_job.views.logs import StderrViewer, StdoutViewer
 
@@ -153,7 +153,7 @@ class JobInfo:
         """Observations about this job, one sentence each."""
         record = self.record
         problems = (record.problem,) if record.problem else ()
-        return tuple(map(visible_line, (*problems, *record.missing, *record.findings)))
+        return tuple(map(escape_line, (*problems, *record.missing, *record.findings)))
 
     @property
     def reason(self) -> str:
@@ -255,7 +255,7 @@ class JobInfo:
         source = expand_user(path).absolute()
         result = transitions.deposit(self.client.participant, self._known_place(), source)
         self._say(
-            f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {visible_line(str(result))}"
+            f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {escape_line(str(result))}"
         )
         return result
 
@@ -267,7 +267,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) the participant is not the owner.
         """
         removed = transitions.rerun(self.client.participant, self._known_place())
-        cleanup = f"Removed: {', '.join(map(visible_line, removed))}" if removed else "(No cleanup needed)"
+        cleanup = f"Removed: {', '.join(map(escape_line, removed))}" if removed else "(No cleanup needed)"
         self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {cleanup}")
 
     def share_outputs(self, users: Iterable[str] | str) -> None:
@@ -400,12 +400,12 @@ class JobInfo:
         if self._root is not None and self._place is not None:
             start, inside = self._root, self._place.parts
         try:
-            with fs.in_words(f"read {str(self.location)!r}"), fs.directory(start, *inside) as opened:
+            with fs.translate_os_errors(f"read {str(self.location)!r}"), fs.open_directory(start, *inside) as opened:
                 return sorted(self.location / name for name in fs.first_names(opened, limit=_MAX_FILES))
         except FileNotFoundError:
             return []
         except UnreadableJob:
-            status = fs.status_of(start, *inside)
+            status = fs.stat_below(start, *inside)
             if status is not None and stat.S_ISREG(status.st_mode):
                 return []
             raise
@@ -451,7 +451,7 @@ class JobInfo:
         readable_by = float("inf")
         with Watch(_SWEEP_INTERVAL_S, root=self._root) as watch:
             while True:
-                is_new_there = watch.only({self.location: None, self.location / OUTPUTS: None})
+                is_new_there = watch.watch_only({self.location: None, self.location / OUTPUTS: None})
                 record = self.record
                 available = self._results()
                 if record.state.is_terminal and available.is_complete:
@@ -468,16 +468,16 @@ class JobInfo:
                     )
                 if not is_new_there:
                     watch.wait(at_most=remaining)
-                    watch.moved()
-                    watch.is_sweep_due()
+                    watch.pop_changes()
+                    watch.begin_sweep_if_due()
 
     def __str__(self) -> str:
         return text.job_line(self.name, self.status, self.datasite_owner_email)
 
     def __repr__(self) -> str:
         return (
-            f"JobInfo(name={visible_repr(self.name)}, submitted_by={visible_repr(self.submitted_by)},"
-            f" current_user_email={visible_repr(self.current_user_email)}, status={visible_repr(self.status)})"
+            f"JobInfo(name={escape_repr(self.name)}, submitted_by={escape_repr(self.submitted_by)},"
+            f" current_user_email={escape_repr(self.current_user_email)}, status={escape_repr(self.status)})"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -503,7 +503,7 @@ class JobInfo:
         if self._root is None:
             return None
         try:
-            return place_of(self._root, self.location)
+            return parse_location(self._root, self.location)
         except UnreadableJob:
             return None
 
@@ -559,7 +559,7 @@ class JobInfo:
 
     @property
     def _shown_name(self) -> str:
-        return visible_line(self.name)
+        return escape_line(self.name)
 
     def _say(self, line: str) -> None:
         self.client.say(line)

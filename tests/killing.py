@@ -58,7 +58,7 @@ def in_child(act: Callable[[], object], dies_at: Callable[..., bool]) -> tuple[i
         try:
             for own in home._homes.values():
                 own.lock.reset()  # a lock object must not be carried into a child
-            with fs.count_writes(before):
+            with fs.hook_writes(before):
                 act()
             code = ENDED
         except BaseException:

@@ -62,7 +62,7 @@ def main() -> None:
             folder, job, before, after = yes_to(owner, submitter, name, script)
             end = seen(folder / "done")
             if what == "start":
-                end = float((owner.home.held(job, 1) / "outputs" / "began").read_text("ascii"))
+                end = float((owner.home.attempt_paths(job, 1).results / "outputs" / "began").read_text("ascii"))
             spent.append(end - after)
             whole.append(end - before)
     print(json.dumps(said))

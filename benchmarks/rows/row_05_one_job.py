@@ -21,7 +21,7 @@ LIMITS = {"bare": 0.015, "bubblewrap": 0.030}
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    names = ["bare", *(["bubblewrap"] if sandboxes.why_not() is None else [])]
+    names = ["bare", *(["bubblewrap"] if sandboxes.unavailable_reason() is None else [])]
     found: dict[tuple[str, int], float] = {}
     for size in bench.sizes:
         with trees.borrowed(bench.cache, size) as made:

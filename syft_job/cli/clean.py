@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from syft_job.errors import SyftJobError
-from syft_job.model.text import visible, visible_line
+from syft_job.model.text import escape_line, escape_text
 from syft_job.model.transitions import Verb
 from syft_job.policies import retention
-from syft_job.policies.retention import Kept, Kind
+from syft_job.policies.retention import RetainedItem, RetentionKind
 
 from .console import busy, complain
 from .context import REFUSED, CommandContext, message_of
@@ -31,7 +31,9 @@ def clean_jobs(context: CommandContext, client: JobClient, jobs: list[JobInfo], 
         if dry_run:
             transitions.check_verb(client.participant, record, Verb.CLEAN)
             if not context.json:
-                print(f"🧹 would remove {job_line(record)} from {visible(str(job.location))}, and its results at home")
+                print(
+                    f"🧹 would remove {job_line(record)} from {escape_text(str(job.location))}, and its results at home"
+                )
         else:
             job.clean()
     context.answer({"cleaned": [] if dry_run else documents, "would_clean": documents if dry_run else []})
@@ -40,7 +42,7 @@ def clean_jobs(context: CommandContext, client: JobClient, jobs: list[JobInfo], 
 def clean_kinds(
     context: CommandContext,
     client: JobClient,
-    kinds: set[Kind],
+    kinds: set[RetentionKind],
     *,
     only: set[str] | None,
     older_than: float | None,
@@ -69,9 +71,9 @@ def clean_kinds(
         removed.append(item)
         if not context.json:
             outcome = "would remove" if dry_run else "removed"
-            print(f"🧹 {outcome} {item.kind} {visible_line(item.name)}  ({_size_text(item.size)})", flush=True)
+            print(f"🧹 {outcome} {item.kind} {escape_line(item.name)}  ({_size_text(item.size)})", flush=True)
     freed = sum(item.size for item in removed)
-    needed = [item for item in items if not item.may_go]
+    needed = [item for item in items if not item.is_removable]
     document = {
         "removed": [] if dry_run else [_item_json(item) for item in removed],
         "would_remove": [_item_json(item) for item in removed] if dry_run else [],
@@ -87,7 +89,7 @@ def clean_kinds(
         raise typer.Exit(REFUSED)
 
 
-def _item_json(item: Kept) -> dict[str, Any]:
+def _item_json(item: RetainedItem) -> dict[str, Any]:
     return {"what": item.kind, "name": item.name, "id": item.job or None, "bytes": item.size, "age": round(item.age)}
 
 

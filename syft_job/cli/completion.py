@@ -238,7 +238,7 @@ def _jobs(line: _ParsedLine) -> _Candidates:
     """The jobs in one's own datasite, and one's own jobs in those of others."""
     from syft_job.model import names
     from syft_job.model.job_ref import JOBS, JobRef
-    from syft_job.model.text import visible_line
+    from syft_job.model.text import escape_line
 
     config = line.configuration()
     root, own = config.syftbox_folder, config.email
@@ -248,7 +248,7 @@ def _jobs(line: _ParsedLine) -> _Candidates:
         submitters = _names_in(root, owner, *JOBS) if owner == own else [own]
         for submitter in filter(names.is_address, submitters):
             refs += [JobRef(owner, submitter, name) for name in _names_in(root, owner, *JOBS, submitter)]
-    refs = [ref for ref in refs if not ref.name.startswith(".") and visible_line(ref.name) == ref.name]
+    refs = [ref for ref in refs if not ref.name.startswith(".") and escape_line(ref.name) == ref.name]
     by_name: dict[str, list[JobRef]] = {}
     for ref in refs:
         by_name.setdefault(ref.name, []).append(ref)
@@ -276,9 +276,9 @@ def _statuses(_: _ParsedLine) -> _Candidates:
 
 
 def _kinds(_: _ParsedLine) -> _Candidates:
-    from syft_job.policies.retention import Kind
+    from syft_job.policies.retention import RetentionKind
 
-    return ((kind.value, "") for kind in Kind)
+    return ((kind.value, "") for kind in RetentionKind)
 
 
 _KINDS: dict[str, Callable[[_ParsedLine], _Candidates]] = {

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -23,17 +23,17 @@ BUSY_AFTER_S = 1.0
 
 def print_line(line: str) -> None:
     """Print a line on stdout."""
-    print(visible_message(line))
+    print(escape_message(line))
 
 
 def print_now(line: str) -> None:
     """Print a line on stdout and flush it, for a reader who waits for it."""
-    print(visible_message(line), flush=True)
+    print(escape_message(line), flush=True)
 
 
 def complain(line: str) -> None:
     """Print an error or a warning on stderr."""
-    print(red(f"syft-job: {visible_message(line)}", sys.stderr), file=sys.stderr)
+    print(red(f"syft-job: {escape_message(line)}", sys.stderr), file=sys.stderr)
 
 
 def is_terminal(stream: Any = None) -> bool:

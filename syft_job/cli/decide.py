@@ -12,7 +12,7 @@ import typer
 
 from syft_job.errors import SyftJobError
 from syft_job.model.states import JobState
-from syft_job.model.text import visible_line, visible_message
+from syft_job.model.text import escape_line, escape_message
 
 from .app import command, register
 from .arguments import JOB_HELP, JobName
@@ -71,7 +71,7 @@ def list_(
     elif not is_terminal():
         print(tables.plain_jobs(records, note_of), end="")
         for note in notes:
-            print(visible_line(note), file=sys.stderr)
+            print(escape_line(note), file=sys.stderr)
     elif not records:
         print("📭 No jobs found.")
     else:
@@ -189,7 +189,7 @@ def _print_conditions(
         if allow_bare and terms.is_contained:
             print_line("   and without a sandbox where there is none, as you allowed")
         for line in terms.warnings:
-            print(red(f"   ‼ {visible_message(line)}"))
+            print(red(f"   ‼ {escape_message(line)}"))
     document: dict[str, Any] = {"job": job_json(client, jobs[0].record)}
     if len(jobs) > 1:
         rows = [job_json(client, job.record) for job in jobs]
@@ -269,10 +269,10 @@ def _shortened(text: str) -> str:
 
 def _pauses(client: JobClient) -> list[str]:
     """A line that names the paused submitters, if there are any."""
-    from syft_job.home.home import paused_words
+    from syft_job.home.pauses import describe_pauses
 
     paused = client.home.paused()
-    return [f"⏸ {paused_words(paused)}"] if paused else []
+    return [f"⏸ {describe_pauses(paused)}"] if paused else []
 
 
 def _terms(client: JobClient) -> ExecutionPlan:

@@ -65,7 +65,7 @@ def steps(outputs: Path) -> list[Step]:
         Step(
             "He approves exactly this content, and shares the outputs with Ada when the job is finished.",
             OMAR,
-            ("approve", job, "--share-outputs", *(() if sandboxes.why_not() is None else ("--allow-bare",))),
+            ("approve", job, "--share-outputs", *(() if sandboxes.unavailable_reason() is None else ("--allow-bare",))),
         ),
         Step(
             "His runner starts the job: from a verified copy, in a sandbox where the machine has one.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from syft_job.model.job_record import JobRecord
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 if TYPE_CHECKING:
     from syft_job.client import JobClient
@@ -77,4 +77,4 @@ def review_json(review: Review) -> dict[str, Any]:
 
 def job_line(record: JobRecord) -> str:
     """A job in one line for people: submitter, name and the first digits of its id."""
-    return f"{visible_line(record.submitter)}/{visible_line(record.name)}  ({record.id[:ID_DIGITS]})"
+    return f"{escape_line(record.submitter)}/{escape_line(record.name)}  ({record.id[:ID_DIGITS]})"

@@ -10,9 +10,9 @@ import typer
 
 from syft_job import fs
 from syft_job.errors import SyftJobError, UnreadableJob
-from syft_job.model.blocked_reason import WORDS
+from syft_job.model.blocked_reason import DESCRIPTIONS
 from syft_job.model.states import JobState
-from syft_job.model.text import visible, visible_line
+from syft_job.model.text import escape_line, escape_text
 from syft_job.views.log_text import LogRenderer
 
 from .app import command, register
@@ -55,21 +55,21 @@ def show(ctx: typer.Context, name: JobName) -> None:
     returncode, returncode_text = _return_code(job)
     status = record.status if state == record.status else f"{record.status} ({state})"
     rows = [
-        ("job", visible_line(record.name)),
+        ("job", escape_line(record.name)),
         ("id", record.id),
-        ("from", visible_line(record.submitter)),
-        ("to", visible_line(record.owner)),
-        ("submitted", visible_line(record.submitted_at or "at an unknown time")),
+        ("from", escape_line(record.submitter)),
+        ("to", escape_line(record.owner)),
+        ("submitted", escape_line(record.submitted_at or "at an unknown time")),
         ("status", f"{appearance.emoji} {status}, attempt {record.attempt}"),
-        ("reason", visible_line(reason)),
+        ("reason", escape_line(reason)),
         ("return code", returncode_text),
         ("digest", record.digest),
-        ("folder", visible_line(str(job.location))),
-        ("outputs", "\n".join(visible_line(path.name) for path in outputs)),
+        ("folder", escape_line(str(job.location))),
+        ("outputs", "\n".join(escape_line(path.name) for path in outputs)),
         ("blocked", _blocked_text(record)),
-        ("waits", visible_line(blocked_reason or waits or "")),
+        ("waits", escape_line(blocked_reason or waits or "")),
         ("findings", "\n".join(text.record_findings(record))),
-        ("warning", visible_line(warning)),
+        ("warning", escape_line(warning)),
         ("you may", ", ".join(commands)),
     ]
     document = job_json(client, record) | {
@@ -88,7 +88,7 @@ def _return_code(job: JobInfo) -> tuple[int | None, str]:
     try:
         code = job.returncode
     except UnreadableJob as error:
-        return None, f"cannot be read: {visible_line(str(error))}"
+        return None, f"cannot be read: {escape_line(str(error))}"
     return code, "" if code is None else str(code)
 
 
@@ -155,7 +155,7 @@ def history(ctx: typer.Context, name: JobName) -> None:
     documents = [
         {"at": entry.at, "what": entry.what, "attempt": entry.attempt, "detail": entry.detail} for entry in entries
     ]
-    text = "\n".join(visible_line(str(entry)) for entry in entries) or "No events are recorded."
+    text = "\n".join(escape_line(str(entry)) for entry in entries) or "No events are recorded."
     context.answer({"job": job_json(client, job.record), "history": documents}, text)
 
 
@@ -177,7 +177,7 @@ def verify(ctx: typer.Context, name: JobName) -> None:
         "holds": list(verification.holds),
         "fails": list(verification.fails),
     }
-    context.answer(document, visible(str(verification)))
+    context.answer(document, escape_text(str(verification)))
     if not verification.ok:
         raise typer.Exit(REFUSED)
 
@@ -186,11 +186,11 @@ def log_path(client: JobClient, job: JobInfo, stream: str) -> Path | None:
     """The log that this participant can read now: the live one, the held one or the released one."""
     record = job.record
     if client.participant.owns(record.place) and record.state is JobState.RUNNING:
-        live = client.home.work(record.id, record.attempt) / stream
+        live = client.home.attempt_paths(record.id, record.attempt).workspace / stream
         if live.is_file():  # in the workspace's own directory, where the job cannot write
             return live
     if client.participant.owns(record.place) and not record.state.is_finished:
-        held = client.home.held(record.id, record.attempt) / "logs" / f"{stream}.txt"
+        held = client.home.attempt_paths(record.id, record.attempt).results / "logs" / f"{stream}.txt"
         return held if held.is_file() else None  # of an attempt that was cancelled
     return (job.stderr if stream == "stderr" else job.stdout).path
 
@@ -202,7 +202,7 @@ def open_log(client: JobClient, path: Path) -> BinaryIO:
         FileNotFoundError: it went away.
         UnreadableJob: it was replaced by something that is no plain file.
     """
-    return fs.open_plain(path, below=client.root if path.is_relative_to(client.root) else path.parent)
+    return fs.open_file_below(path, below=client.root if path.is_relative_to(client.root) else path.parent)
 
 
 def _follow(client: JobClient, job: JobInfo, stream: str, renderer: LogRenderer) -> None:
@@ -222,8 +222,8 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
     while True:
         record = job.record
         is_over = record.state.is_terminal or record.attempt != attempt
-        is_new_there = watch.only(
-            {job.location: None, client.home.work(record.id, attempt): lambda name: name == stream}
+        is_new_there = watch.watch_only(
+            {job.location: None, client.home.attempt_paths(record.id, attempt).workspace: lambda name: name == stream}
         )
         path = log_path(client, job, stream)
         if path is not None and record.attempt == attempt:
@@ -244,8 +244,8 @@ def _print_while_it_runs(client: JobClient, job: JobInfo, stream: str, watch: Wa
             return
         if not is_new_there:  # first watch, then read, then wait
             watch.wait()
-        watch.moved()
-        watch.is_sweep_due()
+        watch.pop_changes()
+        watch.begin_sweep_if_due()
 
 
 class _LiveLine:
@@ -300,7 +300,7 @@ def _commands(client: JobClient, record: JobRecord) -> list[str]:
 
 
 def _blocked_text(record: JobRecord) -> str:
-    return f"{record.blocked}: {WORDS[record.blocked]}" if record.blocked is not None else ""
+    return f"{record.blocked}: {DESCRIPTIONS[record.blocked]}" if record.blocked is not None else ""
 
 
 def _blocked_reason(client: JobClient, record: JobRecord) -> str | None:

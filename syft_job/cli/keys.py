@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from syft_job import fs
 from syft_job.errors import ConfigError, NotAllowed
 from syft_job.model.job_ref import expand_user
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .console import is_terminal
 from .context import CommandContext, misuse
@@ -35,7 +35,7 @@ def manage_keys(
     if compromised and action is not KeyAction.ROTATE:
         raise misuse("--compromised belongs to: syft-job keys rotate")
     client = context.client()
-    if client.home.keyring.chain is None:
+    if client.home.keyring.history is None:
         raise ConfigError(f"There is no key of {client.email} in {client.home.path} yet. To make one: syft-job init")
     if action is KeyAction.EXPORT:
         _export(context, client, to, private=private, yes=yes)
@@ -58,20 +58,20 @@ def _keys_json(client: JobClient) -> dict[str, Any]:
     from syft_job.format.signing import fingerprint
 
     ring = client.home.keyring
-    assert ring.chain is not None  # noqa: S101 - the caller checked
+    assert ring.history is not None  # noqa: S101 - the caller checked
     return {
         "owner": client.email,
-        "key": ring.chain.present,
-        "fingerprint": fingerprint(ring.chain.present),
+        "key": ring.history.present,
+        "fingerprint": fingerprint(ring.history.present),
         "earlier": [
             {
                 "key": passage.key,
                 "fingerprint": fingerprint(passage.key),
                 "until": passage.at,
                 "compromised": passage.compromised,
-                "held": passage.key in ring.held,
+                "held": passage.key in ring.held_keys,
             }
-            for passage in ring.chain.before
+            for passage in ring.history.rotations
         ],
     }
 
@@ -92,8 +92,8 @@ def _export(context: CommandContext, client: JobClient, to: Path | None, *, priv
     from syft_job.format.signing import fingerprint
 
     ring = client.home.keyring
-    assert ring.chain is not None  # noqa: S101 - the caller checked
-    own = ring.chain.present
+    assert ring.history is not None  # noqa: S101 - the caller checked
+    own = ring.history.present
     public = {"owner": client.email, "key": own, "fingerprint": fingerprint(own)}
     if not private:
         text = f"{client.email}\n{public['key']}\n{public['fingerprint']}\n"
@@ -107,10 +107,10 @@ def _export(context: CommandContext, client: JobClient, to: Path | None, *, priv
     secret = key.to_bytes()
     if to is not None:
         _write_new(to, secret, client.root, mode=0o600)
-        text = f"🔑 {public['fingerprint']} is saved in {visible_line(str(to))}."
+        text = f"🔑 {public['fingerprint']} is saved in {escape_line(str(to))}."
         text += f" Everyone who has this file can sign as {client.email}."
-        if ring.chain.before:
-            text += f"\nEarlier keys are not in it. They are in {visible_line(str(client.home.path / 'keys'))}"
+        if ring.history.rotations:
+            text += f"\nEarlier keys are not in it. They are in {escape_line(str(client.home.paths.earlier_keys))}"
         context.answer(public | {"saved": str(to), "private": None}, text)
         return
     if is_terminal() and not yes:
@@ -125,5 +125,5 @@ def _write_new(target: Path, data: bytes, root: Path, *, mode: int) -> None:
         raise NotAllowed(f"{target} is in the shared folder, and everyone who has that would get it.")
     if target.is_symlink() or target.exists():
         raise NotAllowed(f"{target} exists already and is not replaced. Name another file.")
-    with fs.directory(target.parent.resolve()) as opened:
-        fs.create(opened, target.name, data, mode=mode)
+    with fs.open_directory(target.parent.resolve()) as opened:
+        fs.create_file(opened, target.name, data, mode=mode)

@@ -11,9 +11,9 @@ import typer
 from syft_job.errors import NotAllowed, SyftJobError
 from syft_job.model import names
 from syft_job.model.job_record import StatusTransition
-from syft_job.model.text import visible
+from syft_job.model.text import escape_text
 from syft_job.model.units import Duration, Memory
-from syft_job.policies.retention import Kind
+from syft_job.policies.retention import RetentionKind
 
 from .app import command, register
 from .arguments import JobName
@@ -185,7 +185,7 @@ def clean(
         str | None, typer.Option(metavar="SIZE", help="remove the oldest until at most this is left of each kind: 20G")
     ] = None,
     what: Annotated[
-        list[Kind] | None,
+        list[RetentionKind] | None,
         typer.Option(
             metavar="KIND",
             help="results, workspaces, history or jobs; repeatable; by default workspaces and history",
@@ -210,8 +210,8 @@ def clean(
     if jobs and not (what or age or size):
         clean_jobs(context, client, jobs, dry_run=dry_run)
         return
-    kinds = set(what or ([Kind.JOBS] if jobs else [Kind.WORKSPACES, Kind.HISTORY]))
-    if kinds & {Kind.RESULTS, Kind.JOBS} and not (jobs or age or size):
+    kinds = set(what or ([RetentionKind.JOBS] if jobs else [RetentionKind.WORKSPACES, RetentionKind.HISTORY]))
+    if kinds & {RetentionKind.RESULTS, RetentionKind.JOBS} and not (jobs or age or size):
         raise misuse("to remove results or jobs, name jobs, or add --older-than or --keep-size")
     clean_kinds(
         context,
@@ -232,9 +232,9 @@ def _parsed(parse: Callable[[str], _T], text: str | None) -> _T | None:
 
 
 def _person(submitter: str | None) -> str:
-    return "*" if submitter is None else names.address(submitter)
+    return "*" if submitter is None else names.normalize_address(submitter)
 
 
 def _answer_paused(context: CommandContext, home: Home, line: str) -> None:
     paused = home.paused()
-    context.answer({"paused": sorted(paused)}, visible(line.rstrip()))
+    context.answer({"paused": sorted(paused)}, escape_text(line.rstrip()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from syft_job.model.job_record import StatusTransition
 from syft_job.model.job_ref import expand_user
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 from .console import print_now, red
 from .context import CommandContext
@@ -30,7 +30,7 @@ _ENVIRONMENT = (
 
 def print_start(context: CommandContext, runner: JobRunner, *, is_endless: bool, stop_jobs: bool) -> None:
     """Print which datasite the runner serves, in which sandbox, and which submitters are paused."""
-    from syft_job.home.home import paused_words
+    from syft_job.home.pauses import describe_pauses
 
     terms = runner.terms
     paused = runner.home.paused()
@@ -41,9 +41,9 @@ def print_start(context: CommandContext, runner: JobRunner, *, is_endless: bool,
     print_now(f"Serving {runner.config.email} in {runner.config.syftbox_folder}")
     print_now(f"   jobs run in the sandbox {terms.sandbox_name}; what that means: syft-job doctor")
     for line in terms.warnings:
-        print(red(f"   ‼ {visible_message(line)}"), flush=True)
+        print(red(f"   ‼ {escape_message(line)}"), flush=True)
     if paused:
-        print_now(f"   ⏸ {paused_words(paused)}")
+        print_now(f"   ⏸ {describe_pauses(paused)}")
     if is_endless and stop_jobs:
         print_now("   Ctrl-C stops this runner and the running jobs; a second Ctrl-C stops it at once.")
     elif is_endless:
@@ -93,7 +93,7 @@ def systemd_unit(context: CommandContext, options: list[str]) -> str:
 
 def print_message_document(line: str) -> None:
     """Print a line for people as a document."""
-    _print_document({"says": visible_message(line)})
+    _print_document({"says": escape_message(line)})
 
 
 def print_transition(transition: StatusTransition) -> None:

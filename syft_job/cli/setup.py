@@ -13,7 +13,7 @@ import typer
 from syft_job import fs
 from syft_job.errors import ConfigError, PathMissing
 from syft_job.model import names
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .app import command, register
 from .console import busy, has_colours, is_terminal
@@ -47,7 +47,7 @@ def init(
     """
     context = context_of(ctx)
     client = (_without_new_profile(context) if save else context).client(may_be_new=True)
-    submitters = [names.address(person) for person in people or ()]
+    submitters = [names.normalize_address(person) for person in people or ()]
     client.open_datasite()
     for person in submitters:
         client.setup_ds_job_folder_as_do(person)
@@ -57,11 +57,11 @@ def init(
     saved = _save(context, client) if save else None
     options = "" if saved else f" --root {shlex.quote(str(client.root))} --as {client.email}"
     lines = [
-        f"👤 {client.email} in {visible_line(str(client.root))}",
-        f"   your datasite  {visible_line(str(client.root / client.email))}",
-        f"   your home      {visible_line(str(client.home.path))}   (private: key, ledger, results)",
+        f"👤 {client.email} in {escape_line(str(client.root))}",
+        f"   your datasite  {escape_line(str(client.root / client.email))}",
+        f"   your home      {escape_line(str(client.home.path))}   (private: key, ledger, results)",
         f"   your key       {key}",
-        *([f"   saved in       {visible_line(str(saved))}"] if saved else []),
+        *([f"   saved in       {escape_line(str(saved))}"] if saved else []),
         "Next:",
         f"   to run jobs      syft-job{options} list, review and approve; and keep running: syft-job{options} run",
         f"   to submit jobs   syft-job{options} submit OWNER PATH",
@@ -200,8 +200,8 @@ def _save(context: CommandContext, client: JobClient) -> Path:
     ).encode()
     gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
     fs.make_directory(path.parent)
-    with fs.directory(path.parent) as opened:
-        fs.put(opened, path.name, before + gap + text, mode=0o600)
+    with fs.open_directory(path.parent) as opened:
+        fs.write_file(opened, path.name, before + gap + text, mode=0o600)
     if load_profile(name, path) is None:
         raise PathMissing(f"{path} could not be read back.")
     return path

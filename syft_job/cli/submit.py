@@ -11,8 +11,8 @@ import typer
 
 from syft_job import fs
 from syft_job.errors import PathMissing, SyftJobError
-from syft_job.model.job_ref import expand_user, place_of
-from syft_job.model.text import visible_line
+from syft_job.model.job_ref import expand_user, parse_location
+from syft_job.model.text import escape_line
 
 from .app import command, register
 from .arguments import JobName
@@ -86,22 +86,22 @@ def submit(
         files = [{"path": file, "size": size} for file, size in preview.files]
         document: dict[str, Any] = {"dry_run": True, "files": files, "total_bytes": preview.total_bytes}
         document |= _left_out(preview.left_out) | {"warnings": list(preview.warnings)}
-        context.answer(document, "\n".join(visible_line(line) for line in preview.lines))
+        context.answer(document, "\n".join(escape_line(line) for line in preview.lines))
         return
-    with busy(f"Copying and hashing {visible_line(path.name)} …"):
+    with busy(f"Copying and hashing {escape_line(path.name)} …"):
         source = client.read_source(path, entrypoint, include=include or ())
         location = client.submit_source(
             owner, source, name, dependencies=dep or (), resources=resources, datasets=dataset or ()
         )
-    record = client.store.get(place_of(client.root, location))
+    record = client.store.get(parse_location(client.root, location))
     document = {"job": job_json(client, record)}
     if context.json:
         document["findings"] = [finding.to_json() for finding in collect(client.participant, record.place).findings]
     context.answer(
         document | _left_out(source.left_out) | {"warnings": list(source.warnings)},
-        f"📥 Submitted '{visible_line(record.name)}' to {visible_line(record.owner)}.\n"
-        f"   job  {visible_line(record.submitter)}/{visible_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
-        f"   at   {visible_line(str(location))}",
+        f"📥 Submitted '{escape_line(record.name)}' to {escape_line(record.owner)}.\n"
+        f"   job  {escape_line(record.submitter)}/{escape_line(record.name)}   id {record.id[:ID_DIGITS]}\n"
+        f"   at   {escape_line(str(location))}",
     )
 
 
@@ -166,13 +166,13 @@ def outputs(
         with busy("Copying the outputs …"):
             copied = [str(path) for path in job.copy_outputs(target)]
     if copied:
-        text = "\n".join(visible_line(path) for path in copied)
+        text = "\n".join(escape_line(path) for path in copied)
     elif files:
-        text = "\n".join(visible_line(str(path)) for path in files)
+        text = "\n".join(escape_line(str(path)) for path in files)
     elif job.status == "done":
-        text = f"'{visible_line(job.name)}' is done, and there are no outputs for you to read."
+        text = f"'{escape_line(job.name)}' is done, and there are no outputs for you to read."
     else:
-        text = f"'{visible_line(job.name)}' is {job.status}; its outputs come when it is done."
+        text = f"'{escape_line(job.name)}' is {job.status}; its outputs come when it is done."
     context.answer(
         {"job": job_json(client, job.record), "outputs": [str(path) for path in files], "copied": copied}, text
     )

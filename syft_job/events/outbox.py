@@ -85,8 +85,8 @@ class Outbox:
         if self._told_all is not None and not self._told_all(seconds):
             return
         said = json.dumps({"upto": self._upto, "running": sorted(self._running)}).encode()
-        with fs.directory(self._home.path) as opened:
-            fs.put(opened, TOLD, said + b"\n", mode=0o600)
+        with fs.open_directory(self._home.path) as opened:
+            fs.write_file(opened, TOLD, said + b"\n", mode=0o600)
         self._last_noted = (self._upto, set(self._running))
 
     def _said(self) -> Iterator[StatusTransition]:
@@ -123,7 +123,7 @@ class Outbox:
 def forget(home: Home) -> None:
     """Nobody asks any more: whoever asks next begins with what happens then."""
     if (home.path / TOLD).exists():
-        with fs.directory(home.path) as opened:
+        with fs.open_directory(home.path) as opened:
             fs.remove(opened, TOLD)
 
 

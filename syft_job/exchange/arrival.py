@@ -91,14 +91,14 @@ def check(job_fd: int, files: Mapping[InnerPath, FileEntry]) -> Arrival:
 
 def _gaps(job_fd: int, folder: str, entries: Iterable[tuple[str, FileEntry]], checks: _Checks) -> Iterator[_Gap]:
     try:
-        with fs.directory(job_fd, *(folder.split("/") if folder else ())) as opened:
+        with fs.open_directory(job_fd, *(folder.split("/") if folder else ())) as opened:
             for name, entry in entries:
-                status = fs.look(opened, name)
+                status = fs.stat_entry(opened, name)
                 if status is None:
                     is_here = entry.size == 0
                 elif not stat.S_ISREG(status.st_mode):
                     path = f"{folder}/{name}" if folder else name
-                    raise UnreadableJob(f"{path!r} is {fs.kind_of(status)}, not a plain file")
+                    raise UnreadableJob(f"{path!r} is {fs.describe_type(status)}, not a plain file")
                 else:
                     is_here = status.st_size == entry.size and not _is_placeholder(opened, name, entry, status, checks)
                 if not is_here:
@@ -137,18 +137,18 @@ def _explain(job_fd: int, gap: _Gap) -> str:
     if gap.status is not None:
         return f"{gap.path!r} has {gap.status.st_size} of {gap.listed} bytes"
     try:
-        with fs.directory(job_fd, *(gap.folder.split("/") if gap.folder else ())) as opened:
+        with fs.open_directory(job_fd, *(gap.folder.split("/") if gap.folder else ())) as opened:
             return _explain_missing(opened, gap)
     except (FileNotFoundError, UnreadableJob):
         return f"{gap.path!r} is not here"
 
 
 def _explain_missing(opened: int, gap: _Gap) -> str:
-    if fs.look(opened, f".{gap.name}.icloud") is not None:
+    if fs.stat_entry(opened, f".{gap.name}.icloud") is not None:
         return f"{gap.path!r} is not downloaded yet: only its iCloud placeholder is here"
     if gap.name.isascii():
         return f"{gap.path!r} is not here"  # it has no other Unicode form
-    with fs.in_words(f"list the folder of {gap.path!r}"), os.scandir(opened) as entries:
+    with fs.translate_os_errors(f"list the folder of {gap.path!r}"), os.scandir(opened) as entries:
         for entry in islice(entries, MAX_ENTRIES):
             # Normalisation is quadratic in the worst case, and names of the kernel have at most 255 bytes.
             if entry.name != gap.name and unicodedata.normalize("NFC", entry.name) == gap.name:

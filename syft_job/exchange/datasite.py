@@ -15,8 +15,8 @@ def publish_rules(jobs: int) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    if fs.read(jobs, permissions.FILE_NAME, limit=permissions.FILE_BYTES) != permissions.datasite_rules():
-        fs.put(jobs, permissions.FILE_NAME, permissions.datasite_rules())
+    if fs.read_file(jobs, permissions.FILE_NAME, limit=permissions.MAX_FILE_BYTES) != permissions.datasite_rules():
+        fs.write_file(jobs, permissions.FILE_NAME, permissions.datasite_rules())
 
 
 def upgrade_rules(root: Path, owner: str) -> bool:
@@ -30,9 +30,9 @@ def upgrade_rules(root: Path, owner: str) -> bool:
         UnreadableJob: the permission file is no plain file, or too large.
         StoreError: the folder cannot be read or written.
     """
-    with fs.directory(root, owner, *JOBS) as jobs:
-        rules = fs.read(jobs, permissions.FILE_NAME, limit=permissions.FILE_BYTES)
+    with fs.open_directory(root, owner, *JOBS) as jobs:
+        rules = fs.read_file(jobs, permissions.FILE_NAME, limit=permissions.MAX_FILE_BYTES)
         if rules is None or not permissions.is_earlier_datasite_rules(rules):
             return False
-        fs.put(jobs, permissions.FILE_NAME, permissions.datasite_rules())
+        fs.write_file(jobs, permissions.FILE_NAME, permissions.datasite_rules())
         return True

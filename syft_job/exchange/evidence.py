@@ -132,7 +132,7 @@ class SubmissionReader:
         if not self.recorded or Event.STARTED not in home.ledger.events(self.submission_id):
             return None
         attempt = derive_state(self.recorded).attempt
-        return LocalClaim(attempt, home.begun(self.submission_id, attempt).exists())
+        return LocalClaim(attempt, home.attempt_paths(self.submission_id, attempt).claim.exists())
 
     def unpublished(self, position: Position) -> tuple[str, ...]:
         """A finding for each marker that the owner's ledger has and the folder lacks."""
@@ -150,7 +150,7 @@ class SubmissionReader:
                 directory.fd, directory.ref, self.digest, keys, participant.limits, position.attempt
             )
         is_recorded_here = self.is_owner and position.state is JobState.QUEUED
-        return Block(marker, participant.home.blocked(self.submission_id) if is_recorded_here else None)
+        return Block(marker, participant.home.read_blocked(self.submission_id) if is_recorded_here else None)
 
     def key_warnings(self, *, full: bool) -> list[str]:
         """Findings about the keys that the submission was signed with and submitted to; a list has the second only."""
@@ -236,4 +236,4 @@ def _submitters_key_warning(config: bytes, ref: JobRef, participant: Participant
 
 def _given_up_keys(participant: Participant, person: str) -> frozenset[str]:
     history = participant.chain_of(person)
-    return history.given_up if history is not None else frozenset()
+    return history.compromised_keys if history is not None else frozenset()

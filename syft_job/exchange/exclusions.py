@@ -240,7 +240,7 @@ def _cannot_travel(shown: str) -> str | None:
         return _VERSION_CONTROL
     if parts[-1] == IGNORE_FILE:
         return "it says what stays here"
-    reason = names.cannot_travel(shown)
+    reason = names.untransportable_reason(shown)
     return None if reason is None else reason.partition(": ")[2]
 
 

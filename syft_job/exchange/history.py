@@ -10,7 +10,7 @@ from syft_job.format.markers import people_in_share
 from syft_job.model.events import Event, MarkerKind, label_of
 from syft_job.model.job_record import JobRecord
 from syft_job.model.states import JobState
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .job_snapshot import JobSnapshot
 from .participant import Participant
@@ -41,7 +41,7 @@ class HistoryEntry:
 
     def __str__(self) -> str:
         text = f"{self.at}  {self.what} (attempt {self.attempt})" + (f": {self.detail}" if self.detail else "")
-        return visible_line(text)
+        return escape_line(text)
 
 
 def read_history(participant: Participant, snapshot: JobSnapshot) -> list[HistoryEntry]:

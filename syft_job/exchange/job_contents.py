@@ -27,7 +27,7 @@ def is_remainder(job_fd: int) -> bool:
     A tool that transports no empty files does not transport their removal either, so they stay where a job was removed.
     """
     try:
-        return all(_is_negligible(entry) for entry in fs.walk(job_fd, most=_MAX_TRACED))
+        return all(_is_negligible(entry) for entry in fs.walk(job_fd, max_entries=_MAX_TRACED))
     except UnreadableJob:
         return False  # a remainder does not hold that much
 
@@ -83,7 +83,7 @@ def unlisted(job_fd: int, spec: JobSpec, limits: SubmissionLimits) -> list[str]:
     """The paths in the submitter's part of a job directory that are not part of the submission."""
     listed = set(spec.files) | {CONFIG, WITHDRAWN}
     paths = []
-    for entry in fs.walk(job_fd, most=limits.files * 4):
+    for entry in fs.walk(job_fd, max_entries=limits.files * 4):
         if entry.path.partition("/")[0] in OWNERS_NAMES or entry.is_dir or entry.path in listed:
             continue
         if not is_litter_path(entry.path):
@@ -93,7 +93,7 @@ def unlisted(job_fd: int, spec: JobSpec, limits: SubmissionLimits) -> list[str]:
 
 def is_litter_path(path: str) -> bool:
     """Return True if the path is a file of a sync tool, or is in a folder of one."""
-    return any(names.is_litter(part) for part in path.split("/"))
+    return any(names.is_sync_artefact(part) for part in path.split("/"))
 
 
 def _is_negligible(entry: fs.Entry) -> bool:

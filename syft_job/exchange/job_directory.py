@@ -63,14 +63,14 @@ class JobDirectory:
             self.names = frozenset(fs.list_names(fd, limit=limits.files + _MAX_OTHER_ENTRIES, size=size))
         except UnreadableJob as error:
             # Decisions about such a job stay in force, so the names that decide are looked for one by one.
-            self.names = frozenset(name for name in _DECIDING_NAMES if fs.look(fd, name) is not None)
+            self.names = frozenset(name for name in _DECIDING_NAMES if fs.stat_entry(fd, name) is not None)
             self.problem = f"the job's folder cannot be read to its end: {error}"
         if CONFIG not in self.names and is_remainder(fd):
             raise FileNotFoundError(f"'{self.ref.name}' is a folder without a job in it")
         if self.opened_ns - status.st_mtime_ns > participant.settles * 1e9:
             self.stamp = Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         try:
-            config = fs.read(fd, CONFIG, limit=limits.config_bytes)
+            config = fs.read_file(fd, CONFIG, limit=limits.config_bytes)
         except UnreadableJob as error:
             self.config, self.problem = b"", str(error)
             return
@@ -93,8 +93,8 @@ def open_job(parent_fd: int, ref: JobRef, participant: Participant) -> JobDirect
     except FileNotFoundError:
         raise
     except OSError as error:
-        status = fs.look(parent_fd, ref.name)
-        kind = fs.kind_of(status) if status is not None else "gone"
+        status = fs.stat_entry(parent_fd, ref.name)
+        kind = fs.describe_type(status) if status is not None else "gone"
         raise UnreadableJob(f"the job's folder is {kind} and cannot be opened as a folder") from error
     directory = JobDirectory(ref, fd, opened_ns)
     try:

@@ -36,7 +36,7 @@ def find_job(
     """
     text = normalized(text)
     path = tuple(text.split("/"))
-    is_id = names.id_like(text)
+    is_id = names.is_id_prefix(text)
     matches = {
         position: (ref, job_id)
         for position, (ref, job_id) in enumerate(candidates)
@@ -78,6 +78,6 @@ def _described(ref: JobRef, job_id: str) -> str:
 
 def _is_job_name(text: str) -> bool:
     try:
-        return names.job_name(text) == text
+        return names.normalize_job_name(text) == text
     except SyftJobError:
         return False

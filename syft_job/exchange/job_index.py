@@ -142,10 +142,10 @@ class JobIndex:
             self.participant.home.ledger.refresh()  # another process may have appended to it
         try:
             with (
-                fs.in_words(f"read {str(place.under(self.root))!r}"),
-                fs.directory(self.root, *place.parts[:-1]) as parent_fd,
+                fs.translate_os_errors(f"read {str(place.under(self.root))!r}"),
+                fs.open_directory(self.root, *place.parts[:-1]) as parent_fd,
             ):
-                if not is_job_name(place.name) and fs.look(parent_fd, place.name) is not None:
+                if not is_job_name(place.name) and fs.stat_entry(parent_fd, place.name) is not None:
                     return misnamed_record(place)
                 digests = self._digests_of(place)
                 digests.allow(self.participant.limits.total_bytes if hash_at_most is None else hash_at_most)
@@ -233,7 +233,7 @@ class JobIndex:
                 yield from index.records.values()
 
     def _owners(self) -> list[str]:
-        with fs.in_words(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
+        with fs.translate_os_errors(f"read {str(self.root)!r}"), os.scandir(self.root) as entries:
             owners = [entry.name for entry in islice(entries, MAX_OWNERS) if names.is_address(entry.name)]
         return sorted({*owners, self.participant.email})
 
@@ -276,7 +276,7 @@ class JobIndex:
         in_turn = None if at_most is None else self._part_of(index, at_most)
         owner, submitter = key
         try:
-            with fs.in_words(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
+            with fs.translate_os_errors(f"read {str(self.root.joinpath(owner, *JOBS, submitter))!r}"):
                 sweep = SubmitterSweep(index, folder_fd, key, self.participant, self._decisions, budget, self._reread)
                 sweep.run(in_turn)
         except StoreError as error:
@@ -304,10 +304,10 @@ class JobIndex:
         One that cannot be read is noted in ``unread``, and the others go on.
         """
         try:
-            with fs.directory(self.root, owner, *JOBS) as jobs_fd:
+            with fs.open_directory(self.root, owner, *JOBS) as jobs_fd:
                 for submitter in self._submitter_names(jobs_fd, owner):
                     try:
-                        with fs.directory(jobs_fd, submitter) as folder_fd:
+                        with fs.open_directory(jobs_fd, submitter) as folder_fd:
                             yield submitter, folder_fd
                     except (FileNotFoundError, UnreadableJob):
                         continue  # went away, or is no folder: nothing in it can be a job
@@ -318,7 +318,7 @@ class JobIndex:
 
     def _submitter_names(self, jobs_fd: int, owner: str) -> list[str]:
         """The names of the submitters' folders, beginning with the one whose turn it is."""
-        with fs.in_words(f"read {str(self.root.joinpath(owner, *JOBS))!r}"):
+        with fs.translate_os_errors(f"read {str(self.root.joinpath(owner, *JOBS))!r}"):
             listed = fs.first_names(jobs_fd, limit=MAX_SUBMITTERS + 1)
         if len(listed) > MAX_SUBMITTERS:
             self._crowded.add(owner)

@@ -16,7 +16,7 @@ from syft_job.format import manifest
 from syft_job.format.manifest import JobSpec
 from syft_job.format.markers import BLOCKED, WITHDRAWN
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JobRef, checked
+from syft_job.model.job_ref import JobRef, require_valid
 from syft_job.model.states import Fact, FactKind, JobState, Position, derive_state
 
 from . import arrival, evidence, legacy_layout, marker_check
@@ -49,11 +49,11 @@ def look(root: Path, ref: JobRef, participant: Participant) -> JobSnapshot:
         FileNotFoundError: there is no such directory.
     """
     participant.forget_keys()
-    with fs.directory(root, *ref.parts[:-1]) as parent_fd:
+    with fs.open_directory(root, *ref.parts[:-1]) as parent_fd:
         try:
-            checked(ref)
+            require_valid(ref)
         except UnreadableJob as error:
-            if fs.look(parent_fd, ref.name) is None:
+            if fs.stat_entry(parent_fd, ref.name) is None:
                 raise FileNotFoundError(f"there is no folder {ref.name!a}") from error
             return JobSnapshot(misnamed_record(ref), None, b"", frozenset())
         try:

@@ -13,10 +13,10 @@ from syft_job.format import manifest
 from syft_job.format.manifest import CONFIG, JobSpec
 from syft_job.format.markers import WITHDRAWN, Marker
 from syft_job.model import names
-from syft_job.model.blocked_reason import WORDS, category_from
+from syft_job.model.blocked_reason import DESCRIPTIONS, parse_category
 from syft_job.model.events import ATTEMPTS
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JobRef, checked
+from syft_job.model.job_ref import JobRef, require_valid
 from syft_job.model.quoting import shortened
 from syft_job.model.states import JobState, Position
 
@@ -72,7 +72,7 @@ def record_of(evidence: Evidence) -> JobRecord:
     findings = [*evidence.remarks, *statements.findings, *evidence.warnings, *evidence.unpublished, *block_findings]
     have, missing = arrival if arrival is not None else (0, ())
     if directory.config is None:
-        have = sum(not names.is_litter(name) for name in directory.names)
+        have = sum(not names.is_sync_artefact(name) for name in directory.names)
     is_settled = (
         position.state.is_terminal
         and evidence.is_settled
@@ -134,7 +134,7 @@ def failed_record(ref: JobRef, error: Exception) -> JobRecord:
 def misnamed_record(ref: JobRef) -> JobRecord:
     """The record of a directory whose name cannot be a job's: nothing in it is read."""
     try:
-        checked(ref)
+        require_valid(ref)
         problem = ""
     except UnreadableJob as error:
         problem = str(error)
@@ -149,13 +149,13 @@ def _conclude_block(block: Block, position: Position, *, is_owner: bool) -> tupl
     if block.marker is not None and not block.marker.is_valid:
         findings.append(block.marker.message)
     elif block.marker is not None and position.state is JobState.QUEUED:
-        category = category_from(block.marker.marker.body.get("category"))
+        category = parse_category(block.marker.marker.body.get("category"))
     if is_owner:
         if block.recorded is None:
             return None, findings
         return block.recorded.category, [*findings, f"approved, but not started: {block.recorded.reason}"]
     if category is not None:
-        findings.append(f"blocked ({category}): it is approved and cannot start: {WORDS[category]}")
+        findings.append(f"blocked ({category}): it is approved and cannot start: {DESCRIPTIONS[category]}")
     return category, findings
 
 

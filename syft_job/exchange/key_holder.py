@@ -79,7 +79,7 @@ def relation_to(participant: Participant, key: str, person: str) -> Relation:
     chain = participant.chain_of(person)
     if chain is None:
         return Relation.UNKNOWN
-    if key in chain.given_up:
+    if key in chain.compromised_keys:
         return Relation.GIVEN_UP
     if key == chain.present:
         return Relation.PRESENT
@@ -100,7 +100,7 @@ def _publishers(participant: Participant, key: str, but: str) -> tuple[str, ...]
     """Everybody but ``but`` whose datasite publishes ``key`` now or as an earlier one."""
     root = participant.home.root
     try:
-        with fs.in_words(f"list the datasites in {str(root)!r}"), fs.directory(root) as opened:
+        with fs.translate_os_errors(f"list the datasites in {str(root)!r}"), fs.open_directory(root) as opened:
             listed = fs.first_names(opened, limit=MAX_OWNERS)
     except (FileNotFoundError, UnreadableJob, StoreError):
         return ()
@@ -108,7 +108,7 @@ def _publishers(participant: Participant, key: str, but: str) -> tuple[str, ...]
     publishers = []
     for person in people[:_SEARCHED_AT_MOST]:
         try:
-            chain = contacts.published(root, person)
+            chain = contacts.read_published_keys(root, person)
         except (ConfigError, OSError, StoreError):
             continue  # what is no key file publishes no key
         if chain is not None and chain.knows(key):

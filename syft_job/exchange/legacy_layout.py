@@ -72,7 +72,7 @@ class FileDigests:
             raise NotHashed(f"{quoted(name)} of {status.st_size} bytes is more than may be hashed now")
         self._remaining_bytes -= status.st_size
         before = time.time()
-        entry = FileEntry(*fs.hash_file(directory_fd, name, most=status.st_size))
+        entry = FileEntry(*fs.hash_file(directory_fd, name, max_bytes=status.st_size))
         if before - max(status.st_mtime, status.st_ctime) > self._settles:
             while len(self._entries) >= _MAX_CACHED_DIGESTS:
                 del self._entries[next(iter(self._entries))]
@@ -136,7 +136,7 @@ def hash_files(job_fd: int, limits: SubmissionLimits, digests: FileDigests | Non
     """
     files: dict[InnerPath, FileEntry] = {}
     remaining_bytes = limits.total_bytes
-    for entry in fs.walk(job_fd, most=limits.files * 2):
+    for entry in fs.walk(job_fd, max_entries=limits.files * 2):
         top = entry.path.partition("/")[0]
         if entry.is_dir or top in OWNERS_NAMES or is_litter_path(entry.path):
             continue
@@ -144,24 +144,24 @@ def hash_files(job_fd: int, limits: SubmissionLimits, digests: FileDigests | Non
             fs.check_interrupted()  # hashing an empty file does not check; a small job is read to its end
         path = _inner_path(entry)
         folder, _, name = path.rpartition("/")
-        with fs.directory(job_fd, *(folder.split("/") if folder else ())) as folder_fd:
+        with fs.open_directory(job_fd, *(folder.split("/") if folder else ())) as folder_fd:
             if digests is not None and entry.stat.st_size <= remaining_bytes:
                 files[path] = digests.entry(folder_fd, name, entry.stat)
             else:
-                files[path] = FileEntry(*fs.hash_file(folder_fd, name, most=remaining_bytes))
+                files[path] = FileEntry(*fs.hash_file(folder_fd, name, max_bytes=remaining_bytes))
         remaining_bytes -= files[path].size
         if len(files) > limits.files:
             raise UnreadableJob(f"there are more than {limits.files} files")
-    if collision := names.first_collision(files):
+    if collision := names.find_collision(files):
         raise UnreadableJob(f"{collision[0]!r} and {collision[1]!r} are one file on some machines")
     return files
 
 
 def _inner_path(entry: fs.Entry) -> InnerPath:
     try:
-        path = names.inner_path(entry.path)
+        path = names.normalize_inner_path(entry.path)
     except InvalidName as error:
         raise UnreadableJob(str(error)) from error
     if path != entry.path or not entry.is_file:
-        raise UnreadableJob(f"{entry.path!r} is {fs.kind_of(entry.stat)}, not a plain file")
+        raise UnreadableJob(f"{entry.path!r} is {fs.describe_type(entry.stat)}, not a plain file")
     return path

@@ -24,8 +24,8 @@ def hashes_match(snapshot: JobSnapshot, root: Path) -> list[str]:
     for path, entry in snapshot.spec.files.items():
         *inside, name = path.split("/")
         try:
-            with fs.directory(root, *snapshot.record.place.parts, *inside) as folder_fd:
-                if tuple(fs.hash_file(folder_fd, name, most=entry.size)) != tuple(entry):
+            with fs.open_directory(root, *snapshot.record.place.parts, *inside) as folder_fd:
+                if tuple(fs.hash_file(folder_fd, name, max_bytes=entry.size)) != tuple(entry):
                     differences.append(f"{path}: its content is not what was submitted")
         except FileNotFoundError:
             differences += [f"{path}: it has not arrived"] if entry.size else []
@@ -57,8 +57,8 @@ def stamps_of(snapshot: JobSnapshot, root: Path) -> ListedStamps:
         by_folder.setdefault(tuple(inside), []).append(name)
     for folder, names in by_folder.items():
         try:
-            with fs.directory(root, *snapshot.record.place.parts, *folder) as folder_fd:
-                statuses = {name: fs.look(folder_fd, name) for name in names}
+            with fs.open_directory(root, *snapshot.record.place.parts, *folder) as folder_fd:
+                statuses = {name: fs.stat_entry(folder_fd, name) for name in names}
         except (FileNotFoundError, UnreadableJob):
             statuses = dict.fromkeys(names)
         for name, status in statuses.items():

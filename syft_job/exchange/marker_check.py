@@ -126,7 +126,7 @@ def check_markers(
             continue
         limit = limits.shared_bytes if kind is MarkerKind.SHARED else limits.marker_bytes
         try:
-            data = fs.read(dir_fd, kind.value, limit=limit)
+            data = fs.read_file(dir_fd, kind.value, limit=limit)
             if data is not None:
                 markers.append(parse(kind, data, limit=limit))
         except UnreadableJob as error:
@@ -164,7 +164,7 @@ def check_deciding_markers(
         return None
     try:
         contents = [
-            (kind, fs.read(dir_fd, kind.value, limit=limits.marker_bytes))
+            (kind, fs.read_file(dir_fd, kind.value, limit=limits.marker_bytes))
             for kind in _DECIDING_FIRST
             if kind in present
         ]
@@ -202,7 +202,7 @@ def require_recorded(report: MarkerReport, ledger: Ledger, submission: str) -> M
 def check_withdrawal(dir_fd: int, ref: JobRef, config: bytes, limits: SubmissionLimits) -> Checked:
     """Read and check the submitter's `withdrawn`: it counts under the key that signed `config.yaml` only."""
     try:
-        data = fs.read(dir_fd, WITHDRAWN, limit=limits.marker_bytes)
+        data = fs.read_file(dir_fd, WITHDRAWN, limit=limits.marker_bytes)
         marker = parse(MarkerKind.WITHDRAWN, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
         return Checked(Marker(MarkerKind.WITHDRAWN, "", 1), MarkerProblem.UNREADABLE, str(error))
@@ -215,7 +215,7 @@ def check_blocked(
 ) -> Checked:
     """Read and check the owner's `blocked`: it counts for the present attempt only."""
     try:
-        data = fs.read(dir_fd, BLOCKED, limit=limits.marker_bytes)
+        data = fs.read_file(dir_fd, BLOCKED, limit=limits.marker_bytes)
         marker = parse(MarkerKind.BLOCKED, data or b"", limit=limits.marker_bytes)
     except UnreadableJob as error:
         return Checked(Marker(MarkerKind.BLOCKED, "", 1), MarkerProblem.UNREADABLE, str(error))
@@ -266,8 +266,8 @@ def _is_present(dir_fd: int, key: MarkerKey, present: frozenset[str]) -> bool:
     if folder not in present:
         return False
     try:
-        with fs.directory(dir_fd, folder) as inner:
-            return fs.look(inner, name) is not None
+        with fs.open_directory(dir_fd, folder) as inner:
+            return fs.stat_entry(inner, name) is not None
     except (FileNotFoundError, UnreadableJob):
         return False
 
@@ -282,7 +282,7 @@ def _read_attempts(dir_fd: int, limits: SubmissionLimits, findings: list[str]) -
     """Parse the markers in `attempts`; a finding about each that cannot be read is added to ``findings``."""
     markers: list[Marker] = []
     try:
-        with fs.directory(dir_fd, ATTEMPTS) as inner:
+        with fs.open_directory(dir_fd, ATTEMPTS) as inner:
             bytes_left = _MAX_ATTEMPTS_BYTES
             for name in sorted(fs.list_names(inner, limit=_MAX_ATTEMPT_FILES)):
                 number = _ATTEMPT_FILE.fullmatch(name)
@@ -291,7 +291,7 @@ def _read_attempts(dir_fd: int, limits: SubmissionLimits, findings: list[str]) -
                 if bytes_left <= 0:
                     raise UnreadableJob(f"its files are longer than {_MAX_ATTEMPTS_BYTES} bytes together")
                 try:
-                    data = fs.read(inner, name, limit=limits.marker_bytes)
+                    data = fs.read_file(inner, name, limit=limits.marker_bytes)
                     bytes_left -= len(data or b"")
                     marker = parse(MarkerKind.ATTEMPT, data or b"", limit=limits.marker_bytes)
                 except UnreadableJob as error:

@@ -8,7 +8,7 @@ from syft_job.errors import ConfigError, StoreError
 from syft_job.format.key_history import KeyHistory
 from syft_job.format.manifest import JobSpec, SubmissionLimits
 from syft_job.format.signing import Key
-from syft_job.fs.mounts import has_sized_directories, settling_seconds
+from syft_job.fs.mounts import has_sized_directories, settle_time_s
 from syft_job.home import contacts
 from syft_job.home.home import Home
 from syft_job.model.job_ref import JobRef
@@ -39,7 +39,7 @@ class Participant:
         chain = self.chain_of(place.owner)
         pinned = spec.owner_key if spec is not None else None
         if not pinned:
-            return chain.accepted if chain is not None else frozenset()
+            return chain.trusted_keys if chain is not None else frozenset()
         if not self.owns(place) or pinned in self.held:
             return frozenset({pinned})
         return frozenset({chain.present}) if chain is not None else frozenset()
@@ -58,7 +58,7 @@ class Participant:
         pinned, chain = spec.owner_key if spec is not None else None, self.chain_of(place.owner)
         if not pinned or chain is None:
             return None
-        is_given_up = pinned in chain.given_up
+        is_given_up = pinned in chain.compromised_keys
         if not self.owns(place):
             given_up = f"{place.owner} gave up the key that this was submitted to, because others may have it:"
             return f"{given_up} do not rely on the answers here, and submit it anew" if is_given_up else None
@@ -79,10 +79,10 @@ class Participant:
 
         A published key is not trusted here (format.md §Seals): it only shows that a home exists.
         """
-        if self.home.keyring.chain is not None:
+        if self.home.keyring.history is not None:
             return False
         try:
-            return contacts.published(self.home.root, self.email) is not None
+            return contacts.read_published_keys(self.home.root, self.email) is not None
         except ConfigError:
             return True  # something is published, however broken
         except (OSError, StoreError):
@@ -101,9 +101,9 @@ class Participant:
 
     def _read_chain(self, person: str) -> KeyHistory | None:
         if person == self.email:
-            return self.home.keyring.chain
+            return self.home.keyring.history
         try:
-            return contacts.published(self.home.root, person)
+            return contacts.read_published_keys(self.home.root, person)
         except (ConfigError, OSError, StoreError):
             return None
 
@@ -111,14 +111,14 @@ class Participant:
     def held(self) -> frozenset[str]:
         """One's own keys whose private half is in the home."""
         if self._held is None:
-            self._held = self.home.keyring.held
+            self._held = self.home.keyring.held_keys
         return self._held
 
     @property
     def settles(self) -> float:
         """The seconds without a change after which a directory's stamp shows a later one."""
         if self._settles is None:
-            self._settles = settling_seconds(self.home.root)
+            self._settles = settle_time_s(self.home.root)
         return self._settles
 
     @property

@@ -85,7 +85,7 @@ def explain(datasite: Path, path: Path | str, user: str) -> Access:
 def _access(datasite: Path, path: Path | str, user: str) -> Access:
     owner = _owner(datasite)
     parts = _parts_below(datasite, path)
-    user = names.address(user)
+    user = names.normalize_address(user)
     if user == owner:
         return owner_access()
     if any(len(part) > _MAX_NAME_CHARACTERS for part in parts):
@@ -95,9 +95,7 @@ def _access(datasite: Path, path: Path | str, user: str) -> Access:
     except _ClosedError as closed:
         return no_access(closed.file, str(closed))
     if rules is None:
-        return no_access(
-            None, "no permission file lies on the way, and without one nobody but the owner may do anything"
-        )
+        return no_access(None, "there is no permission file on the way, and without one only the owner has access")
     return evaluate(rules, parts, depth, user)
 
 
@@ -119,7 +117,7 @@ def _parts_below(datasite: Path, path: Path | str) -> tuple[str, ...]:
         try:
             pure_path = pure_path.relative_to(PurePosixPath(datasite))
         except ValueError as error:
-            raise AclError(f"{text!r} does not lie in the datasite {Path(datasite).name!r}") from error
+            raise AclError(f"{text!r} is not in the datasite {Path(datasite).name!r}") from error
     return pure_path.parts
 
 
@@ -171,7 +169,7 @@ def _open_directory(name: str, dir_fd: int | None, path: str) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _ClosedError(None, f"{printable_path(path)} cannot be looked at: {error.strerror}") from error
+        raise _ClosedError(None, f"{printable_path(path)} cannot be examined: {error.strerror}") from error
     if stat.S_ISLNK(mode):
         raise _ClosedError(None, f"{printable_path(path)} is a link, and links are not followed")
     if stat.S_ISDIR(mode):
@@ -209,7 +207,7 @@ def _read_rules(dir_fd: int, path: str) -> RuleFile | None:
     except _ClosedError:
         raise
     except AclError as error:
-        message = f"{shown_path} is not understood, so that nobody but the owner gets through: {error}"
+        message = f"{shown_path} cannot be parsed, so that only the owner has access: {error}"
         raise _ClosedError(path, message) from error
     finally:
         os.close(file)

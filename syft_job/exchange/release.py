@@ -101,8 +101,8 @@ def publish(participant: Participant, look: JobSnapshot, grants: Grants, staged:
     if _is_other_kind(job, "shared"):
         fs.remove(job, "shared")
     marker = markers.make(MarkerKind.SHARED, place, key, digest=record.digest, attempt=attempt, **body)
-    fs.put(job, "shared", markers.to_bytes(marker))
-    fs.put(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
+    fs.write_file(job, "shared", markers.to_bytes(marker))
+    fs.write_file(job, RULES, permissions.job_rules(place.submitter, grants.outputs, grants.logs))
     participant.home.ledger.say(record.id, attempt, Event.RELEASED, share=grants.to_json(), mark=unsealed(marker))
 
 
@@ -124,12 +124,12 @@ def may_share_with(people: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InvalidName: one of them is no address.
     """
-    return tuple(sorted({person if person == "*" else names.address(person) for person in people}))
+    return tuple(sorted({person if person == "*" else names.normalize_address(person) for person in people}))
 
 
 def _is_other_kind(job: int, name: str) -> bool:
     """Return True if something else than a plain file is where one is about to be written."""
-    status = fs.look(job, name)
+    status = fs.stat_entry(job, name)
     return status is not None and not stat.S_ISREG(status.st_mode)
 
 

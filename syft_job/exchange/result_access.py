@@ -65,7 +65,7 @@ class ResultAccess:
     def base(self) -> Path:
         """The directory that holds `outputs`: the held results for the owner, the job's directory for others."""
         if self.reads_home:
-            return self._participant.home.held(self._record.id, self._record.attempt)
+            return self._participant.home.attempt_paths(self._record.id, self._record.attempt).results
         return self._record.location(self._participant.home.root)
 
     @contextmanager
@@ -74,8 +74,8 @@ class ResultAccess:
         root = self._participant.home.root
         start, parts = (self.base, ()) if self.reads_home else (root, self._record.place.parts)
         with (
-            fs.in_words(f"read the results of '{self._record.name}'"),
-            fs.directory(start, *parts, *folder) as folder_fd,
+            fs.translate_os_errors(f"read the results of '{self._record.name}'"),
+            fs.open_directory(start, *parts, *folder) as folder_fd,
         ):
             yield folder_fd
 

@@ -1,7 +1,7 @@
 """Staged results: copied under a temporary name while no lock is held, renamed into place under the lock.
 
-A `StagedDirectory` is held (`fs.hold`) until it is closed, so that no other process takes it for an abandoned one; if
-its process is killed, the next `fs.remove_temporaries` removes it. Nothing reads a staged directory under its temporary
+A `StagedDirectory` is held (`fs.mark_in_use`) until it is closed, so that no other process takes it for an abandoned
+one; if its process is killed, the next `fs.remove_temporaries` removes it. Nothing reads a staged directory under its temporary
 name, and in the shared folder other users cannot open it. There it is made beside the submitters' folders, where the
 datasite's rule file grants nothing: in the job's own directory its submitter could read results that are shared with
 others only.
@@ -60,7 +60,7 @@ class StagedDirectory:
         self.name = fs.temporary_name()
         self._held = ExitStack()
         with ExitStack() as opened:
-            self.parent = opened.enter_context(fs.directory(parent, *inside))
+            self.parent = opened.enter_context(fs.open_directory(parent, *inside))
             opened.push(self._held)
             if locked:
                 if inside:
@@ -74,7 +74,7 @@ class StagedDirectory:
 
     def _remove_leftovers(self, home: Home) -> None:
         """Remove what killed processes left here; what cannot be removed stays and does no harm."""
-        with fs.in_words("list the folder of new results"), os.scandir(self.parent) as entries:
+        with fs.translate_os_errors("list the folder of new results"), os.scandir(self.parent) as entries:
             has_leftovers = any(fs.is_temporary(entry.name) for entry in entries)
         if has_leftovers:
             with suppress(StoreError), home.locked():
@@ -82,8 +82,8 @@ class StagedDirectory:
 
     def _make(self, mode: int) -> int:
         fs.make_new_directory(self.parent, self.name, mode=mode)
-        descriptor = self._held.enter_context(fs.directory(self.parent, self.name))
-        fs.hold(descriptor)
+        descriptor = self._held.enter_context(fs.open_directory(self.parent, self.name))
+        fs.mark_in_use(descriptor)
         return descriptor
 
     def put_in_place(self, name: str) -> None:
@@ -133,16 +133,16 @@ class StagedResults(StagedDirectory):
         self.outputs: dict[InnerPath, FileEntry] = {}
         self.logs: dict[InnerPath, FileEntry] = {}
         self._placed: set[str] = set()
-        source = source or home.held(need.job, need.attempt)
+        source = source or home.attempt_paths(need.job, need.attempt).results
         try:
-            self.job = self._opened.enter_context(fs.directory(home.root, *place.parts))
+            self.job = self._opened.enter_context(fs.open_directory(home.root, *place.parts))
             if need.outputs:
-                with fs.directory(self.descriptor, OUTPUTS, create=True, durable=False) as target:
+                with fs.open_directory(self.descriptor, OUTPUTS, create=True, durable=False) as target:
                     if (source / OUTPUTS).exists():
-                        with fs.directory(source, OUTPUTS) as tree:
+                        with fs.open_directory(source, OUTPUTS) as tree:
                             self.outputs = copy_tree(tree, target, limits)
             if need.logs and (source / LOGS_FOLDER).is_dir():
-                with fs.directory(source, LOGS_FOLDER) as logs:
+                with fs.open_directory(source, LOGS_FOLDER) as logs:
                     self._copy_logs(logs, limits)
         except BaseException:
             self.close()
@@ -150,9 +150,11 @@ class StagedResults(StagedDirectory):
 
     def _copy_logs(self, logs: int, limits: SubmissionLimits) -> None:
         for name in LOGS.values():
-            if fs.look(logs, name) is not None:
-                copied = fs.copy(logs, name, self.descriptor, name, most=limits.total_bytes, mode=0o644, durable=True)
-                self.logs[names.inner_path(name)] = FileEntry(copied.size, copied.sha256)
+            if fs.stat_entry(logs, name) is not None:
+                copied = fs.copy_file(
+                    logs, name, self.descriptor, name, max_bytes=limits.total_bytes, mode=0o644, durable=True
+                )
+                self.logs[names.normalize_inner_path(name)] = FileEntry(copied.size, copied.sha256)
 
     def fits(self, record: JobRecord, job: int, need: Need) -> bool:
         """Return True if this is what ``need`` asks for, of the present attempt, in the open directory ``job``."""
@@ -183,7 +185,7 @@ class StagedResults(StagedDirectory):
             StoreError: the folder cannot be written.
         """
         for name in sorted(self.logs.keys() - self._placed):
-            status = fs.look(self.job, name)
+            status = fs.stat_entry(self.job, name)
             if status is not None and not stat.S_ISREG(status.st_mode):
                 fs.remove(self.job, name)
             fs.rename(self.descriptor, name, self.job, name)
@@ -196,5 +198,5 @@ def _parent_of_copies(root: Path, place: JobRef) -> tuple[str, ...]:
 
     Where a job's directory is on another file system than the datasite, it is the job's directory.
     """
-    with fs.directory(root, *place.parts) as job, fs.directory(root, place.owner, *JOBS) as jobs:
+    with fs.open_directory(root, *place.parts) as job, fs.open_directory(root, place.owner, *JOBS) as jobs:
         return (place.owner, *JOBS) if os.fstat(job).st_dev == os.fstat(jobs).st_dev else place.parts

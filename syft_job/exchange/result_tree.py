@@ -47,21 +47,23 @@ def copy_tree(
     forms = UnicodeForms()
     file_mode, folder_mode = (0o600, 0o700) if private else (0o644, 0o755)
     left = limits.total_bytes if max_bytes is None else min(max_bytes, limits.total_bytes)
-    for entry in fs.walk(source, most=limits.files, passed_over=left_out):
+    for entry in fs.walk(source, max_entries=limits.files, skipped=left_out):
         fs.check_interrupted()
         folder, _, name = entry.path.rpartition("/")
         refused = why_not(name, entry) or forms.twin_of(entry.path) or _too_long(entry, left)
         inside = folder.split("/") if folder else []
-        *listed_inside, listed_name = (entry.path if refused else names.inner_path(entry.path)).split("/")
+        *listed_inside, listed_name = (entry.path if refused else names.normalize_inner_path(entry.path)).split("/")
         if not refused and entry.is_dir:
-            with fs.directory(target, *listed_inside, listed_name, create=True, mode=folder_mode):
+            with fs.open_directory(target, *listed_inside, listed_name, create=True, mode=folder_mode):
                 folders.append([*listed_inside, listed_name])
             continue
         if not refused:
-            with fs.directory(target, *listed_inside, create=True, mode=folder_mode) as writing:
+            with fs.open_directory(target, *listed_inside, create=True, mode=folder_mode) as writing:
                 try:
-                    with fs.directory(source, *inside) as reading:
-                        copied = fs.copy(reading, name, writing, listed_name, most=left, mode=file_mode, durable=True)
+                    with fs.open_directory(source, *inside) as reading:
+                        copied = fs.copy_file(
+                            reading, name, writing, listed_name, max_bytes=left, mode=file_mode, durable=True
+                        )
                 except FileNotFoundError:
                     if left_out is None:
                         raise
@@ -70,15 +72,15 @@ def copy_tree(
                     refused = str(error)  # it grew or became something else since it was listed
                     fs.remove(writing, listed_name, durable=False)
                 else:
-                    files[names.inner_path(entry.path)] = FileEntry(copied.size, copied.sha256)
+                    files[names.normalize_inner_path(entry.path)] = FileEntry(copied.size, copied.sha256)
                     left -= copied.size
         if refused and left_out is None:
             raise UnreadableJob(f"{refused}. Remove it first.")
         if refused and left_out is not None:
             left_out.append(refused)
     for inside in folders if files or folders[1:] else ():  # a name that is not durable is lost with a power cut, too
-        with fs.directory(target, *inside) as opened:
-            fs.sync(opened)
+        with fs.open_directory(target, *inside) as opened:
+            fs.fsync_directory(opened)
     return files
 
 
@@ -105,9 +107,9 @@ def why_not(name: str, entry: fs.Entry) -> str | None:
     if name.casefold() == RULES:
         return f"{entry.path!r} is a permission file, and those are the owner's to write"
     if not entry.is_dir and not entry.is_file:
-        return f"{entry.path!r} is {fs.kind_of(entry.stat)}, and only plain files can be results"
+        return f"{entry.path!r} is {fs.describe_type(entry.stat)}, and only plain files can be results"
     try:
-        names.inner_path(entry.path)
+        names.normalize_inner_path(entry.path)
     except InvalidName as error:
         return f"{entry.path!r} has a name that cannot travel: {error}"
     return None

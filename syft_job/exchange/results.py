@@ -80,13 +80,13 @@ class Results:
         files = []
         try:
             with self._access.directory(OUTPUTS) as outputs_fd:
-                for entry in fs.walk(outputs_fd, most=self._access.max_entries):
+                for entry in fs.walk(outputs_fd, max_entries=self._access.max_entries):
                     name = entry.path.rpartition("/")[2]
                     if entry.is_file and name != RULES:
                         files.append(OutputFile(entry.path))
                     elif not entry.is_dir and not entry.is_file:
                         raise UnreadableJob(
-                            f"the output {entry.path!a} of '{self._record.name}' is {fs.kind_of(entry.stat)};"
+                            f"the output {entry.path!a} of '{self._record.name}' is {fs.describe_type(entry.stat)};"
                             " only plain files can be results. Ask the owner to remove it"
                         )
         except FileNotFoundError:
@@ -108,14 +108,14 @@ class Results:
         dropped = self._require_arrived(files)
         max_bytes = self._require_within_limit(files)
         copies: list[Path] = []
-        with fs.directory(target) as target_fd:
+        with fs.open_directory(target) as target_fd:
             for path in dropped:
                 *folder, name = path.split("/")
                 with (
-                    fs.in_words(f"write {str(target / path)!r}"),
-                    fs.directory(target_fd, *folder, create=True, mode=0o700) as dst_fd,
+                    fs.translate_os_errors(f"write {str(target / path)!r}"),
+                    fs.open_directory(target_fd, *folder, create=True, mode=0o700) as dst_fd,
                 ):
-                    fs.create(dst_fd, name, b"", mode=0o600, durable=False)
+                    fs.create_file(dst_fd, name, b"", mode=0o600, durable=False)
                 copies.append(target / path)
             if not files:
                 return copies
@@ -164,10 +164,12 @@ class Results:
         for path, entry in files:
             *folder, name = path.split("/")
             with (
-                fs.directory(outputs_fd, *folder) as src_fd,
-                fs.directory(target_fd, *folder, create=True, mode=0o700) as dst_fd,
+                fs.open_directory(outputs_fd, *folder) as src_fd,
+                fs.open_directory(target_fd, *folder, create=True, mode=0o700) as dst_fd,
             ):
-                copied = fs.copy(src_fd, name, dst_fd, name, most=remaining_bytes if entry is None else entry.size)
+                copied = fs.copy_file(
+                    src_fd, name, dst_fd, name, max_bytes=remaining_bytes if entry is None else entry.size
+                )
                 if entry is not None and tuple(copied) != tuple(entry):
                     fs.remove(dst_fd, name)
                     raise UnreadableJob(
@@ -184,7 +186,7 @@ class Results:
         for folder in self._log_folders(stream):
             try:
                 with self._access.directory(*folder) as folder_fd:
-                    status = fs.look(folder_fd, LOGS[stream])
+                    status = fs.stat_entry(folder_fd, LOGS[stream])
             except (FileNotFoundError, UnreadableJob):
                 continue
             if status is not None and stat.S_ISREG(status.st_mode):
@@ -200,7 +202,7 @@ class Results:
         for folder in self._log_folders("returncode"):
             try:
                 with self._access.directory(*folder) as folder_fd:
-                    data = fs.read(folder_fd, LOGS["returncode"], limit=_MAX_RETURN_CODE_BYTES)
+                    data = fs.read_file(folder_fd, LOGS["returncode"], limit=_MAX_RETURN_CODE_BYTES)
             except FileNotFoundError:
                 continue
             if data is not None:
@@ -243,7 +245,7 @@ class Results:
         *folder, name = path.split("/")
         try:
             with self._access.directory(OUTPUTS, *folder) as folder_fd:
-                return fs.look(folder_fd, name) is not None
+                return fs.stat_entry(folder_fd, name) is not None
         except FileNotFoundError:
             return False
 
@@ -261,12 +263,12 @@ class Results:
         *folder, name = path.split("/")
         try:
             with self._access.directory(*folder) as folder_fd:
-                status = fs.look(folder_fd, name)
+                status = fs.stat_entry(folder_fd, name)
         except (FileNotFoundError, UnreadableJob):
             status = None
         return entry.size == 0 if status is None else entry.size == status.st_size
 
 
 def _is_file_or_directory(directory_fd: int, name: str) -> bool:
-    status = fs.look(directory_fd, name)
+    status = fs.stat_entry(directory_fd, name)
     return status is not None and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode))

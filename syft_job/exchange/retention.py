@@ -16,12 +16,12 @@ from pathlib import Path
 
 from syft_job import fs
 from syft_job.errors import NotAllowed, SyftJobError
-from syft_job.home.home import seen_name
+from syft_job.home.paths import review_note_name
 from syft_job.model import names
 from syft_job.model.events import Event
 from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.states import FactKind, JobState
-from syft_job.policies.retention import Kept, Kind
+from syft_job.policies.retention import RetainedItem, RetentionKind
 
 from . import transitions
 from .job_index import JobIndex
@@ -49,7 +49,7 @@ class RetentionScan:
         self._last_event_at: dict[str, float] = {}
         self._needed_notes: frozenset[str] | None = None
 
-    def measure(self, kinds: Collection[Kind]) -> list[Kept]:
+    def measure(self, kinds: Collection[RetentionKind]) -> list[RetainedItem]:
         """Everything of these kinds, the needed included.
 
         Raises:
@@ -58,66 +58,71 @@ class RetentionScan:
         self._home.ledger.refresh()
         self._last_event_at = self._home.ledger.last_said(time.time())
         rooms = {
-            Kind.RESULTS: self._results,
-            Kind.WORKSPACES: self._workspaces,
-            Kind.HISTORY: self._history,
-            Kind.JOBS: self._jobs,
+            RetentionKind.RESULTS: self._results,
+            RetentionKind.WORKSPACES: self._workspaces,
+            RetentionKind.HISTORY: self._history,
+            RetentionKind.JOBS: self._jobs,
         }
         return [one for kind in sorted(set(kinds)) for one in rooms[kind]()]
 
-    def remove(self, one: Kept) -> bool:
+    def remove(self, one: RetainedItem) -> bool:
         """Remove one thing; False where it is gone already, or needed again by now.
 
         Raises:
             InvalidTransition, NotAllowed, StoreError: see `transitions.clean`.
         """
-        if one.kind is Kind.JOBS:
+        if one.kind is RetentionKind.JOBS:
             place = self._places.get(one.name)
             if place is None:
                 raise NotAllowed(f"'{one.name}' was not measured; nothing was removed.")
             transitions.clean(self._participant, place)
             return True
         base, _, name = one.name.rpartition("/")
-        folder = (self._home.workspaces if one.kind is Kind.WORKSPACES else self._home.path / base).absolute()
+        folder = (self._home.workspaces if one.kind is RetentionKind.WORKSPACES else self._home.path / base).absolute()
         # Renamed under the lock, which is a moment; removing a large tree is not.
         temporary = fs.temporary_name()
-        with fs.directory(folder) as opened:
+        with fs.open_directory(folder) as opened:
             with self._home.locked():
-                if fs.look(opened, name) is None or self._why(one.kind, one.name):
+                if fs.stat_entry(opened, name) is None or self._why(one.kind, one.name):
                     return False
-                if one.kind is Kind.RESULTS:
+                if one.kind is RetentionKind.RESULTS:
                     self._record_removal(name)
                 fs.rename(opened, name, opened, temporary)
             fs.remove(opened, temporary)
         return True
 
-    def _results(self) -> Iterator[Kept]:
-        yield from self._attempts(Kind.RESULTS, self._home.path / "held", "held/")
+    def _results(self) -> Iterator[RetainedItem]:
+        yield from self._attempts(RetentionKind.RESULTS, self._home.paths.held_results, "held/")
 
-    def _workspaces(self) -> Iterator[Kept]:
-        yield from self._attempts(Kind.WORKSPACES, self._home.workspaces, "")
+    def _workspaces(self) -> Iterator[RetainedItem]:
+        yield from self._attempts(RetentionKind.WORKSPACES, self._home.workspaces, "")
 
-    def _attempts(self, kind: Kind, base: Path, prefix: str) -> Iterator[Kept]:
+    def _attempts(self, kind: RetentionKind, base: Path, prefix: str) -> Iterator[RetainedItem]:
         for name in _listed(base):
             job, _, number = name.partition(".")
-            if names.id_like(job) and number.isdigit():  # unfinished copies are the runner's to tidy
+            if names.is_id_prefix(job) and number.isdigit():  # unfinished copies are the runner's to tidy
                 size, age = _measured(base, name)
                 # The clock may have stood years back when this was written.
                 age = min(age, self._age(job, age))
-                yield Kept(kind, f"{prefix}{name}", job, size, age, self._why(kind, f"{prefix}{name}"))
+                yield RetainedItem(kind, f"{prefix}{name}", job, size, age, self._why(kind, f"{prefix}{name}"))
 
-    def _history(self) -> Iterator[Kept]:
+    def _history(self) -> Iterator[RetainedItem]:
         self._needed_notes = self._notes_of_existing_jobs()
         for base in ("aside", "reviewed", "seen"):
             for name in _listed(self._home.path / base):
                 if not name.startswith("."):
                     size, age = _measured(self._home.path / base, name)
                     job = name if base == "aside" else ""
-                    yield Kept(
-                        Kind.HISTORY, f"{base}/{name}", job, size, age, self._why(Kind.HISTORY, f"{base}/{name}")
+                    yield RetainedItem(
+                        RetentionKind.HISTORY,
+                        f"{base}/{name}",
+                        job,
+                        size,
+                        age,
+                        self._why(RetentionKind.HISTORY, f"{base}/{name}"),
                     )
 
-    def _jobs(self) -> Iterator[Kept]:
+    def _jobs(self) -> Iterator[RetainedItem]:
         pending = {job for job, _ in (*self._home.ledger.unfinished(), *self._home.ledger.pending_releases())}
         for record in self._store.records():
             if not self._participant.owns(record.place):
@@ -130,11 +135,11 @@ class RetentionScan:
             name = f"{record.submitter}/{record.name}"
             self._places[name] = record.place
             size, age = _measured(self._home.root, *record.place.parts)
-            yield Kept(Kind.JOBS, name, record.id, size, self._age(record.id, age), why)
+            yield RetainedItem(RetentionKind.JOBS, name, record.id, size, self._age(record.id, age), why)
 
-    def _why(self, kind: Kind, name: str) -> str:
+    def _why(self, kind: RetentionKind, name: str) -> str:
         """Why a thing at home is still needed; empty where it may go."""
-        if kind is Kind.HISTORY:
+        if kind is RetentionKind.HISTORY:
             if self._needed_notes is None:
                 return "the folder is away, so it is unknown whether its job still exists"
             return "its job is still there" if name in self._needed_notes else ""
@@ -147,7 +152,7 @@ class RetentionScan:
             return "a release of it is still to come"
         if not ledger.events(job) or Event.CLEANED in ledger.events(job):
             return ""
-        ends = {FactKind.DONE} if kind is Kind.RESULTS else _OVER
+        ends = {FactKind.DONE} if kind is RetentionKind.RESULTS else _OVER
         if not any(fact.kind in ends and fact.attempt == attempt[1] for fact in ledger.facts(job)):
             return "the ledger has no end of it"
         return ""
@@ -167,7 +172,7 @@ class RetentionScan:
                 return None
             places |= {JobRef(owner, who, job) for job in listed}
         waits = (f"aside/{record.id}" for record in records if record.state is JobState.QUEUED)
-        return frozenset(waits) | {f"reviewed/{seen_name(place)}" for place in places}
+        return frozenset(waits) | {f"reviewed/{review_note_name(place)}" for place in places}
 
     def _record_removal(self, name: str) -> None:
         job, _, number = name.partition(".")
@@ -190,12 +195,12 @@ def _listed(path: Path) -> list[str]:
 
 def _measured(start: Path, *parts: str) -> tuple[int, float]:
     """The bytes below ``parts`` of ``start``, links not followed, and the seconds since it was last changed."""
-    top = fs.status_of(start, *parts)
+    top = fs.stat_below(start, *parts)
     if top is None:
         return 0, 0.0
     size = 0 if stat.S_ISDIR(top.st_mode) else top.st_size
     if stat.S_ISDIR(top.st_mode):
-        with suppress(SyftJobError, OSError), fs.directory(start, *parts) as opened:
-            for entry in fs.walk(opened, most=_MAX_MEASURED_ENTRIES, passed_over=[]):
+        with suppress(SyftJobError, OSError), fs.open_directory(start, *parts) as opened:
+            for entry in fs.walk(opened, max_entries=_MAX_MEASURED_ENTRIES, skipped=[]):
                 size += 0 if entry.is_dir else entry.stat.st_size
     return size, max(0.0, time.time() - top.st_mtime)

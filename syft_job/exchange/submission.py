@@ -21,7 +21,7 @@ from syft_job.format import manifest
 from syft_job.format.manifest import CONFIG, RUN, FileEntry, JobResources, JobSpec
 from syft_job.format.markers import now
 from syft_job.format.signing import Key
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.model import names
 from syft_job.model.job_ref import JOBS, JobRef
 from syft_job.model.names import InnerPath
@@ -55,7 +55,9 @@ def submit(
     """
     root = participant.home.root
     ref = JobRef(
-        names.address(owner), participant.email, names.job_name(name.strip() or f"Job - {secrets.token_hex(4)}")
+        names.normalize_address(owner),
+        participant.email,
+        names.normalize_job_name(name.strip() or f"Job - {secrets.token_hex(4)}"),
     )
     require_datasite(root, ref.owner)
     check_limits(source.file_sizes, participant)
@@ -63,14 +65,14 @@ def submit(
         dependencies=dependencies, resources=resources, datasets=datasets, metadata=metadata
     )
     try:
-        key, owner_keys = participant.home.key(), published(root, ref.owner)
+        key, owner_keys = participant.home.key(), read_published_keys(root, ref.owner)
     except FileNotFoundError as error:
         raise PathMissing(f"The folder {root} went away meanwhile: see whether it is still mounted.") from error
     spec = _new_spec(ref, source, options, owner_keys.present if owner_keys is not None else None)
     with (
         _submission_errors(ref.name),
-        fs.in_words(f"submit to {str(root / ref.owner)!r}"),
-        fs.directory(root, ref.owner, *JOBS, ref.submitter, create=True) as parent_fd,
+        fs.translate_os_errors(f"submit to {str(root / ref.owner)!r}"),
+        fs.open_directory(root, ref.owner, *JOBS, ref.submitter, create=True) as parent_fd,
     ):
         _refuse_taken(parent_fd, ref)
         temporary = fs.temporary_name()
@@ -92,7 +94,7 @@ def require_datasite(root: Path, owner: str) -> None:
         PathMissing: they have none.
         StoreError: the folder cannot be read.
     """
-    with fs.in_words(f"submit to {str(root / owner)!r}"):
+    with fs.translate_os_errors(f"submit to {str(root / owner)!r}"):
         has_datasite = fs.is_directory(root, owner)
     if not has_datasite:
         raise PathMissing(f"{owner} has no datasite in {root}. Is the address right, and is the folder synced?")
@@ -162,8 +164,8 @@ def _new_directory(participant: Participant, parent_fd: int, name: str) -> Itera
         with participant.home.locked():  # another process must not take the new directory for an abandoned one
             fs.remove_temporaries(parent_fd, only_old=True)
             fs.make_new_directory(parent_fd, name)
-            job_fd = opened.enter_context(fs.directory(parent_fd, name))
-            fs.hold(job_fd)
+            job_fd = opened.enter_context(fs.open_directory(parent_fd, name))
+            fs.mark_in_use(job_fd)
         yield job_fd
 
 
@@ -172,20 +174,25 @@ def _write_files(job_fd: int, source: Source, participant: Participant) -> dict[
     files: dict[InnerPath, FileEntry] = {}
     remaining_bytes = participant.limits.total_bytes
     for path, content in source.texts.items():
-        fs.create(job_fd, path, content, mode=0o755 if path == RUN else 0o644)
-        files[names.listed_path(path)] = FileEntry(len(content), manifest.digest_of(content))
+        fs.create_file(job_fd, path, content, mode=0o755 if path == RUN else 0o644)
+        files[names.require_inner_path(path)] = FileEntry(len(content), manifest.digest_of(content))
         remaining_bytes -= len(content)
     folders: set[str] = set()
     for path, origin in source.paths.items():
         folder, _, name = path.rpartition("/")
-        with fs.directory(origin.parent) as src_fd, fs.directory(job_fd, *folder.split("/"), create=True) as dst_fd:
-            copied = fs.copy(src_fd, origin.name, dst_fd, name, most=max(remaining_bytes, 0), mode=0o644, durable=True)
+        with (
+            fs.open_directory(origin.parent) as src_fd,
+            fs.open_directory(job_fd, *folder.split("/"), create=True) as dst_fd,
+        ):
+            copied = fs.copy_file(
+                src_fd, origin.name, dst_fd, name, max_bytes=max(remaining_bytes, 0), mode=0o644, durable=True
+            )
         folders.add(folder)
-        files[names.listed_path(path)] = FileEntry(copied.size, copied.sha256)
+        files[names.require_inner_path(path)] = FileEntry(copied.size, copied.sha256)
         remaining_bytes -= copied.size
     for folder in folders:
-        with fs.directory(job_fd, *folder.split("/")) as folder_fd:
-            fs.sync(folder_fd)
+        with fs.open_directory(job_fd, *folder.split("/")) as folder_fd:
+            fs.fsync_directory(folder_fd)
     return files
 
 
@@ -193,8 +200,8 @@ def _write_manifest(job_fd: int, spec: JobSpec, ref: JobRef, key: Key, participa
     """Sign and write the manifest, if readers with these limits would accept it."""
     config = spec.sealed(ref, key)
     manifest.parse(config, participant.limits)
-    fs.create(job_fd, CONFIG, config)
-    fs.sync(job_fd)
+    fs.create_file(job_fd, CONFIG, config)
+    fs.fsync_directory(job_fd)
 
 
 def _refuse_taken(parent_fd: int, ref: JobRef) -> None:
@@ -213,7 +220,7 @@ def _refuse_taken(parent_fd: int, ref: JobRef) -> None:
 def _is_remainder(parent_fd: int, name: str) -> bool:
     """Return True if the folder holds no job: an interrupted clean left it, or a sync tool that did not remove it."""
     try:
-        with fs.directory(parent_fd, name) as job_fd:
+        with fs.open_directory(parent_fd, name) as job_fd:
             return is_remainder(job_fd)
     except (FileNotFoundError, UnreadableJob):
         return False
@@ -225,6 +232,6 @@ def _publish(parent_fd: int, temporary: str, ref: JobRef) -> None:
             fs.remove(parent_fd, ref.name)
         fs.rename(parent_fd, temporary, parent_fd, ref.name)
     except StoreError as error:
-        if fs.look(parent_fd, temporary) is not None and fs.look(parent_fd, ref.name) is not None:
+        if fs.stat_entry(parent_fd, temporary) is not None and fs.stat_entry(parent_fd, ref.name) is not None:
             raise JobExists(f"You have a job called '{ref.name}' with {ref.owner} already.") from error
         raise

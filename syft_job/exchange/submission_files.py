@@ -52,10 +52,10 @@ def gather(folder: Path, *, include: Sequence[str] = (), most: int) -> Gathered:
         StoreError: a folder or file cannot be read.
     """
     gathered = Gathered()
-    with fs.in_words(f"read {str(folder)!r}"), fs.directory(folder) as opened:
+    with fs.translate_os_errors(f"read {str(folder)!r}"), fs.open_directory(folder) as opened:
         rules = Exclusions(_ignore_text(opened), include)
         spelled = _walk(opened, folder, rules, gathered, most)
-    if collision := names.first_collision(spelled):
+    if collision := names.find_collision(spelled):
         raise InvalidSubmission(
             f"{collision[0]!a} and {collision[1]!a} are one file on some machines: their names differ only in case or"
             " in Unicode form (NFC, NFD). Rename or remove one of them."
@@ -81,14 +81,14 @@ def travelling_path(path: str) -> InnerPath:
         InvalidSubmission: its name cannot travel.
     """
     try:
-        return InnerPath(names.inner_path(CODE + path).removeprefix(CODE))
+        return InnerPath(names.normalize_inner_path(CODE + path).removeprefix(CODE))
     except InvalidName as error:
         raise InvalidSubmission(str(error)) from error
 
 
 def beginning_of(place: int, name: str) -> bytes:
     """The first bytes of a plain file, as far as they are searched for secrets; nothing is followed or waited for."""
-    with fs.plain_file(place, name, _ANY_SIZE) as descriptor:
+    with fs.open_regular_file(place, name, _ANY_SIZE) as descriptor:
         data = b""
         while len(data) < SEARCHED_BYTES and (more := os.read(descriptor, SEARCHED_BYTES - len(data))):
             data += more
@@ -102,7 +102,7 @@ def _walk(opened: int, folder: Path, rules: Exclusions, gathered: Gathered, most
     ahead: list[tuple[str, bool]] = [("", False)]
     while ahead:
         inside, only_named = ahead.pop()
-        with fs.directory(opened, *(inside.split("/") if inside else ())) as directory:
+        with fs.open_directory(opened, *(inside.split("/") if inside else ())) as directory:
             with os.scandir(directory) as listing:
                 entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing)
             if inside and not only_named:
@@ -143,12 +143,12 @@ def _walk(opened: int, folder: Path, rules: Exclusions, gathered: Gathered, most
 
 def _take(directory: int, name: str, path: str, folder: Path, rules: Exclusions, gathered: Gathered) -> bool:
     """Add one file, unless its content shows that it is a secret."""
-    status = fs.look(directory, name)
+    status = fs.stat_entry(directory, name)
     if status is None:
         return False  # it went away meanwhile
-    if fs.kind_of(status) != "a plain file":
+    if fs.describe_type(status) != "a plain file":
         raise InvalidSubmission(
-            f"{path!r} is {fs.kind_of(status)}; only plain files can travel. Replace, remove or ignore it"
+            f"{path!r} is {fs.describe_type(status)}; only plain files can travel. Replace, remove or ignore it"
             f" ({IGNORE_FILE})."
         )
     listed = travelling_path(path)
@@ -163,7 +163,7 @@ def _take(directory: int, name: str, path: str, folder: Path, rules: Exclusions,
 def _ignore_text(opened: int, inside: str = "") -> str:
     file = f"{inside}/{IGNORE_FILE}" if inside else IGNORE_FILE
     try:
-        data = fs.read(opened, IGNORE_FILE, limit=IGNORE_FILE_BYTES)
+        data = fs.read_file(opened, IGNORE_FILE, limit=IGNORE_FILE_BYTES)
         return (data or b"").decode("utf-8-sig")
     except (UnreadableJob, UnicodeDecodeError) as error:
         raise InvalidSubmission(f"{file} cannot be used: {error}. It is a text file of patterns.") from error

@@ -59,9 +59,9 @@ def preview(participant: Participant, owner: str, source: Source, *, name: str =
         InvalidSubmission: it is larger than the limits.
         StoreError: the folder cannot be read.
     """
-    address = names.address(owner)
+    address = names.normalize_address(owner)
     if name.strip():
-        names.job_name(name.strip())
+        names.normalize_job_name(name.strip())
     require_datasite(participant.home.root, address)
     files = source.file_sizes
     check_limits(files, participant)

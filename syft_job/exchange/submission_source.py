@@ -82,7 +82,7 @@ def _script_in_file(script: Path, include: Sequence[str]) -> bytes:
     if not script.is_file():
         raise PathMissing(f"There is no script at {script}.", path=str(script))
     _refuse_secret(script, include)
-    with fs.in_words(f"read {str(script)!r}"):
+    with fs.translate_os_errors(f"read {str(script)!r}"):
         _refuse_large(script)
         content = script.read_bytes()
     try:
@@ -155,8 +155,8 @@ def findings_of(source: Source) -> tuple[Finding, ...]:
     findings = [finding for path, data in source.texts.items() for finding in check_file(path, data, entrypoint)]
     for path, origin in source.paths.items():
         try:
-            with fs.directory(origin.parent) as folder_fd:
-                data = fs.read(folder_fd, origin.name, limit=_MAX_CHECKED_BYTES)
+            with fs.open_directory(origin.parent) as folder_fd:
+                data = fs.read_file(folder_fd, origin.name, limit=_MAX_CHECKED_BYTES)
         except (UnreadableJob, FileNotFoundError):
             continue
         findings += check_file(path, data or b"", entrypoint)
@@ -206,10 +206,10 @@ def _refuse_secret_folder(folder: Path, include: Sequence[str]) -> None:
 
 def _refuse_secret(file: Path, include: Sequence[str]) -> None:
     """Refuse a single file that looks like a secret, unless ``include`` names it."""
-    with fs.in_words(f"read {str(file)!r}"):
+    with fs.translate_os_errors(f"read {str(file)!r}"):
         if not file.is_file():
             return  # the caller or the copy refuses it
-        with fs.directory(file.resolve().parent) as folder_fd:
+        with fs.open_directory(file.resolve().parent) as folder_fd:
             beginning = beginning_of(folder_fd, file.resolve().name)
     reason = judge_file(file.name, beginning)
     if reason is not None and not Exclusions(include=include).names_secret(file.name):

@@ -119,7 +119,8 @@ class SubmitterIndex:
             listed = [
                 entry.name
                 for entry in read
-                if not names.is_litter(entry.name) and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))
+                if not names.is_sync_artefact(entry.name)
+                and (entry.is_symlink() or entry.is_dir(follow_symlinks=False))
             ]
         self.is_cut = len(read) > MAX_DIRECTORIES
         self.names = listed

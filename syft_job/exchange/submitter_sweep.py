@@ -260,7 +260,7 @@ class SubmitterSweep:
 def is_job_name(name: str) -> bool:
     """Return True if a folder may be a job by its name."""
     try:
-        return names.job_name(name) == name
+        return names.normalize_job_name(name) == name
     except InvalidName:
         return False
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from syft_job.fs import METER, reads
+from syft_job.fs import METER, read_counts
 
 
 class Cost(NamedTuple):
@@ -78,7 +78,7 @@ class SweepBudget:
     def start(self) -> None:
         """Count from now on: what was done until now is not the jobs' cost."""
         self._decided = self._undecided = 0
-        self._reads = reads()
+        self._reads = read_counts()
         self._most_bytes, self._most_entries = self._reads.bytes + _SOON.bytes, self._reads.entries + _SOON.entries
         self._clock = time.thread_time()
 

@@ -14,7 +14,7 @@ from syft_job import fs
 from syft_job.errors import UnreadableJob
 from syft_job.format import manifest
 from syft_job.format.markers import OUTPUTS, shared_part
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .job_snapshot import JobSnapshot
 from .key_holder import Relation, identify
@@ -42,7 +42,7 @@ class Verification:
         return Verification(self.holds + other.holds, self.fails + other.fails)
 
     def __str__(self) -> str:
-        lines = [f"✓ {visible_line(line)}" for line in self.holds] + [f"✗ {visible_line(line)}" for line in self.fails]
+        lines = [f"✓ {escape_line(line)}" for line in self.holds] + [f"✗ {escape_line(line)}" for line in self.fails]
         return "\n".join([*lines, "Everything holds." if self.ok else "Something does not hold; see above."])
 
 
@@ -122,8 +122,8 @@ def _released_differences(snapshot: JobSnapshot, root: Path, body: Mapping[str, 
         for path, entry in (shared_part(body, what).files or {}).items():
             *folder, name = (prefix + path).split("/")
             try:
-                with fs.directory(root, *snapshot.record.place.parts, *folder) as folder_fd:
-                    hashed = fs.hash_file(folder_fd, name, most=entry.size)
+                with fs.open_directory(root, *snapshot.record.place.parts, *folder) as folder_fd:
+                    hashed = fs.hash_file(folder_fd, name, max_bytes=entry.size)
                 if tuple(hashed) != tuple(entry):
                     differences.append(f"{prefix}{path} is not what was released")
             except FileNotFoundError:

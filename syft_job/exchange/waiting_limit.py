@@ -95,7 +95,7 @@ def _oldest_first(parent_fd: int, names: Sequence[str]) -> list[str]:
     """Directories by the time of their last change, which for a waiting job is about that of its submission."""
     times = {}
     for name in names:
-        status = fs.look(parent_fd, name)
+        status = fs.stat_entry(parent_fd, name)
         if status is not None:
             times[name] = status.st_mtime_ns
     return sorted(times, key=lambda name: (times[name], name))

@@ -197,8 +197,10 @@ class AttemptMachine(Generic[AttemptT]):
             self._handles[paths.label] = handle
             self._active.add(paths.label)
         self._poller.expedite()
-        with fs.directory(paths.workspace) as dir_fd:
-            fs.put(dir_fd, paths.handle.name, handle.model_dump_json().encode() + b"\n", mode=0o600, durable=False)
+        with fs.open_directory(paths.workspace) as dir_fd:
+            fs.write_file(
+                dir_fd, paths.handle.name, handle.model_dump_json().encode() + b"\n", mode=0o600, durable=False
+            )
 
     def _launch_again(self, attempt: AttemptT) -> None:
         """Launch an attempt of which nothing is left that could begin it, or end it where it must not begin."""

@@ -19,7 +19,7 @@ from syft_job.model.containment import ContainmentLevel
 from syft_job.model.resources import ResourceLimits
 
 from . import backends, sandboxes
-from .sandboxes import Bare, Bubblewrap, ProtectedPlace, Sandbox
+from .sandboxes import Bare, Bubblewrap, ProtectedPath, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class HostOffer:
     """
 
     sandbox: Sandbox
-    protected: tuple[ProtectedPlace, ...]
+    protected: tuple[ProtectedPath, ...]
     bare_reason: str | None = None
     workspace_problem: str | None = None
     interpreter: Path | None = None
@@ -106,7 +106,7 @@ class ExecutionPlan:
             sentences += [part.words for part in gaps]
         if self.environment.interpreter is not None:
             sentences.append(f"Python: {self.environment.interpreter}")
-        return (*sentences, *resources.words(self.limits, self.sandbox.enforces))
+        return (*sentences, *resources.describe_limits(self.limits, self.sandbox.enforces))
 
     @property
     def sandbox_warnings(self) -> tuple[str, ...]:
@@ -197,9 +197,9 @@ def host_offer(config: SyftJobConfig, *, with_interpreter: bool = True) -> HostO
     Raises:
         ConfigError: the sandbox that the configuration asks for does not work here.
     """
-    sandbox = sandboxes.by_name(config.sandbox)
+    sandbox = sandboxes.get_sandbox(config.sandbox)
     home = Home.of(config.syftbox_folder, config.email)
-    protected = sandboxes.places_of(home)
+    protected = sandboxes.protected_paths(home)
     interpreter, interpreter_problem, bare_reason = None, None, None
     if with_interpreter:
         try:
@@ -207,7 +207,7 @@ def host_offer(config: SyftJobConfig, *, with_interpreter: bool = True) -> HostO
         except ConfigError as error:
             interpreter_problem = str(error)
     if isinstance(sandbox, Bare):
-        bare_reason = sandboxes.why_not() if config.sandbox == "auto" else "the configuration asks for none"
+        bare_reason = sandboxes.unavailable_reason() if config.sandbox == "auto" else "the configuration asks for none"
     return HostOffer(
         sandbox,
         protected,
@@ -231,11 +231,11 @@ def containment_to_approve(config: SyftJobConfig, *, allow_bare: bool) -> Contai
     """
     if allow_bare or config.sandbox == "bare":
         return _containment_of(sandboxes.bare)
-    sandbox = sandboxes.by_name(config.sandbox)
+    sandbox = sandboxes.get_sandbox(config.sandbox)
     if isinstance(sandbox, Bare):
         raise NotAllowed(
-            f"This machine has no sandbox, because {sandboxes.why_not()} Nothing was approved. syft-job doctor says how"
-            " to repair it.",
+            f"This machine has no sandbox, because {sandboxes.unavailable_reason()} Nothing was approved."
+            " syft-job doctor says how to repair it.",
             remedy=Remedy("To approve the job to run without a sandbox", Action.APPROVE_BARE),
         )
     return _containment_of(sandbox)
@@ -268,7 +268,7 @@ def limits_for(config: SyftJobConfig, spec: JobSpec | None) -> ResourceLimits:
     if spec is None:
         return _ceiling(config)
     wanted = spec.resources
-    return resources.limits_of(
+    return resources.requested_limits(
         time=wanted.time_limit, memory=wanted.memory, cpu_count=wanted.cpu_count, ceiling=_ceiling(config)
     )
 

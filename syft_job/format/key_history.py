@@ -1,6 +1,6 @@
 """`key.json`: a participant's present public key and the key rotations that led to it.
 
-Each rotation is signed by the key that it replaces, so that whoever trusts an earlier key can trust the present one.
+Each rotation is signed by the key that it replaces, so a reader who trusts an earlier key can trust the present one.
 Public keys only; the private ones belong to the home. (docs/reference/format.md)
 
 Invariants of a parsed `KeyHistory`: no key occurs twice, each rotation leads to the next key, and, unless it was parsed
@@ -64,10 +64,6 @@ class KeyHistory:
     def trusted_keys(self) -> frozenset[str]:
         """The present and earlier keys whose signatures count: all but the compromised ones."""
         return frozenset({self.present, *(rotation.key for rotation in self.rotations)}) - self.compromised_keys
-
-    before = property(lambda self: self.rotations)
-    given_up = compromised_keys
-    accepted = trusted_keys
 
     def knows(self, key: str) -> bool:
         """Return True if ``key`` is the present key or an earlier one."""
@@ -150,7 +146,3 @@ def _parse_rotation(entry: object) -> KeyRotation:
     if not isinstance(at, str) or not isinstance(compromised, bool):
         raise UnreadableJob("one of the rotations in it cannot be understood")
     return KeyRotation(entry["key"], entry["next"], at, compromised)
-
-
-document = encode
-key_place = subject_of_keys

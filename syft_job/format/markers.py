@@ -36,7 +36,7 @@ from syft_job.model.states import OUTCOMES, Fact
 
 from .codec import canonical, dump, load_json
 from .manifest import FileEntry, SubmissionLimits, file_entry
-from .signing import Key, is_sealed, sealed_by
+from .signing import Key, claimed_signer, is_signed_by
 
 OWNERS_KINDS = tuple(
     kind
@@ -109,14 +109,14 @@ class Marker:
         Returns:
             None where it is valid; otherwise the first problem.
         """
-        signer = sealed_by(self.body)
+        signer = claimed_signer(self.body)
         if signer is None:
             return MarkerProblem.UNSIGNED
         if self.digest != digest:
             return MarkerProblem.EARLIER_VERSION
         if not keys:
             return MarkerProblem.UNKNOWN_KEY
-        if signer not in keys or not is_sealed(
+        if signer not in keys or not is_signed_by(
             self.kind, ref, self.body, signer, digest=self.digest, attempt=self.attempt
         ):
             return MarkerProblem.WRONG_SIGNATURE
@@ -129,7 +129,7 @@ def make(kind: str, ref: JobRef, key: Key, *, digest: str, attempt: int, **field
     body: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     body |= {"digest": digest, "attempt": attempt}
     body.setdefault("at", now())
-    body["seal"] = key.seal(kind, ref, body, digest=digest, attempt=attempt)
+    body["seal"] = key.sign(kind, ref, body, digest=digest, attempt=attempt)
     return Marker(kind, digest, attempt, body)
 
 
@@ -216,7 +216,7 @@ def shared_part(body: Mapping[str, Any], what: str) -> SharedPart:
     files: dict[InnerPath, FileEntry] = {}
     for text, entry in listed.items():
         try:
-            path = names.listed_path(text)
+            path = names.require_inner_path(text)
         except InvalidName as error:
             raise UnreadableJob(f"its {what} list {text!a}: {error}") from error
         if what == "logs" and path not in LOGS.values():

@@ -94,8 +94,6 @@ class Key:
         signature = self._private.sign(signed_bytes(kind, subject, body, digest=digest, attempt=attempt))
         return {"key": self.public, "sig": base64.b64encode(signature).decode("ascii")}
 
-    seal = sign
-
 
 def signed_bytes(kind: str, subject: JobRef, body: Mapping[str, Any], *, digest: str = "", attempt: int = 0) -> bytes:
     """Return the bytes that a signature is made over; see `Key.sign` for the arguments.
@@ -221,9 +219,3 @@ def _decode_public_key(public: str) -> bytes:
     if y >= _FIELD_PRIME or y in _SMALL_ORDER:
         raise ValueError("no public key that a signature can be relied on")
     return data
-
-
-is_sealed = is_signed_by
-sealed_by = claimed_signer
-statement = signed_bytes
-is_key = is_public_key

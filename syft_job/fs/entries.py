@@ -116,7 +116,7 @@ def is_hole(dir_fd: int, name: str) -> bool:
 
 
 def is_disk_full(path: Path) -> bool:
-    """Return True if the file system of ``path`` has no free inode or less than 16 KiB; False if it does not tell."""
+    """Return True if the file system of ``path`` has no free inode or less than 16 KiB; False if that is unknown."""
     try:
         status = os.statvfs(path)
     except OSError:

@@ -41,7 +41,7 @@ def copy_file(
     dst_fd: int,
     new_name: str,
     *,
-    most: int,
+    max_bytes: int,
     mode: int = 0o600,
     durable: bool = False,
     private: bool = False,
@@ -53,7 +53,7 @@ def copy_file(
         name: its name there.
         dst_fd: the open directory for the copy.
         new_name: the name of the copy, which must be free.
-        most: the size in bytes above which it is refused.
+        max_bytes: the size in bytes above which it is refused.
         mode: the permission bits of the copy; see `modes.settle_mode`.
         durable: synchronise the copy before returning; the directory is left to the caller.
         private: no other user can write to the target directory. Then the kernel copies large files
@@ -61,17 +61,17 @@ def copy_file(
 
     Raises:
         FileNotFoundError: the source is missing.
-        UnreadableJob: the source is no regular file, or longer than ``most`` bytes.
+        UnreadableJob: the source is no regular file, or longer than ``max_bytes`` bytes.
         StoreError: the copy cannot be written, or its name is taken.
     """
     require_entry_name(new_name)
-    with open_regular_file(src_fd, name, most) as source:
+    with open_regular_file(src_fd, name, max_bytes) as source:
         announce_write(f"create {new_name}")
         try:
             target = os.open(new_name, CREATE_FLAGS & ~os.O_WRONLY | os.O_RDWR, mode, dir_fd=dst_fd)
             try:
                 settle_mode(target, mode)
-                size, digest = _transfer(source, target, name, most, private=private)
+                size, digest = _transfer(source, target, name, max_bytes, private=private)
                 if durable and size:
                     os.fsync(target)
             finally:
@@ -82,43 +82,43 @@ def copy_file(
     return Copied(size, digest)
 
 
-def hash_file(dir_fd: int, name: str, *, most: int) -> Copied:
+def hash_file(dir_fd: int, name: str, *, max_bytes: int) -> Copied:
     """Return the size and SHA-256 of the regular file ``name`` of an open directory.
 
     Args:
         dir_fd: the open directory.
         name: the name of one entry in it.
-        most: the size in bytes above which it is refused.
+        max_bytes: the size in bytes above which it is refused.
 
     Raises:
         FileNotFoundError: it is missing.
-        UnreadableJob: it is no regular file, or longer than ``most`` bytes.
+        UnreadableJob: it is no regular file, or longer than ``max_bytes`` bytes.
         OSError: it cannot be read.
     """
-    with open_regular_file(dir_fd, name, most) as source:
-        size, digest = _transfer(source, None, name, most)
+    with open_regular_file(dir_fd, name, max_bytes) as source:
+        size, digest = _transfer(source, None, name, max_bytes)
     METER.bytes += size
     return Copied(size, digest)
 
 
-def _transfer(source: int, target: int | None, name: str, most: int, *, private: bool = False) -> tuple[int, str]:
+def _transfer(source: int, target: int | None, name: str, max_bytes: int, *, private: bool = False) -> tuple[int, str]:
     """Read all of ``source``, hash it, and write to ``target``, if there is one, the bytes that were hashed."""
     if target is not None and os.fstat(source).st_size > _LARGE_BYTES:
-        return _transfer_large(source, target, name, most, private=private)
+        return _transfer_large(source, target, name, max_bytes, private=private)
     digest = hashlib.sha256()
     size = 0
     buffer = memoryview(bytearray(CHUNK_BYTES))
     while count := os.readv(source, [buffer]):
         check_interrupted()
         size += count
-        refuse_longer(name, size, most)
+        refuse_longer(name, size, max_bytes)
         digest.update(buffer[:count])
         if target is not None:
             write_all(target, buffer[:count])
     return size, digest.hexdigest()
 
 
-def _transfer_large(source: int, target: int, name: str, most: int, *, private: bool) -> tuple[int, str]:
+def _transfer_large(source: int, target: int, name: str, max_bytes: int, *, private: bool) -> tuple[int, str]:
     """Do the same for a large file: a second thread hashes while this one copies."""
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -132,12 +132,12 @@ def _transfer_large(source: int, target: int, name: str, most: int, *, private: 
                 check_interrupted()
                 pending.append(executor.submit(_read_back, target, size, size + count, digest.update, read_buffer))
                 size += count
-                refuse_longer(name, size, most)
+                refuse_longer(name, size, max_bytes)
             buffers = [memoryview(bytearray(CHUNK_BYTES // 4)) for _ in range(_BUFFERS)]
             while count := os.readv(source, [buffers[0]]):
                 check_interrupted()
                 size += count
-                refuse_longer(name, size, most)
+                refuse_longer(name, size, max_bytes)
                 chunk = buffers[0][:count]
                 pending.append(executor.submit(digest.update, chunk))
                 write_all(target, chunk)

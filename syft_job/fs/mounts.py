@@ -20,7 +20,7 @@ _REMOTE_SETTLE_TIME_S = 90.0
 """The kernel's NFS client caches the attributes of a directory for at most 60 s, sshfs for 20 s."""
 
 
-def kind_of(path: Path) -> str:
+def filesystem_type(path: Path) -> str:
     """Return the type of the file system that holds ``path``, as the kernel names it; "" if it cannot be found out."""
     try:
         lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
@@ -41,13 +41,13 @@ def kind_of(path: Path) -> str:
 
 def is_remote(path: Path) -> bool:
     """Return True if other machines may write to ``path`` without a file event on this one."""
-    mount_type = kind_of(path)
+    mount_type = filesystem_type(path)
     return mount_type in _REMOTE_TYPES or mount_type.startswith("fuse.")
 
 
 def has_sized_directories(path: Path) -> bool:
     """Return True if a directory's `st_size` grows with its entries there, so that a small one has few of them."""
-    return kind_of(path) in _SIZED_DIRECTORY_TYPES
+    return filesystem_type(path) in _SIZED_DIRECTORY_TYPES
 
 
 def settle_time_s(path: Path) -> float:
@@ -57,6 +57,3 @@ def settle_time_s(path: Path) -> float:
     cache.
     """
     return _REMOTE_SETTLE_TIME_S if is_remote(path) else _LOCAL_SETTLE_TIME_S
-
-
-settling_seconds = settle_time_s

@@ -1,4 +1,4 @@
-"""Decide whether other local users could replace what lies at a path.
+"""Decide whether other local users could replace what is at a path.
 
 The model is OpenSSH's ``safe_path()``: a private directory is as safe as the least safe directory on the way to it.
 This module only examines paths; it changes nothing and knows nothing of homes and jobs.

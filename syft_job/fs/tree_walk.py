@@ -32,31 +32,31 @@ class Entry(NamedTuple):
         return stat.S_ISDIR(self.stat.st_mode)
 
 
-def walk(dir_fd: int, *, most: int, levels: int = 64, passed_over: list[str] | None = None) -> Iterator[Entry]:
+def walk(dir_fd: int, *, max_entries: int, max_depth: int = 64, skipped: list[str] | None = None) -> Iterator[Entry]:
     """Yield everything below an open directory, parents first and in the order of names; links are not followed.
 
     Args:
         dir_fd: the open directory.
-        most: how many entries are yielded at most. Which ones of more is up to the file system.
-        levels: how many directories deep the walk goes.
-        passed_over: a list to which one reason is added for each directory that is too deep, and for too many
+        max_entries: how many entries are yielded at most. Which ones of more is up to the file system.
+        max_depth: how many directories deep the walk goes.
+        skipped: a list to which one reason is added for each directory that is too deep, and for too many
             entries, instead of an error; what exceeds the bounds is then left out.
 
     Raises:
-        UnreadableJob: there are more than ``most`` entries, or some are deeper than ``levels``, and ``passed_over`` is
-            None.
+        UnreadableJob: there are more than ``max_entries`` entries, or some are deeper than ``max_depth``, and
+            ``skipped`` is None.
     """
     count = 0
     pending: list[str] = [""]
     while pending:
         inside = pending.pop()
-        if inside.count("/") >= levels:
-            _report(f"{inside[:60]!r}… lies deeper than {levels} folders", passed_over)
+        if inside.count("/") >= max_depth:
+            _report(f"{inside[:60]!r}… is deeper than {max_depth} folders", skipped)
             continue
         try:
             with open_directory(dir_fd, *(inside.split("/") if inside else ())) as inner_fd:
                 with os.scandir(inner_fd) as scanned:  # one more than may be yielded, however many there are
-                    names = [entry.name for entry in islice(scanned, most - count + 1)]
+                    names = [entry.name for entry in islice(scanned, max_entries - count + 1)]
                 METER.entries += len(names)
                 entries = [(name, status) for name in names if (status := stat_entry(inner_fd, name)) is not None]
         except FileNotFoundError:
@@ -64,8 +64,8 @@ def walk(dir_fd: int, *, most: int, levels: int = 64, passed_over: list[str] | N
         directories = []
         for name, status in sorted(entries):
             count += 1
-            if count > most:
-                _report(f"there are more than {most} files and folders", passed_over)
+            if count > max_entries:
+                _report(f"there are more than {max_entries} files and folders", skipped)
                 return
             path = f"{inside}/{name}" if inside else name
             yield Entry(path, status)
@@ -74,7 +74,7 @@ def walk(dir_fd: int, *, most: int, levels: int = 64, passed_over: list[str] | N
         pending.extend(reversed(directories))
 
 
-def _report(reason: str, passed_over: list[str] | None) -> None:
-    if passed_over is None:
+def _report(reason: str, skipped: list[str] | None) -> None:
+    if skipped is None:
         raise UnreadableJob(reason)
-    passed_over.append(reason)
+    skipped.append(reason)

@@ -22,7 +22,7 @@ from syft_job.errors import SyftJobError
 
 from .directories import open_directory
 
-MOST_WATCHES = 256
+MAX_WATCHES = 256
 """More directories than this are left to the sweep: each watch costs a thread."""
 MAX_BLIND_INTERVAL_S = 5.0
 """The longest time between two sweeps where file events do not report every change."""
@@ -57,7 +57,7 @@ class Watch:
 
     Attributes:
         poll_interval: as given.
-        is_blind: a directory that exists is not watched, for want of room or because the system refused.
+        is_blind: a directory that exists is not watched, because of `MAX_WATCHES` or because the system refused.
         refusal: the error with which the system last refused to watch a directory that exists.
     """
 
@@ -89,7 +89,7 @@ class Watch:
         self._observer.join()
 
     def add(self, directory: Path, name_filter: NameFilter = None) -> bool:
-        """Watch one more directory if there is room and it exists; a missing one is left to the sweep.
+        """Watch one more directory if it exists and `MAX_WATCHES` allows it; a missing one is left to the sweep.
 
         Args:
             directory: the directory.
@@ -108,7 +108,7 @@ class Watch:
         self._filters[path] = name_filter
         if inode is None:
             return False
-        if len(self._watches) >= MOST_WATCHES:
+        if len(self._watches) >= MAX_WATCHES:
             self.is_blind = True
             return False
         try:
@@ -132,7 +132,7 @@ class Watch:
             self._observer.unschedule(watch)
 
     def watch_only(self, directories: Mapping[Path, NameFilter]) -> bool:
-        """Watch exactly these directories, as far as there is room.
+        """Watch exactly these directories, as far as `MAX_WATCHES` allows.
 
         Args:
             directories: each with the filter of its names; the first ones are the most important.
@@ -154,7 +154,7 @@ class Watch:
         return min(self.poll_interval, MAX_BLIND_INTERVAL_S) if is_incomplete else self.poll_interval
 
     def begin_sweep_if_due(self) -> bool:
-        """Return True if a sweep is due; then the interval begins anew and the changes until now are forgotten."""
+        """Return True if a sweep is due; then a new interval begins and the changes until now are forgotten."""
         now = time.monotonic()
         if now - self._last_sweep < self.interval:
             return False
@@ -205,11 +205,6 @@ class Watch:
         with self._condition:
             self._changed.add(path)
             self._condition.notify_all()
-
-    only = watch_only
-    moved = pop_changes
-    is_sweep_due = begin_sweep_if_due
-    tell = record_change
 
     def _inode(self, directory: Path) -> int | None:
         """Return the inode of a directory; None if it is missing, or a link below the shared folder leads to it."""

@@ -29,7 +29,4 @@ def read_published_keys(root: Path, person: str) -> KeyHistory | None:
     except FileNotFoundError:
         return None
     except UnreadableJob as error:
-        raise ConfigError(f"{path} cannot be believed: {error}. Ask {person} to publish their key again.") from error
-
-
-published = read_published_keys
+        raise ConfigError(f"{path} is not valid: {error}. Ask {person} to publish their key again.") from error

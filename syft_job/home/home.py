@@ -27,7 +27,7 @@ from .identity import identity_mismatch, read_identity, write_identity
 from .keyring import Keyring
 from .ledger import Ledger
 from .locks import LOCK_TIMEOUT_S, HomeLock, RunnerLock
-from .paths import AttemptPaths, HomePaths, review_note_name
+from .paths import AttemptPaths, HomePaths
 from .safety import HomeSafety, PrivateDirectory
 from .workspaces import Workspaces
 
@@ -114,11 +114,7 @@ class Home:
         self.safety.require_safe(again=again)
 
     def find_unsafe_entry(self) -> fs.UnsafePath | None:
-        """Return the first file of the home or of the checkpoints that another user could change, or None.
-
-        Raises:
-            StoreError: a directory cannot be listed.
-        """
+        """Return the first file that another user could change, or None; see `HomeSafety.find_unsafe_entry`."""
         return self.safety.find_unsafe_entry()
 
     def private_directories(self) -> list[PrivateDirectory]:
@@ -176,11 +172,7 @@ class Home:
 
     @cached_property
     def keyring(self) -> Keyring:
-        """The keys of this participant.
-
-        Raises:
-            StoreError: the home must not be used; see `require_safe`.
-        """
+        """The keys of this participant; raises as `ledger`."""
         self.safety.require_safe_if_present()
         return Keyring(self.paths, self.root, self.email)
 
@@ -285,22 +277,6 @@ class Home:
         """
         return AttemptPaths(submission_id, attempt, self.paths, lambda: self.workspaces)
 
-    def begun(self, job: str, attempt: int) -> Path:
-        """Return `AttemptPaths.claim`."""
-        return self.attempt_paths(job, attempt).claim
-
-    def held(self, job: str, attempt: int) -> Path:
-        """Return `AttemptPaths.results`."""
-        return self.attempt_paths(job, attempt).results
-
-    def work(self, job: str, attempt: int) -> Path:
-        """Return `AttemptPaths.workspace`."""
-        return self.attempt_paths(job, attempt).workspace
-
-    serving = runner_locked
-    served_by = runner_pid
-    private_folders = private_directories
-
     @property
     def workspaces(self) -> Path:
         """The directory of all workspaces.
@@ -334,8 +310,6 @@ class Home:
     def read_blocked(self, submission_id: str) -> Blocked | None:
         """Return category and reason why an approved submission is blocked; None if it is not."""
         return read_blocked(self.paths, submission_id)
-
-    blocked = read_blocked
 
     def record_blocked_reason(
         self, submission_id: str, reason: str | None, category: BlockedCategory = BlockedCategory.OTHER
@@ -371,8 +345,3 @@ class Home:
         with self.locked():
             remaining = frozenset[str]() if submitter == pauses.EVERYONE else self.paused() - {submitter}
             pauses.write_pauses(self.paths, remaining)
-
-
-config_folder = locations.config_directory
-paused_words = pauses.describe_pauses
-seen_name = review_note_name

@@ -78,9 +78,6 @@ class Keyring:
         except ConfigError:
             return False
 
-    chain = history
-    held = held_keys
-
     def private(self, public: str) -> Key | None:
         """Return the key with this public half, if its private half is here. Call it under the home's lock."""
         if public not in self._private:
@@ -126,7 +123,7 @@ class Keyring:
     def publish(self, *, only_beside: str | None = None) -> None:
         """Publish the key history if none is published, or if an earlier one was restored over it.
 
-        Another person's key is left in place, because it shows that somebody impersonates this participant. Call it
+        Another person's key is left in place, because it shows that someone impersonates this participant. Call it
         under the home's lock.
 
         Args:
@@ -156,7 +153,7 @@ class Keyring:
                 theirs = None if data is None else parse(data, self._email)
             except UnreadableJob as error:
                 if key is None:
-                    raise ConfigError(f"The key.json of {self._email} cannot be believed: {error}") from error
+                    raise ConfigError(f"The key.json of {self._email} is not valid: {error}") from error
                 return  # `published_key_problem` reports it
             if key is None:
                 if theirs is not None:
@@ -193,9 +190,6 @@ class Keyring:
             f" that key cannot be answered. Find out who wrote {self._published_path}; once it is removed, this home's"
             " key is published again: syft-job init"
         )
-
-    files = private_files
-    trouble = published_key_problem
 
     def rotate(self, *, compromised: bool = False) -> KeyHistory:
         """Make a new key the present one and publish it; a call after an interrupted rotation only completes that one.

@@ -141,7 +141,7 @@ class Ledger:
         Raises:
             StoreError: the ledger is shorter than it was, or holds something that is no line of it.
         """
-        with self._guard, fs.in_words(f"read the ledger {str(self._path)!r}"):
+        with self._guard, fs.translate_os_errors(f"read the ledger {str(self._path)!r}"):
             self._take_over()
 
     def _take_over(self) -> None:
@@ -258,7 +258,7 @@ class Ledger:
         # Within a JSON text every quote has a backslash before it, so this matches the field and nothing else.
         people = f"{json.dumps(owner)},{json.dumps(submitter)},".encode()
         pattern = re.compile(rb'"place":\[' + re.escape(people) + rb'("(?:[^"\\]|\\.)*")\]')
-        with fs.in_words(f"read the ledger {str(self._path)!r}"), self._path.open("rb") as ledger:
+        with fs.translate_os_errors(f"read the ledger {str(self._path)!r}"), self._path.open("rb") as ledger:
             ledger.seek(since)
             return frozenset(json.loads(name) for name in pattern.findall(ledger.read(self._end - since)))
 
@@ -277,7 +277,7 @@ class Ledger:
             begin = self._begins[number]
             end = self._begins[number + 1] if number + 1 < len(self._begins) else self._end
             try:
-                with fs.in_words(f"read the ledger {str(self._path)!r}"), self._path.open("rb") as ledger:
+                with fs.translate_os_errors(f"read the ledger {str(self._path)!r}"), self._path.open("rb") as ledger:
                     ledger.seek(begin)
                     said = json.loads(ledger.read(end - begin))
             except ValueError as error:
@@ -398,7 +398,7 @@ class Ledger:
             head["owed"] = True
         rest = {key: value for key, value in said.items() if value is not None} | {"at": said.get("at") or now()}
         line = json.dumps(head | rest, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
-        begin = fs.append(self._path, line)
+        begin = fs.append_line(self._path, line)
         self.refresh()
         with suppress(StoreError, OSError):  # it is said; a note that lags behind does no harm
             self.write_checkpoint()
@@ -412,15 +412,15 @@ class Ledger:
         The note may lag behind after a power cut, which does no harm: it only says what was there at least.
         """
         fs.make_directory(self._checkpoint.parent, mode=0o700)
-        with fs.directory(self._checkpoint.parent) as opened:
+        with fs.open_directory(self._checkpoint.parent) as opened:
             said = f"{self._end} {self._last_line(self._end)}\n".encode()
             name = self._checkpoint.name
-            fs.put(opened, name, said, mode=0o600, durable=False, temporary=_half(name))
+            fs.write_file(opened, name, said, mode=0o600, durable=False, temporary=_half(name))
 
     def tidy(self) -> None:
         """Remove the half of a note that somebody was stopped at; call it under the home's lock."""
         if self._checkpoint.parent.is_dir():
-            with fs.directory(self._checkpoint.parent) as opened:
+            with fs.open_directory(self._checkpoint.parent) as opened:
                 fs.remove(opened, _half(self._checkpoint.name))
 
     def why_older(self) -> str | None:

@@ -1,7 +1,7 @@
 """The two locks of a home: one that each verb holds for milliseconds, and one that a runner holds while it runs.
 
-Both are held by the process (flock(2) through `filelock`) and freed by its end. The home lock comes first: whoever
-holds it may take any other lock; nothing touches the shared folder for long, and no tree is removed, while it is held.
+Both are held by the process (flock(2) through `filelock`) and freed by its end. The home lock comes first: a
+process that holds it may take any other lock. While it is held, no tree is removed.
 """
 
 from __future__ import annotations

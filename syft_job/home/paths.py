@@ -16,6 +16,12 @@ from typing import Final
 from syft_job.format.key_history import KEY_FILE
 from syft_job.model.job_ref import JobRef
 
+JOB: Final = "job"
+"""The directory in a workspace in which the job runs."""
+EXIT_RECORD: Final = "verdict"
+"""The file in a workspace in which the supervisor records how the attempt ended."""
+HANDLE: Final = "handle.json"
+"""The file in a workspace with the backend's handle of the attempt."""
 STREAMS: Final = ("stdout", "stderr")
 """The output streams of a job; each has a file of this name in the workspace while the job runs."""
 
@@ -171,17 +177,17 @@ class AttemptPaths:
     @property
     def job_directory(self) -> Path:
         """The directory in the workspace in which the job runs, with the verified copy of the submitted files."""
-        return self.workspace / "job"
+        return self.workspace / JOB
 
     @property
     def exit_record(self) -> Path:
         """The file in the workspace in which the supervisor records how the attempt ended."""
-        return self.workspace / "verdict"
+        return self.workspace / EXIT_RECORD
 
     @property
     def handle(self) -> Path:
         """The file in the workspace with the backend's handle of the attempt."""
-        return self.workspace / "handle.json"
+        return self.workspace / HANDLE
 
     def live_log(self, stream: str) -> Path:
         """Return the file in the workspace to which a stream of the job is written, one of `STREAMS`."""

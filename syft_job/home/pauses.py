@@ -36,7 +36,7 @@ def parse_submitter(text: str) -> str:
     Raises:
         InvalidName: it is neither.
     """
-    return text if text == EVERYONE else names.address(text)
+    return text if text == EVERYONE else names.normalize_address(text)
 
 
 def describe_pauses(paused: frozenset[str]) -> str:

@@ -30,7 +30,7 @@ class ReviewNote:
     Attributes:
         digest: the digest of the manifest that was shown, 64 hex digits.
         is_complete: whether it counts as a review.
-        level: the containment under which the review said that the job would run.
+        level: the containment under which the job would run, as shown in the review.
     """
 
     digest: str

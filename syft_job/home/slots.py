@@ -38,17 +38,17 @@ def write_busy_slots(home: Home, busy: BusySlots | None) -> None:
     """
     if busy is None and not (home.path / FILE).exists():
         return
-    with fs.directory(home.path) as dir_fd:
+    with fs.open_directory(home.path) as dir_fd:
         if busy is None:
             fs.remove(dir_fd, FILE, durable=False)
         else:
             text = json.dumps({"count": busy.count, "since": busy.since})
-            fs.put(dir_fd, FILE, text.encode() + b"\n", mode=0o600, durable=False)
+            fs.write_file(dir_fd, FILE, text.encode() + b"\n", mode=0o600, durable=False)
 
 
 def read_busy_slots(home: Home) -> BusySlots | None:
     """Return the slots that jobs wait for; None where no runner serves, none waits, or that cannot be told."""
-    if home.served_by() is None:
+    if home.runner_pid() is None:
         return None
     try:
         body = json.loads((home.path / FILE).read_bytes())
@@ -67,4 +67,4 @@ def awaits_slot(home: Home, submitter: str, job: str, attempt: int) -> bool:
         attempt: its present attempt.
     """
     is_paused = bool({"*", submitter} & home.paused())
-    return not is_paused and home.blocked(job) is None and not home.ledger.is_under_way(job, attempt)
+    return not is_paused and home.read_blocked(job) is None and not home.ledger.is_under_way(job, attempt)

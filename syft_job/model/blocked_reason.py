@@ -65,7 +65,3 @@ def category_of(error: Exception) -> BlockedCategory:
 def parse_category(value: object) -> BlockedCategory:
     """Return the category that a marker names; ``OTHER`` for one of a later release, or if there is none."""
     return BlockedCategory(value) if isinstance(value, str) and value in _CATEGORIES else BlockedCategory.OTHER
-
-
-WORDS = DESCRIPTIONS
-category_from = parse_category

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from .text import visible_line
+from .text import escape_line
 
 
 class Severity(StrEnum):
@@ -77,7 +77,7 @@ class Location:
     line: int = 0
 
     def __str__(self) -> str:
-        path = visible_line(self.path)
+        path = escape_line(self.path)
         return f"{path}:{self.line}" if self.line else path
 
 

@@ -72,9 +72,11 @@ def parse_location(root: Path, location: Path) -> JobRef:
     try:
         parts = location.relative_to(root).parts
     except ValueError as error:
-        raise UnreadableJob(f"{location} does not lie below {root}") from error
+        raise UnreadableJob(f"{location} is not below {root}") from error
     if len(parts) != 5 or parts[1:3] != JOBS:
-        raise UnreadableJob(f"{location} is no job's place: that is {root}/OWNER/app_data/job/SUBMITTER/NAME")
+        raise UnreadableJob(
+            f"{location} is not the path of a job directory, which is {root}/OWNER/app_data/job/SUBMITTER/NAME"
+        )
     return require_valid(JobRef(parts[0], parts[3], parts[4]))
 
 
@@ -88,13 +90,9 @@ def require_valid(job_ref: JobRef) -> JobRef:
         if not names.is_address(person):
             raise UnreadableJob(f"the folder name {person!r} is not an e-mail address in lower case")
     try:
-        normal = names.job_name(job_ref.name)
+        normal = names.normalize_job_name(job_ref.name)
     except InvalidName as error:
         raise UnreadableJob(str(error)) from error
     if normal != job_ref.name:
         raise UnreadableJob(f"the job's folder name {job_ref.name!r} is not in Unicode normal form C")
     return job_ref
-
-
-place_of = parse_location
-checked = require_valid

@@ -24,10 +24,10 @@ from syft_job.errors import InvalidName
 from .quoting import quoted
 from .text import is_plainly_visible
 
-ADDRESS_BYTES: Final = 80
-NAME_BYTES: Final = 80
-PATH_BYTES: Final = 150
-PATH_LEVELS: Final = 12
+MAX_ADDRESS_BYTES: Final = 80
+MAX_NAME_BYTES: Final = 80
+MAX_PATH_BYTES: Final = 150
+MAX_PATH_LEVELS: Final = 12
 _MAX_NFC_SHRINKAGE: Final = 4
 """NFC leaves at least a quarter of a text's characters, and a text never has fewer bytes than characters.
 
@@ -38,7 +38,7 @@ So a text of more than four times the limit is too long in any form. That is che
 PERMISSION_FILE: Final = "syft.pub.yaml"
 
 InnerPath = NewType("InnerPath", str)
-"""The path of a file inside a job, as `inner_path` or `listed_path` returned it: it cannot leave the directory."""
+"""The path of a file inside a job that `normalize_inner_path` or `require_inner_path` accepted."""
 
 # Fast path for nearly every name. A name without a dot has no extension and, but for a few words, is no sync artefact;
 # a name of five characters or more is no bare device name.
@@ -96,7 +96,7 @@ _UNTRANSPORTED_SUFFIXES: Final = {
 _ID = re.compile(r"[0-9a-f]{4,32}")
 
 
-def address(text: str) -> str:
+def normalize_address(text: str) -> str:
     """Return the normal form of an e-mail address, which names the directories of datasites and submitters.
 
     It has no surrounding spaces, is in Unicode normal form C and in lower case, and has at most 80 bytes. A domain
@@ -107,9 +107,9 @@ def address(text: str) -> str:
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not an e-mail address; write it as a text like ada@example.org")
-    if len(text) <= ADDRESS_BYTES and _PLAIN_ADDRESS.fullmatch(text) and not _ARTEFACT_WITHIN.search(text):
+    if len(text) <= MAX_ADDRESS_BYTES and _PLAIN_ADDRESS.fullmatch(text) and not _ARTEFACT_WITHIN.search(text):
         return text
-    _refuse_longer(text, ADDRESS_BYTES, "is not an e-mail address that can be used here")
+    _refuse_longer(text, MAX_ADDRESS_BYTES, "is not an e-mail address that can be used here")
     # Twice: lower case can leave the normal form, and the result has to be its own normal form.
     normal = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip(" \t\r\n")).lower())
     reason = _address_problem(normal)
@@ -121,12 +121,12 @@ def address(text: str) -> str:
 def is_address(text: str) -> bool:
     """Return True if ``text``, the name of a directory, is an address in its normal form."""
     try:
-        return address(text) == text
+        return normalize_address(text) == text
     except InvalidName:
         return False
 
 
-def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
+def normalize_job_name(text: str, *, limit: int = MAX_NAME_BYTES) -> str:
     """Return the normal form of a job's name: NFC, one path component.
 
     Letters of all scripts, spaces inside, quotes and emoji are accepted.
@@ -140,7 +140,7 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not a text; a job's name is one")
-    if len(text) <= limit and _PLAIN_NAME.fullmatch(text) and not is_litter(text):
+    if len(text) <= limit and _PLAIN_NAME.fullmatch(text) and not is_sync_artefact(text):
         return text
     _refuse_longer(text, limit, "cannot be the name of a job")
     normal = unicodedata.normalize("NFC", text)
@@ -150,7 +150,7 @@ def job_name(text: str, *, limit: int = NAME_BYTES) -> str:
     return normal
 
 
-def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS) -> InnerPath:
+def normalize_inner_path(text: str, *, limit: int = MAX_PATH_BYTES, levels: int = MAX_PATH_LEVELS) -> InnerPath:
     """Return the normal form of the path of a file inside a job: relative, ``/`` between the components, NFC.
 
     Components may begin with a dot or a dash (``.env.example``).
@@ -175,22 +175,22 @@ def inner_path(text: str, *, limit: int = PATH_BYTES, levels: int = PATH_LEVELS)
     return InnerPath(normal)
 
 
-def listed_path(text: object) -> InnerPath:
-    """Return ``text``, a path that a marker lists, unchanged if `inner_path` accepts it.
+def require_inner_path(text: object) -> InnerPath:
+    """Return ``text``, a path that a marker lists, unchanged if `normalize_inner_path` accepts it.
 
     Earlier releases listed released files in the Unicode form that the file system had, so a form other than NFC is
     accepted here and kept.
 
     Raises:
-        InvalidName: see `inner_path`.
+        InvalidName: see `normalize_inner_path`.
     """
     if not isinstance(text, str):
         raise InvalidName(f"{quoted(text)} is not a text; a path inside a job is one")
-    inner_path(text)
+    normalize_inner_path(text)
     return InnerPath(text)
 
 
-def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
+def find_collision(paths: Iterable[str]) -> tuple[str, str] | None:
     """Return the first two of ``paths`` that are the same path on some file system, or None.
 
     Two paths collide if they, or directories on the way to them, differ only in case or Unicode form, if one is given
@@ -219,7 +219,7 @@ def first_collision(paths: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def is_litter(name: str) -> bool:
+def is_sync_artefact(name: str) -> bool:
     """Return True if a name is one that sync tools and desktops give to temporary files and conflict copies."""
     text = name.lower()
     # Fast path: all of these names have one of these, and nearly no job's name does. A listing asks twice a job.
@@ -228,7 +228,7 @@ def is_litter(name: str) -> bool:
     return _ARTEFACT_START.match(text) is not None or _ARTEFACT_WITHIN.search(text) is not None
 
 
-def stays_home(path: str) -> str | None:
+def exclusion_reason(path: str) -> str | None:
     """Return why a path is left out of a submission, or None.
 
     Args:
@@ -239,10 +239,10 @@ def stays_home(path: str) -> str | None:
             return f"{part}: {_EXCLUDED_PARTS[part]}"
     if path.endswith(_RECREATED_SUFFIX):
         return f"*{_RECREATED_SUFFIX}: Python recreates it"
-    return cannot_travel(path)
+    return untransportable_reason(path)
 
 
-def cannot_travel(path: str) -> str | None:
+def untransportable_reason(path: str) -> str | None:
     """Return why sync tools would not transport a path, or readers not accept it, or None.
 
     Args:
@@ -259,12 +259,12 @@ def cannot_travel(path: str) -> str | None:
         if part.casefold() == PERMISSION_FILE:
             return f"{PERMISSION_FILE}: permissions in a submission grant nothing"
         # `page.tmpl` is a template; `page.tmp7f3` is an incomplete file.
-        if is_litter(_TEMPLATE.sub("", part)):
+        if is_sync_artefact(_TEMPLATE.sub("", part)):
             return f"{quoted(part)}: sync tools and desktops leave such files behind"
     return None
 
 
-def id_like(text: str) -> bool:
+def is_id_prefix(text: str) -> bool:
     """Return True if ``text`` can be the beginning of a job's id: 4 to 32 hexadecimal digits in lower case."""
     return _ID.fullmatch(text) is not None
 
@@ -282,8 +282,8 @@ def _address_problem(text: str) -> str:
     reason = _character_problem(text)
     if reason:
         return reason
-    if len(text.encode()) > ADDRESS_BYTES:
-        return f"it is {len(text.encode())} bytes long, and a folder for it may have {ADDRESS_BYTES}"
+    if len(text.encode()) > MAX_ADDRESS_BYTES:
+        return f"it is {len(text.encode())} bytes long, and a folder for it may have {MAX_ADDRESS_BYTES}"
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         return "it has to look like name@domain"
@@ -295,7 +295,7 @@ def _address_problem(text: str) -> str:
         return "the part before the @ may have letters, digits and . _ + - inside"
     if not all(_LABEL.fullmatch(label) and all(map(_is_word, label)) for label in domain.split(".")):
         return "the part after the @ has to be a domain like example.org"
-    if is_litter(text):
+    if is_sync_artefact(text):
         return "sync tools name their temporary files and conflict copies like that"
     return ""
 
@@ -313,7 +313,7 @@ def _name_problem(text: str, limit: int) -> str:
         return "it contains '..'"
     if text.casefold() == PERMISSION_FILE:
         return "permission files are called that"
-    if is_litter(text):
+    if is_sync_artefact(text):
         return "sync tools name their temporary files and conflict copies like that"
     return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text import visible_repr
+from .text import escape_repr
 
 MAX_QUOTED_CHARACTERS = 60
 
@@ -16,7 +16,7 @@ def quoted(value: object, limit: int = MAX_QUOTED_CHARACTERS) -> str:
         limit: the number of characters after which a text is cut.
     """
     if isinstance(value, str):
-        return visible_repr(value) if len(value) <= limit else f"{visible_repr(value[: limit - 3])}…"
+        return escape_repr(value) if len(value) <= limit else f"{escape_repr(value[: limit - 3])}…"
     if value is None or isinstance(value, bool | int):
         return repr(value) if not isinstance(value, int) or value.bit_length() < 128 else "an enormous number"
     return type(value).__name__

@@ -57,13 +57,9 @@ class ResourceLimits:
         """The names of the limits that are set."""
         return frozenset(name for name in ALL_LIMITS if getattr(self, name) is not None)
 
-    asked = configured
-
     def without_kernel_limits(self) -> ResourceLimits:
         """Return the limits that `kernel_argv` does not enforce."""
         return dataclasses.replace(self, memory_bytes=None, processes=None, file_bytes=None, open_files=None)
-
-    without_kernel = without_kernel_limits
 
 
 def stricter_limits(requested: ResourceLimits, ceiling: ResourceLimits) -> ResourceLimits:
@@ -156,9 +152,3 @@ def _sentences(limits: ResourceLimits) -> list[tuple[str, str]]:
 
 def _duration_text(amount: float) -> str:
     return f"{amount:g} s" if amount % 1 or amount < 60 else str(Duration(int(amount)))
-
-
-EVERY = ALL_LIMITS
-tighter = stricter_limits
-limits_of = requested_limits
-words = describe_limits

@@ -47,40 +47,40 @@ _ASCII_ESCAPES: Final = {code: f"<U+{code:04X}>" for code in (*range(32), 127) i
 MAX_CACHED_CHARACTERS: Final = 1 << 15
 
 
-def visible(text: str) -> str:
+def escape_text(text: str) -> str:
     """Escape every character that is not plainly visible; tabs and line ends stay.
 
-    U+FE0F directly after an emoji stays, because messages and logs contain such sequences; use `visible_line` for names
-    and `visible_code` for code, which escape it too.
+    U+FE0F directly after an emoji stays, because messages and logs contain such sequences; use `escape_line` for names
+    and `escape_code` for code, which escape it too.
     """
     return _by_line(text, _ESCAPED_EXCEPT_EMOJI)
 
 
-def visible_code(text: str) -> str:
-    """Escape as `visible` does, and every variation selector: for text that would be executed."""
+def escape_code(text: str) -> str:
+    """Escape as `escape_text` does, and every variation selector: for text that would be executed."""
     return _by_line(text, _ESCAPED)
 
 
-def visible_line(text: str) -> str:
-    """Escape as `visible_code` does, and line ends and tabs: for names and other short texts."""
+def escape_line(text: str) -> str:
+    """Escape as `escape_code` does, and line ends and tabs: for names and other short texts."""
     if text.isascii() and text.isprintable():
         return text
     return _by_line(text, _ESCAPED).replace("\n", "<U+000A>").replace("\t", "<U+0009>")
 
 
-def visible_message(text: str) -> str:
-    """Escape as `visible` does, and line ends, so that a name in a message cannot forge another message."""
-    return visible(text).replace("\n", "<U+000A>")
+def escape_message(text: str) -> str:
+    """Escape as `escape_text` does, and line ends, so that a name in a message cannot forge another message."""
+    return escape_text(text).replace("\n", "<U+000A>")
 
 
-def visible_repr(text: str) -> str:
+def escape_repr(text: str) -> str:
     """Return ``text`` as `repr` quotes it, with the characters escaped that `repr` leaves invisible."""
-    return visible_line(repr(text))
+    return escape_line(repr(text))
 
 
 def is_plainly_visible(text: str) -> bool:
-    """Return True if `visible_line` would not change ``text``."""
-    return visible_line(text) == text
+    """Return True if `escape_line` would not change ``text``."""
+    return escape_line(text) == text
 
 
 def decode_utf8(data: bytes) -> str:
@@ -173,7 +173,3 @@ def _class_of(code_point: int) -> str:
 
 _CLASSES = CharacterMap(_class_of)
 _ESCAPED_CHARACTERS = CharacterMap(lambda code: f"<U+{code:04X}>" if _CLASSES[code] == "x" else chr(code))
-
-
-written_out = escape_character
-decoded = decode_utf8

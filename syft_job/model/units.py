@@ -19,7 +19,6 @@ from .quoting import quoted
 
 MAX_AMOUNT: Final = 2**53 - 1
 """Larger integers are not the same number for every reader of JSON (RFC 8259, section 6)."""
-LARGEST: Final = MAX_AMOUNT
 
 _MAX_TEXT_CHARACTERS: Final = 100
 """The number of characters above which an amount is refused before it is parsed."""

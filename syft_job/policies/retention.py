@@ -44,8 +44,6 @@ class RetainedItem:
         """Whether nothing needs it any more."""
         return not self.why
 
-    may_go = is_removable
-
 
 def select(
     items: Iterable[RetainedItem],
@@ -81,7 +79,3 @@ def select(
 
 def _oldest_first(item: RetainedItem) -> tuple[float, str, str]:
     return (-item.age, item.kind, item.name)
-
-
-Kept = RetainedItem
-Kind = RetentionKind

@@ -111,7 +111,7 @@ def collect(participant: Participant, ref: JobRef) -> Review:
     )
     unlisted: tuple[str, ...] = ()
     if snapshot.record.layout.lists_files:
-        with fs.directory(root, *ref.parts) as job_fd:
+        with fs.open_directory(root, *ref.parts) as job_fd:
             unlisted = _unlisted(job_fd, spec, participant)
     key = manifest.submitters_key(snapshot.config, ref, participant.limits)
     signer = identify(participant, key, ref.submitter) if key is not None else None
@@ -136,8 +136,8 @@ def _reading_order(item: tuple[str, FileEntry]) -> tuple[bool, str]:
 def _file(root: Path, ref: JobRef, path: str, entry: FileEntry, entrypoint: str | None) -> ReviewedFile:
     *inside, name = path.split("/")
     try:
-        with fs.directory(root, *ref.parts, *inside) as opened:
-            data = fs.read(opened, name, limit=max(entry.size, 1) * 2 + (64 << 10))
+        with fs.open_directory(root, *ref.parts, *inside) as opened:
+            data = fs.read_file(opened, name, limit=max(entry.size, 1) * 2 + (64 << 10))
     except FileNotFoundError:
         data = None
     except UnreadableJob as error:

@@ -27,17 +27,17 @@ class Attempt:
     @property
     def workspace(self) -> Path:
         """Its directory: the verified copy of the job below `job`, beside the logs and the exit record."""
-        return self.participant.home.work(self.job, self.number)
+        return self.participant.home.attempt_paths(self.job, self.number).workspace
 
     @property
     def claim(self) -> Path:
         """The file that exists once it has begun."""
-        return self.participant.home.begun(self.job, self.number)
+        return self.participant.home.attempt_paths(self.job, self.number).claim
 
     @property
     def held(self) -> Path:
         """The directory that holds its results."""
-        return self.participant.home.held(self.job, self.number)
+        return self.participant.home.attempt_paths(self.job, self.number).results
 
     def log(self, stream: str) -> Path:
         """The live log of ``stdout`` or ``stderr``."""

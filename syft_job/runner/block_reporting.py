@@ -49,7 +49,7 @@ class BlockedReports:
             self._refusals.clear()
 
     def _report_at_home(self, attempt: Attempt, blocked: Blocked) -> None:
-        known = attempt.participant.home.blocked(attempt.job)
+        known = attempt.participant.home.read_blocked(attempt.job)
         # A failing disk words the same failure differently from try to try.
         is_known = known == blocked or (
             known is not None and known.category is blocked.category is BlockedCategory.STORAGE

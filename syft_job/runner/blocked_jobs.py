@@ -58,7 +58,7 @@ class BlockedJobs:
             effect: what does not happen then, in words.
         """
         try:
-            with fs.in_words(f"use {str(ref.under(self._store.root))!r}"):
+            with fs.translate_os_errors(f"use {str(ref.under(self._store.root))!r}"):
                 yield
         except (JobNotFoundError, FileNotFoundError):
             self._announced.pop((ref, effect), None)

@@ -191,7 +191,7 @@ class ExchangeOperations:
 
     def stage(self, participant: Participant, ref: JobRef, need: Need) -> StagedResults | None:
         """Copy results into a job's directory: few at once, many in the pool; None while that is being done."""
-        if workspace.is_small(participant.home.held(need.job, need.attempt)):
+        if workspace.is_small(participant.home.attempt_paths(need.job, need.attempt).results):
             with fs.interruptible(None):
                 return transitions.stage(participant, ref, need)
         finished = self.transfers.result(

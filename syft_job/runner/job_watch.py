@@ -37,7 +37,7 @@ class JobWatch:
         self._owner = home.email
         self._jobs = home.root.joinpath(home.email, *JOBS)
         watch.add(home.path, _WATCHED_IN_HOME.__contains__)
-        watch.add(home.path / "begun")
+        watch.add(home.paths.claims)
 
     def sweep(self, submitters: Iterable[str]) -> list[JobRef]:
         """Watch the submitters' folders; returns the jobs in those that are new or came back."""
@@ -58,7 +58,7 @@ class JobWatch:
     def places(self) -> set[JobRef]:
         """Return the jobs with file events since the last call. Events of the home name no job."""
         refs = set()
-        for path in self._watch.moved():
+        for path in self._watch.pop_changes():
             parts = path.relative_to(self._jobs).parts if path.is_relative_to(self._jobs) else ()
             if len(parts) == 1:
                 refs |= set(self._watch_folder(parts[0], is_new=True))
@@ -91,4 +91,4 @@ def _is_theirs(name: str) -> bool:
 
 
 def _is_no_litter(name: str) -> bool:
-    return not names.is_litter(name)
+    return not names.is_sync_artefact(name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syft_job.execution.attempt_operations import STREAMS
-from syft_job.model.text import decoded, visible
+from syft_job.model.text import decode_utf8, escape_text
 
 from .attempt_files import Attempt
 
@@ -38,8 +38,8 @@ class LogTail:
             self._offsets[stream] += len(new)
             if new:
                 # Carriage returns and escapes stay, written out: a line that was announced cannot be replaced.
-                for line in decoded(new).removesuffix("\n").split("\n"):
-                    self._announce(f"   {visible(line)}")
+                for line in decode_utf8(new).removesuffix("\n").split("\n"):
+                    self._announce(f"   {escape_text(line)}")
 
 
 def _path_of(attempt: Attempt, stream: str) -> Path:

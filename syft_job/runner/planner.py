@@ -68,7 +68,7 @@ class Planner:
         age = time.monotonic() - self._determined_at
         is_due = age >= (self._retry_after_s if is_incomplete else PROOF_HOLDS_S)
         if state != self._host_state or is_due or self._is_doubtful:
-            sandboxes.forget_findings()
+            sandboxes.clear_probe_cache()
             self._host_state, self._is_doubtful, self._determined_at = state, False, time.monotonic()
             self._problem = self._determine_again()
         if self._problem is not None:
@@ -82,7 +82,7 @@ class Planner:
         except ConfigError as error:
             return str(error)
         if self._host.is_contained and not host.is_contained:
-            reason = sandboxes.why_not() or "the reason is not known"
+            reason = sandboxes.unavailable_reason() or "the reason is not known"
             return (
                 f"the sandbox {self._host.sandbox.name} worked and works no more: {reason} The job starts when it"
                 " works again; see syft-job doctor"

@@ -17,7 +17,7 @@ from syft_job.exchange.job_index import JobIndex
 from syft_job.exchange.job_reader import JobSnapshot
 from syft_job.exchange.submitter_sweep import HASHED_BYTES
 from syft_job.exchange.sweep_budget import SweepBudget
-from syft_job.fs.watch import MOST_WATCHES
+from syft_job.fs.watch import MAX_WATCHES
 from syft_job.model import names
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JobRef
@@ -208,7 +208,7 @@ class Scheduler:
         for job in changed:
             with suppress(JobNotFoundError):  # its line was cut off again
                 hints.add(ledger.place_of(job))
-        return {ref for ref in hints if names.is_address(ref.submitter) and not names.is_litter(ref.name)}
+        return {ref for ref in hints if names.is_address(ref.submitter) and not names.is_sync_artefact(ref.name)}
 
     def keep_watch(self, lookout: JobWatch) -> set[JobRef]:
         """Watch the jobs in whose directories something can happen: those that run, are blocked or still arrive.
@@ -219,7 +219,7 @@ class Scheduler:
         ledger = self._home.ledger
         runs = (ledger.place_of(job) for job, _ in ledger.unfinished())
         arriving = (ref for ref, state in self._unfinished.items() if state is JobState.CREATED)
-        wanted = islice(chain(runs, self.blocked_reason.reasons, arriving), MOST_WATCHES)  # there may be any number
+        wanted = islice(chain(runs, self.blocked_reason.reasons, arriving), MAX_WATCHES)  # there may be any number
         return {ref for ref in wanted if lookout.watch_job(ref)}
 
     def waiting(self) -> set[JobRef]:

@@ -29,14 +29,15 @@ from syft_job.exchange.submitter_index import MAX_DIRECTORIES
 from syft_job.execution import backends
 from syft_job.execution.backends.base import JobABC
 from syft_job.execution.plan import ExecutionPlan
-from syft_job.fs.mounts import is_remote, kind_of
+from syft_job.fs.mounts import filesystem_type, is_remote
 from syft_job.fs.watch import MAX_BLIND_INTERVAL_S, Watch
-from syft_job.home.home import Home, paused_words
+from syft_job.home.home import Home
+from syft_job.home.pauses import describe_pauses
 from syft_job.model import names
 from syft_job.model.events import Role
 from syft_job.model.job_record import JobRecord, StatusTransition
 from syft_job.model.job_ref import JOBS, JobRef
-from syft_job.model.text import visible_message
+from syft_job.model.text import escape_message
 
 from . import workspace
 from .attempt import AttemptDriver
@@ -179,7 +180,7 @@ class JobRunner:
         """A pool for long file work, which removes what this thread removes under the home's lock."""
         pool = Pool(self._wake)
         try:
-            with fs.removing_with(pool.remove_later):
+            with fs.redirect_removals(pool.remove_later):
                 yield pool
         finally:
             pool.close()
@@ -198,7 +199,7 @@ class JobRunner:
         while not stop.is_set():
             self._hang_guard.busy()
             moves, is_done = [], False
-            is_sweep = watch.is_sweep_due()
+            is_sweep = watch.begin_sweep_if_due()
             with self._waiting_out():
                 moves = self._step(None if is_sweep else news | self._scheduler.hints(lookout))
                 is_done = True
@@ -265,7 +266,7 @@ class JobRunner:
                     if finished is not None:
                         records.append(finished)
         if paused:
-            self._say(f"⏸ {paused_words(self.home.paused())}: {', '.join(map(repr, paused))}")
+            self._say(f"⏸ {describe_pauses(self.home.paused())}: {', '.join(map(repr, paused))}")
         return records
 
     def reset_all_jobs(self) -> int:
@@ -285,14 +286,14 @@ class JobRunner:
             for submitter in sorted(fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES) or ()):
                 if not fs.is_directory(root, owner, *JOBS, submitter):
                     continue
-                with fs.directory(root, owner, *JOBS, submitter) as opened:
-                    with fs.in_words(f"list the jobs of {submitter!r}"):
+                with fs.open_directory(root, owner, *JOBS, submitter) as opened:
+                    with fs.translate_os_errors(f"list the jobs of {submitter!r}"):
                         listed = sorted(os.listdir(opened))
                     for name in listed:
-                        found = fs.look(opened, name)
-                        if found is not None and fs.kind_of(found) == "a directory":
+                        found = fs.stat_entry(opened, name)
+                        if found is not None and fs.describe_type(found) == "a directory":
                             fs.remove(opened, name)
-                            removed += not names.is_litter(name)
+                            removed += not names.is_sync_artefact(name)
         self._say(f"🗑️ Removed {removed} jobs from the datasite of {self.config.email}.")
         return removed
 
@@ -367,7 +368,7 @@ class JobRunner:
         except (StoreError, OSError) as error:
             if errno_of(error) is None:
                 raise  # not the disk's word of the moment, but a finding about what lies there
-            said = error if isinstance(error, SyftJobError) else fs.trouble(f"use {error.filename!r}", error)
+            said = error if isinstance(error, SyftJobError) else fs.store_error(f"use {error.filename!r}", error)
             self._conditions.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
 
     def _tell(self, moves: Iterable[StatusTransition]) -> None:
@@ -418,7 +419,7 @@ class JobRunner:
                 self.home.make()
                 self.home.key()
                 transitions.require_home(self.participant)
-                served.enter_context(self.home.serving())
+                served.enter_context(self.home.runner_locked())
                 workspace.tidy(self.home)
                 with self._waiting_out():
                     workspace.remove_copies(self.home)
@@ -441,8 +442,8 @@ class JobRunner:
         is_far = is_remote(root)
         if is_far:
             self._say(
-                f"⚠ {root} is on a network file system ({kind_of(root)}), which does not report what other machines"
-                f" write. {self._poll_words()}"
+                f"⚠ {root} is on a network file system ({filesystem_type(root)}), which does not report what other"
+                f" machines write. {self._poll_words()}"
             )
         with Watch(self.poll_interval, root=root, remote=is_far) as watch:
             self._scheduler.lookout = lookout = JobWatch(watch, self.home)
@@ -480,7 +481,7 @@ class JobRunner:
 
     def _say(self, line: str) -> None:
         if self.announce is not None:
-            self.announce(visible_message(line))
+            self.announce(escape_message(line))
 
 
 def create_runner(

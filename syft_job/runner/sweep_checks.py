@@ -47,7 +47,7 @@ class SweepChecks:
 
     def _check_space(self, *, is_running: bool) -> None:
         """Report a full disk of workspaces: a supervisor cannot even write its exit record there."""
-        if is_running and fs.is_full(self._home.workspaces):
+        if is_running and fs.is_disk_full(self._home.workspaces):
             self._conditions.begin(
                 "room",
                 f"The disk of the workspaces {str(self._home.workspaces)!r} is full. What runs may fail, and how it"
@@ -63,7 +63,7 @@ class SweepChecks:
             StoreError: the folder of jobs is away, and it was there before.
         """
         jobs = self._store.root.joinpath(self._owner, *JOBS)
-        with fs.in_words(f"read {str(jobs)!r}"):
+        with fs.translate_os_errors(f"read {str(jobs)!r}"):
             is_there = fs.is_directory(self._store.root, self._owner, *JOBS)
         if not is_there and (self.has_seen_folder or next(self._home.ledger.jobs(), None) is not None):
             raise StoreError(
@@ -86,7 +86,7 @@ class SweepChecks:
         if self._has_upgraded_rules:
             return
         try:
-            with fs.in_words(f"write the rules of {self._owner!r}"):
+            with fs.translate_os_errors(f"write the rules of {self._owner!r}"):
                 datasite.upgrade_rules(self._store.root, self._owner)
         except (FileNotFoundError, UnreadableJob):
             return  # there is no folder of jobs yet; or doctor names what is in the place of the rules

@@ -61,7 +61,7 @@ class Transfers(Protocol):
             in_folder: whether it touches the shared folder, which may hang.
         """
 
-    def remove_later(self, trees: fs.RenamedTrees) -> None:
+    def remove_later(self, trees: fs.PendingRemovals) -> None:
         """Remove trees that were renamed away."""
 
     def background(self, submitter: str, act: Callable[[], None], *, in_folder: bool) -> None:
@@ -98,7 +98,7 @@ class Inline:
         """Do it."""
         return Finished(act())
 
-    def remove_later(self, trees: fs.RenamedTrees) -> None:
+    def remove_later(self, trees: fs.PendingRemovals) -> None:
         """Remove them now; the caller holds no lock."""
         self.background("", trees.remove, in_folder=False)
 
@@ -175,7 +175,7 @@ class Pool:
             raise task.error
         return Finished(task.value)  # type: ignore[arg-type]  # it is what `act` returned
 
-    def remove_later(self, trees: fs.RenamedTrees) -> None:
+    def remove_later(self, trees: fs.PendingRemovals) -> None:
         """See `Transfers`."""
         self._add_background(_CLEANUP, _Task(object(), trees.remove, in_folder=True, close=trees.close))
 

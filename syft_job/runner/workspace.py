@@ -51,14 +51,14 @@ def create_workspace(attempt: Attempt, snapshot: JobSnapshot) -> None:
     # A cleaner of /tmp may have removed it, and another user replaced it.
     attempt.participant.home.require_safe_workspaces()
     temporary = fs.temporary_name()
-    with fs.directory(base) as opened:
-        if fs.look(opened, attempt.workspace.name) is not None:
+    with fs.open_directory(base) as opened:
+        if fs.stat_entry(opened, attempt.workspace.name) is not None:
             if _is_whole(attempt, spec):
                 return  # made by a runner that was stopped before it could start the attempt
             fs.remove(opened, attempt.workspace.name)
         fs.make_new_directory(opened, temporary, mode=mode)
         try:
-            with fs.directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
+            with fs.open_directory(opened, temporary, JOB, create=True, mode=0o700, durable=False) as job:
                 _copy_listed(attempt, snapshot, job)
                 fs.make_new_directory(job, OUTPUTS, mode=0o700)
             fs.rename(opened, temporary, opened, attempt.workspace.name, durable=False)
@@ -114,22 +114,22 @@ class ResultCopies:
             raise
 
     def _copy(self, held: int, attempt: Attempt, exit_record: ExitRecord | None, max_bytes: int | None) -> None:
-        with fs.directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
+        with fs.open_directory(held, "logs", create=True, mode=0o700, durable=False) as logs:
             _copy_logs(attempt, logs, self.left_out)
             if exit_record is not None:
-                fs.create(logs, LOGS["returncode"], f"{exit_record.returncode}\n".encode(), mode=0o600)
-            fs.sync(logs)
-        with fs.directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
+                fs.create_file(logs, LOGS["returncode"], f"{exit_record.returncode}\n".encode(), mode=0o600)
+            fs.fsync_directory(logs)
+        with fs.open_directory(held, OUTPUTS, create=True, mode=0o700, durable=False) as outputs:
             _copy_outputs(attempt, outputs, self.left_out, max_bytes)
         self.left_out.end()
         if self.left_out:
-            fs.create(held, "left_out.txt", "\n".join(self.left_out).encode() + b"\n", mode=0o600)
-        fs.sync(held)
+            fs.create_file(held, "left_out.txt", "\n".join(self.left_out).encode() + b"\n", mode=0o600)
+        fs.fsync_directory(held)
 
     def keep(self) -> None:
         """Make the copies what the home holds of the attempt, as a whole; harmless where that was done before."""
         if self._staged is not None:
-            with fs.removals_deferred():
+            with fs.defer_removals():
                 self._staged.put_in_place(self._name)
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ def is_small(path: Path) -> bool:
 def remove_workspace(attempt: Attempt) -> None:
     """Remove the workspace; the results are held and the end is in the ledger."""
     try:
-        with fs.directory(attempt.workspace.parent) as opened:
+        with fs.open_directory(attempt.workspace.parent) as opened:
             fs.remove(opened, attempt.workspace.name, durable=False)
     except FileNotFoundError:
         return
@@ -176,14 +176,20 @@ def tidy(home: Home) -> None:
     """
     with home.locked():
         home.ledger.tidy()
-        for base in (home.path, home.path / "held", home.path / "reviewed", home.path / "aside", home.workspaces):
+        for base in (
+            home.path,
+            home.paths.held_results,
+            home.paths.review_notes,
+            home.paths.blocked_reasons,
+            home.workspaces,
+        ):
             if base.is_dir():
-                with fs.directory(base) as opened:
+                with fs.open_directory(base) as opened:
                     fs.remove_temporaries(opened)
         if not home.workspaces.is_dir():
             return
         unfinished = {f"{job}.{number}" for job, number in home.ledger.unfinished()}
-        with fs.directory(home.workspaces) as opened:
+        with fs.open_directory(home.workspaces) as opened:
             for name in os.listdir(opened):
                 if name not in unfinished and not fs.is_temporary(name):
                     fs.remove(opened, name, durable=False)
@@ -194,7 +200,7 @@ def remove_copies(home: Home) -> None:
     probe(home.root)  # a folder that hangs must not be met with the lock in hand
     with (
         suppress(FileNotFoundError, UnreadableJob),
-        fs.directory(home.root, home.email, *JOBS) as jobs,
+        fs.open_directory(home.root, home.email, *JOBS) as jobs,
         home.locked(),
     ):
         fs.remove_temporaries(jobs)
@@ -202,26 +208,26 @@ def remove_copies(home: Home) -> None:
 
 def tidy_folder(home: Home) -> None:
     """Remove what a `clean` that was killed left under temporary names among the jobs of this datasite."""
-    with suppress(FileNotFoundError, UnreadableJob), fs.directory(home.root, home.email, *JOBS) as jobs:
+    with suppress(FileNotFoundError, UnreadableJob), fs.open_directory(home.root, home.email, *JOBS) as jobs:
         for submitter in os.listdir(jobs):
             fs.check_interrupted()
             if names.is_address(submitter):
-                with suppress(FileNotFoundError, UnreadableJob), fs.directory(jobs, submitter) as opened:
+                with suppress(FileNotFoundError, UnreadableJob), fs.open_directory(jobs, submitter) as opened:
                     fs.remove_temporaries(opened, only_old=True)
 
 
 def _is_whole(attempt: Attempt, spec: JobSpec) -> bool:
     """Return True if a workspace that was made before holds exactly the listed files, byte for byte."""
     try:
-        with fs.directory(attempt.workspace, JOB) as job:
-            present = [entry for entry in fs.walk(job, most=2 * len(spec.files) + 64) if not entry.is_dir]
-            if {entry.path for entry in present} != spec.files.keys() or fs.look(job, OUTPUTS) is None:
+        with fs.open_directory(attempt.workspace, JOB) as job:
+            present = [entry for entry in fs.walk(job, max_entries=2 * len(spec.files) + 64) if not entry.is_dir]
+            if {entry.path for entry in present} != spec.files.keys() or fs.stat_entry(job, OUTPUTS) is None:
                 return False
             for path, entry in spec.files.items():
                 fs.check_interrupted()
                 *inside, name = path.split("/")
-                with fs.directory(job, *inside) as folder:
-                    if fs.hash_file(folder, name, most=entry.size) != (entry.size, entry.sha256):
+                with fs.open_directory(job, *inside) as folder:
+                    if fs.hash_file(folder, name, max_bytes=entry.size) != (entry.size, entry.sha256):
                         return False
     except (FileNotFoundError, UnreadableJob):
         return False
@@ -231,7 +237,7 @@ def _is_whole(attempt: Attempt, spec: JobSpec) -> bool:
 def _copy_listed(attempt: Attempt, snapshot: JobSnapshot, job: int) -> None:
     assert snapshot.spec is not None  # noqa: S101 - the caller checked
     root = attempt.participant.home.root
-    with fs.directory(root, *attempt.ref.parts) as source:
+    with fs.open_directory(root, *attempt.ref.parts) as source:
         if not listed_files.is_same_file_set(snapshot, source, attempt.participant.limits):
             raise _differs("its files changed since the approval; it waits until the bytes are back")
         for path, entry in snapshot.spec.files.items():
@@ -239,17 +245,17 @@ def _copy_listed(attempt: Attempt, snapshot: JobSnapshot, job: int) -> None:
             *inside, name = path.split("/")
             try:
                 with (
-                    fs.directory(source, *inside) as reading,
-                    fs.directory(job, *inside, create=True, mode=0o700, durable=False) as to,
+                    fs.open_directory(source, *inside) as reading,
+                    fs.open_directory(job, *inside, create=True, mode=0o700, durable=False) as to,
                 ):
-                    copied = fs.copy(
-                        reading, name, to, name, most=entry.size, mode=0o700 if not inside else 0o600, private=True
+                    copied = fs.copy_file(
+                        reading, name, to, name, max_bytes=entry.size, mode=0o700 if not inside else 0o600, private=True
                     )
             except FileNotFoundError:
                 if entry.size:
                     raise _differs(f"{path!r} is not here; it waits until the bytes are back") from None
-                with fs.directory(job, *inside, create=True, mode=0o700, durable=False) as to:
-                    fs.create(to, name, b"", mode=0o600, durable=False)
+                with fs.open_directory(job, *inside, create=True, mode=0o700, durable=False) as to:
+                    fs.create_file(to, name, b"", mode=0o600, durable=False)
                 continue
             except UnreadableJob as error:
                 raise _differs(f"{path!r} is not what was approved: {error}") from error
@@ -263,12 +269,12 @@ def _differs(message: str) -> NotStarted:
 
 def _copy_logs(attempt: Attempt, logs: int, left_out: LeftOutResults) -> None:
     try:
-        with fs.directory(attempt.workspace) as workspace:
+        with fs.open_directory(attempt.workspace) as workspace:
             for stream in STREAMS:
-                if fs.look(workspace, stream) is None:
+                if fs.stat_entry(workspace, stream) is None:
                     continue
                 try:
-                    fs.copy(workspace, stream, logs, LOGS[stream], most=1 << 40, durable=True)
+                    fs.copy_file(workspace, stream, logs, LOGS[stream], max_bytes=1 << 40, durable=True)
                 except UnreadableJob as error:  # a job without a sandbox can reach it
                     left_out.append(f"the log of {stream}: {error}")
     except FileNotFoundError:
@@ -277,7 +283,7 @@ def _copy_logs(attempt: Attempt, logs: int, left_out: LeftOutResults) -> None:
 
 def _copy_outputs(attempt: Attempt, outputs: int, left_out: LeftOutResults, max_bytes: int | None) -> None:
     try:
-        with fs.directory(attempt.workspace, JOB, OUTPUTS) as source:
+        with fs.open_directory(attempt.workspace, JOB, OUTPUTS) as source:
             copy_tree(source, outputs, attempt.participant.limits, left_out=left_out, max_bytes=max_bytes, private=True)
     except FileNotFoundError:
         return  # the job removed its folder, or never had one

@@ -68,7 +68,7 @@ class TwoPeople:
         self._given = base
         self._apart = apart
         self._announce = announce
-        self._options = {"sandbox": "auto" if sandboxes.why_not() is None else "bare"} | options
+        self._options = {"sandbox": "auto" if sandboxes.unavailable_reason() is None else "bare"} | options
         self._earlier: dict[str, str | None] = {}
         self._temporary: list[Path] = []
         self._alike: dict[str, bytes] = {}
@@ -205,7 +205,7 @@ def _files(root: Path) -> set[str]:
     return {
         str(path.relative_to(root))
         for path in root.rglob("*")
-        if path.is_file() and not any(names.is_litter(part) for part in path.relative_to(root).parts)
+        if path.is_file() and not any(names.is_sync_artefact(part) for part in path.relative_to(root).parts)
     }
 
 

@@ -6,7 +6,7 @@ A log is bytes that a job wrote. Rendering keeps nothing that could control a te
   not kept, because on some terminals they are the background. Other styles are dropped.
 - What conceals text (SGR 8, black text, text in its background's colour) is written out where it stands and counted.
   Backgrounds and extended colours are dropped and counted.
-- Every other escape sequence, titles and links included, is written out with its content, as `visible` does.
+- Every other escape sequence, titles and links included, is written out with its content, as `escape_text` does.
 - Of a line that carriage returns overwrite, the last state is shown; the earlier states are counted.
 
 The input arrives in chunks of any size. Memory is bounded: an unfinished line longer than `MAX_PENDING_CHARS` is
@@ -21,7 +21,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from syft_job.model.text import visible, visible_code
+from syft_job.model.text import escape_code, escape_text
 
 MAX_PENDING_CHARS: Final = 1 << 16
 """The longest unfinished line that is held back for a carriage return or a line end to come."""
@@ -96,12 +96,12 @@ class LogRenderer:
 
     def _lines(self, text: str) -> str:
         if self._raw or ("\x1b" not in text and "\r" not in text):
-            return visible_code(text) if self._raw else visible(text)
+            return escape_code(text) if self._raw else escape_text(text)
         return "\n".join(map(self._line, text.split("\n")))
 
     def _line(self, line: str) -> str:
         if self._raw:
-            return visible_code(line)
+            return escape_code(line)
         if "\r" not in line:
             return self._styled(line)
         states = line.split("\r")
@@ -121,21 +121,21 @@ class LogRenderer:
     def _styled(self, text: str) -> str:
         """Render a text without carriage returns to interpret; its SGR sequences change the style."""
         if "\x1b" not in text:
-            return visible(text)
+            return escape_text(text)
         pieces = []
         end = 0
         for match in _SGR.finditer(text):
             if match.start() > end:
-                pieces.append(visible(text[end : match.start()]))
+                pieces.append(escape_text(text[end : match.start()]))
             pieces.append(self._sequence(match))
             end = match.end()
-        return "".join([*pieces, visible(text[end:])])
+        return "".join([*pieces, escape_text(text[end:])])
 
     def _sequence(self, match: re.Match[str]) -> str:
         before = self._style
         self._style, effect = _apply(before, match[1])
         self.concealed += effect is not _Effect.PLAIN
-        shown = visible(match[0]) if effect is _Effect.CONCEALING else ""
+        shown = escape_text(match[0]) if effect is _Effect.CONCEALING else ""
         if self._colours and self._style.kept != before.kept:
             shown += self._style.sequence(before)
             self._has_emitted_colour = True

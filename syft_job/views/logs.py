@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from syft_job import fs
-from syft_job.model.text import visible_line
+from syft_job.model.text import escape_line
 
 from .log_text import render_log
 
@@ -48,7 +48,7 @@ class LogViewer:
             remaining_bytes = os.fstat(log.fileno()).st_size - len(data)
         text, notice = render_log(data, raw=raw)
         if remaining_bytes > 0:
-            text += f"\n[{remaining_bytes} bytes more in {visible_line(str(self.path))}]\n"
+            text += f"\n[{remaining_bytes} bytes more in {escape_line(str(self.path))}]\n"
         if notice:
             text += ("" if text.endswith("\n") or not text else "\n") + notice + "\n"
         return text
@@ -62,7 +62,7 @@ class LogViewer:
         """
         if self.path is None:
             raise FileNotFoundError(self._instead)
-        return fs.open_plain(self.path, below=self._below or self.path.parent)
+        return fs.open_file_below(self.path, below=self._below or self.path.parent)
 
     @property
     def line_count(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from syft_job.model.job_record import JobRecord
-from syft_job.model.text import visible_line, visible_message
+from syft_job.model.text import escape_line, escape_message
 
 from . import status_style
 
@@ -29,7 +29,7 @@ _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "bright_b
 
 def plain(rows: Iterable[Sequence[str]]) -> str:
     """One line for each row, columns separated by tabs, no heading: for `cut`, `awk` and `sort`."""
-    return "".join("\t".join(visible_line(cell) for cell in row) + "\n" for row in rows)
+    return "".join("\t".join(escape_line(cell) for cell in row) + "\n" for row in rows)
 
 
 def plain_jobs(records: Iterable[JobRecord], note_of: Callable[[JobRecord], str]) -> str:
@@ -84,15 +84,15 @@ def jobs(
             record.id[:_ID_DIGITS],
             Text(f"{appearance.emoji} {status}{flag}", style=appearance.colour),
             _named(record, note_of(record)),
-            Text("you" if record.submitter == viewer else visible_line(record.submitter)),
-            Text("you" if record.owner == viewer else visible_line(record.owner)),
-            Text(visible_line((record.submitted_at or "-")[:16].replace("T", " "))),
+            Text("you" if record.submitter == viewer else escape_line(record.submitter)),
+            Text("you" if record.owner == viewer else escape_line(record.owner)),
+            Text(escape_line((record.submitted_at or "-")[:16].replace("T", " "))),
         )
     counts = Counter(record.status for record in records)
     lines = ["", f"{len(records)} jobs   " + "   ".join(_count(status, counts[status]) for status in counts)]
     if len(shown) < len(records):
         lines.append(f"… the newest {len(shown)} are shown; all of them: syft-job list --all")
-    lines += [visible_message(note) for note in notes]
+    lines += [escape_message(note) for note in notes]
     return drawn(table, colours=colours) + "\n".join(lines) + "\n"
 
 
@@ -118,9 +118,9 @@ def checks(rows: Sequence[tuple[str, bool | None, str, str]], *, colours: bool =
     table.add_column(overflow="fold")
     for name, passed, result, advice in rows:
         mark, colour = _MARKS[passed]
-        text = Text(visible_line(result), style="red" if passed is False else "")
+        text = Text(escape_line(result), style="red" if passed is False else "")
         if advice:
-            text.append(f"\n→ {visible_line(advice)}", style="yellow" if passed is not True else "bright_black")
+            text.append(f"\n→ {escape_line(advice)}", style="yellow" if passed is not True else "bright_black")
         table.add_row(Text(mark, style=colour), Text(name), text)
     return drawn(table, colours=colours)
 
@@ -146,8 +146,8 @@ def drawn(renderable: RenderableType, *, colours: bool) -> str:
 def _named(record: JobRecord, note: str) -> Text:
     from rich.text import Text
 
-    name = Text(visible_line(record.name))
-    return name.append(f"\n{visible_line(note)}", style="bright_black") if note else name
+    name = Text(escape_line(record.name))
+    return name.append(f"\n{escape_line(note)}", style="bright_black") if note else name
 
 
 def _status(record: JobRecord) -> str:

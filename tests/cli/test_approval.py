@@ -299,9 +299,9 @@ def test_threat_31_bare_is_said_in_so_many_words(people):
 
 
 def test_threat_31_a_blocked_job_says_why_and_what_to_do(people, tmp_path: Path):
-    from syft_job.execution.sandboxes import why_not
+    from syft_job.execution.sandboxes import unavailable_reason
 
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     people.submit(code=f"open('{tmp_path}/canary', 'w')\n")
     people.ok(OMAR, "approve", "First", "--yes")

@@ -133,7 +133,7 @@ def test_resuming_wakes_a_runner(people):
     people.ok(OMAR, "pause")
     with running(people, "--poll", "3600") as process:
         assert "⏸ paused" in read_until(process, "Ctrl-C")
-        until(lambda: Home.of(people.root, OMAR).served_by() == process.pid)
+        until(lambda: Home.of(people.root, OMAR).runner_pid() == process.pid)
         people.ok(OMAR, "resume")
         until(lambda: state(people) == "succeeded")
 
@@ -398,15 +398,15 @@ def test_leftovers_go_and_claims_and_ledger_stay(people):
     job = people.ok(OMAR, "show", "First", "--json").json["job"]["id"]
     (home.workspaces / f"{job}.1" / "job").mkdir(parents=True)
     (home.workspaces / f"{job}.1" / "job" / "left").write_text("x" * 5000)
-    claims = sorted((home.path / "begun").iterdir())
-    seen = len(list((home.path / "reviewed").iterdir()))
+    claims = sorted((home.paths.claims).iterdir())
+    seen = len(list((home.paths.review_notes).iterdir()))
     shutil.rmtree(location)  # gone from the folder, by whatever hand
     before = (home.path / "ledger.jsonl").read_bytes()
     ran = people.ok(OMAR, "clean", "--what", "workspaces", "--what", "history")
     assert "4.9 KiB" in ran.out
     assert list(home.workspaces.iterdir()) == []
-    assert len(list((home.path / "reviewed").iterdir())) == seen - 1
-    assert sorted((home.path / "begun").iterdir()) == claims
+    assert len(list((home.paths.review_notes).iterdir())) == seen - 1
+    assert sorted((home.paths.claims).iterdir()) == claims
     assert (home.path / "ledger.jsonl").read_bytes() == before
 
 
@@ -418,7 +418,7 @@ def test_nothing_is_forgotten_while_the_folder_is_away(people):
     done = people.ok(OMAR, "clean", "--what", "history", "--json").json
     assert done["removed"] == []
     assert "away" in done["needed"][0]["why"]
-    assert list((home.path / "reviewed").iterdir())
+    assert list((home.paths.review_notes).iterdir())
 
 
 # keys
@@ -535,7 +535,7 @@ def test_doctor_reports_approved_jobs_that_nobody_runs(people):
     found = {check["name"]: check for check in ran.json["checks"]}["runner"]
     assert (ran.code, ran.json["ok"], found["ok"]) == (1, False, False)
     assert "1 approved" in found["told"]
-    with Home.of(people.root, OMAR).serving():
+    with Home.of(people.root, OMAR).runner_locked():
         assert checks_of(people)["runner"] == {"name": "runner", "ok": True, "told": f"process {os.getpid()}"} | {
             "advice": None
         }

@@ -81,7 +81,7 @@ def test_a_folder_that_is_not_there_is_a_message_and_exit_1(people):
 def test_a_second_runner_is_refused(people):
     people.ok(OMAR, "init")
     home = Home.of(people.root, OMAR)
-    with home.serving():
+    with home.runner_locked():
         refused = people(OMAR, "run", "--once")
     assert refused.code == 1
     assert "runner" in refused.err.lower()

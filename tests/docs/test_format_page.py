@@ -15,7 +15,7 @@ import pytest
 
 from syft_job import JobRunner
 from syft_job.exchange.retention import RetentionScan
-from syft_job.policies.retention import Kind
+from syft_job.policies.retention import RetentionKind
 from syft_job.testing import TwoPeople
 from tests.docs.pages import DOCS
 
@@ -62,7 +62,7 @@ def a_life(tmp_path: Path) -> Iterator[TwoPeople]:
         people.owner_job("Quiet").approve()
         JobRunner(quiet, announce=None).run(once=True)
         scan = RetentionScan(people.owner.participant, people.owner.store)
-        for entry in scan.measure({Kind.RESULTS}):
+        for entry in scan.measure({RetentionKind.RESULTS}):
             if entry.name.endswith(f"{job.id}.1"):
                 scan.remove(entry)
         people.submit("true", name="Shared by the call")

@@ -343,7 +343,7 @@ class Story:
     def nothing_half(self) -> None:
         """What is half is not taken for whole, and what the folder says the ledger has."""
         location = self.people.location(self.name)
-        held = self.people.owner.home.held(self.id, 1)
+        held = self.people.owner.home.attempt_paths(self.id, 1).results
         try:
             said = self.events
         except StoreError:

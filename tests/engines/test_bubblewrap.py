@@ -21,14 +21,21 @@ from syft_job.execution.backends.shell import ShellJob
 from syft_job.execution.backends.supervisor_files import read_exit_record
 from syft_job.execution.command import Command
 from syft_job.execution.evidence import ExitRecord
-from syft_job.execution.sandboxes import Sandbox, Workspace, best_available, clean_env, usable_interpreter, why_not
+from syft_job.execution.sandboxes import (
+    Sandbox,
+    Workspace,
+    best_available,
+    clean_env,
+    unavailable_reason,
+    usable_interpreter,
+)
 from syft_job.model.resources import ResourceLimits
 from tests.reliability import Faults
 from tests.serving import until
 
 pytestmark = [
     pytest.mark.engine,
-    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason())),
 ]
 PATIENCE = 60.0
 _NUMBERS = itertools.count()

@@ -24,7 +24,7 @@ from syft_job.exchange.retention import RetentionScan
 from syft_job.format.manifest import JobResources
 from syft_job.model.states import JobState
 from syft_job.model.units import Duration
-from syft_job.policies.retention import Kind
+from syft_job.policies.retention import RetentionKind
 from syft_job.testing import TwoPeople
 from tests.killing import Toll, events, starts
 from tests.reliability import Faults
@@ -230,7 +230,7 @@ def test_stamps_in_the_future_hide_nothing_from_a_listing(people):
 # Ages
 
 
-@pytest.mark.parametrize("kind", [Kind.RESULTS, Kind.JOBS])
+@pytest.mark.parametrize("kind", [RetentionKind.RESULTS, RetentionKind.JOBS])
 def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monkeypatch, kind):
     """A machine without a battery begins in 1970, until it hears the time; results must not go at the next clean."""
     people.submit(name="Before")
@@ -241,12 +241,12 @@ def test_what_was_said_while_the_clock_stood_years_back_is_not_old(people, monke
     home = people.owner.home
 
     transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    home.held(job.id, 1).joinpath("outputs").mkdir(parents=True)
+    home.attempt_paths(job.id, 1).results.joinpath("outputs").mkdir(parents=True)
     long_ago = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
     with monkeypatch.context() as patched:
         patched.setattr("syft_job.home.ledger.now", lambda: "1970-01-01T00:05:00.000000Z")
         transitions.finish(people.owner.participant, people.place("N"), job.id, 1, "succeeded", digest=job.digest)
     assert home.ledger.lines(job.id)[-1].said["at"].startswith("1970")
-    os.utime(home.held(job.id, 1), (long_ago.timestamp(), long_ago.timestamp()))
+    os.utime(home.attempt_paths(job.id, 1).results, (long_ago.timestamp(), long_ago.timestamp()))
     ages = {one.job: one.age for one in RetentionScan(people.owner.participant, people.owner.store).measure([kind])}
     assert ages[job.id] < timedelta(days=1).total_seconds()

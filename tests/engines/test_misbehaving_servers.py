@@ -144,7 +144,7 @@ def test_a_folder_whose_server_hangs_while_jobs_run(apart, folder, tmp_path, fau
             return all("over" in home.ledger.events(job) for job in jobs)
 
         until(over, "both ended and were brought home, though the folder is silent")
-        assert (home.held(jobs[0], 1) / "outputs" / "one.csv").read_text() == "1\n"
+        assert (home.attempt_paths(jobs[0], 1).results / "outputs" / "one.csv").read_text() == "1\n"
         until(lambda: {JobState.SUCCEEDED, JobState.TIMED_OUT} <= set(moves), "both ends are told")
         said = list(told)
         folder.answer()
@@ -164,13 +164,13 @@ def test_a_folder_whose_server_hangs_while_jobs_run(apart, folder, tmp_path, fau
 def test_a_runner_that_the_folder_holds_ends_all_the_same(apart, folder):
     told = Told()
     with serving(apart, told) as runner:
-        until(lambda: apart.owner.home.served_by() is not None, "it serves")
+        until(lambda: apart.owner.home.runner_pid() is not None, "it serves")
         until(lambda: runner._hang_guard._busy_since is None, "the runner has nothing in hand")
         folder.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
     assert any("It ends while" in line for line in told)
     folder.answer()
-    until(lambda: apart.owner.home.served_by() is None, "what was left behind ends, too")
+    until(lambda: apart.owner.home.runner_pid() is None, "what was left behind ends, too")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

@@ -78,7 +78,7 @@ class Life:
         if record is not None:
             lines = people.owner.home.ledger.lines(record.id)
             said = {line.event for line in lines}
-            held = people.owner.home.held(record.id, 1)
+            held = people.owner.home.attempt_paths(record.id, 1).results
             names = {path.name for path in location.iterdir()}
             wrong = [] if record.state is JobState.CREATED else people.owner.job_of(record).verify().fails
             assert [line for line in wrong if MISSING not in line] == [], "only markers that are put back are missing"
@@ -134,7 +134,7 @@ def cut(folder: FaultyFolder, life: Life, after: int) -> tuple[bool, float]:
         until(lambda: _lived(people, life), "it is over")
         job = people.owner_job(life.name)
         if job.state is JobState.LOST:  # it had begun, and nobody was left to say how it ended: a person decides
-            assert people.owner.home.begun(job.id, 1).read_text(), "it had begun"
+            assert people.owner.home.attempt_paths(job.id, 1).claim.read_text(), "it had begun"
             job.rerun()
             until(lambda: _lived(people, life), "it is over")
             job.share_outputs(people.submitter_email)
@@ -199,7 +199,7 @@ def test_the_power_goes_before_a_claim_is_durable_and_after_running_was_told(fol
         transitions.start(
             people.owner.participant, people.place(life.name), job.id, job.digest, offered=transitions.BUBBLEWRAP
         )
-        claim = people.owner.home.begun(job.id, 1)
+        claim = people.owner.home.attempt_paths(job.id, 1).claim
         claim.touch()
         transitions.restore(people.owner.participant, people.place(life.name))
         assert (people.location(life.name) / "running").exists()
@@ -218,7 +218,7 @@ def test_the_power_goes_when_a_job_has_ended_and_no_runner_was_there(folder, tmp
         people.owner_job(life.name).approve(share_outputs=True, share_logs=True)
         JobRunner(people.owner.config, announce=None).step()
         home = people.owner.home
-        exit_record = home.work(people.owner_job(life.name).id, 1) / "verdict"
+        exit_record = home.attempt_paths(people.owner_job(life.name).id, 1).workspace / "verdict"
         until(
             lambda: exit_record.exists() and not any(is_supervisor(one, folder) for one in psutil.Process().children())
         )

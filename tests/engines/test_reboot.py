@@ -38,7 +38,7 @@ def before(what):
 shell._SHELL = supervisor
 runner = create_runner(root, email, 0.2, sandbox="bare")
 runner.announce, runner.max_parallel = None, 10
-with fs.count_writes(before):
+with fs.hook_writes(before):
     runner.run(drain=True)
 """
 
@@ -127,7 +127,7 @@ def test_after_a_reboot_everything_is_as_far_as_it_was_and_only_what_nobody_saw_
 
         jobs["stillborn"] = yes_to(people, canary, "stillborn")
         with run(people, machine, supervisor="/bin/true") as second:  # a supervisor that ends before its first act
-            until((home.work(jobs["stillborn"].id, 1) / "handle.json").exists)
+            until((home.attempt_paths(jobs["stillborn"].id, 1).workspace / "handle.json").exists)
             machine.kill(second)
 
         jobs["said to start"] = yes_to(people, canary, "said to start")
@@ -138,11 +138,11 @@ def test_after_a_reboot_everything_is_as_far_as_it_was_and_only_what_nobody_saw_
 
         gate.touch()
         for name in ("ended", "unnamed"):
-            until((home.work(jobs[name].id, 1) / "verdict").exists)
+            until((home.attempt_paths(jobs[name].id, 1).workspace / "verdict").exists)
         jobs["approved"] = yes_to(people, canary, "approved")
 
     # Between the sync and the rename of a verdict the power may fail, too.
-    exit_record = home.work(jobs["unnamed"].id, 1) / "verdict"
+    exit_record = home.attempt_paths(jobs["unnamed"].id, 1).workspace / "verdict"
     exit_record.rename(exit_record.with_name("verdict.part"))
     with Machine(tmp_path) as machine:
         # Whatever number the supervisor had, another process has it now.

@@ -138,7 +138,7 @@ def test_a_disk_that_fails_while_watches_are_set_is_waited_out(people, monkeypat
 
 
 def test_jobs_that_wait_take_no_watch_from_one_that_runs(people, monkeypatch):
-    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 8)
+    monkeypatch.setattr("syft_job.fs.watch.MAX_WATCHES", 8)
     for number in range(12):
         people.submit("true\n", f"waits {number:02d}")
     job = submit(people)
@@ -260,7 +260,7 @@ def test_stop_leaves_a_running_job_and_the_next_runner_collects_it(people, tmp_p
 
 
 def test_without_events_the_sweep_does_it(people, monkeypatch, tmp_path, faults):
-    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 0)
+    monkeypatch.setattr("syft_job.fs.watch.MAX_WATCHES", 0)
     canary = tmp_path / "canary"
     job = submit(people, f"echo ran >>{canary}\n")
     with running(people, poll_interval=0.2):

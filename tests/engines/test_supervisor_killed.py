@@ -58,15 +58,15 @@ def kill_at(people: TwoPeople, monkeypatch: pytest.MonkeyPatch, calls: str, numb
     )
     wrapper.chmod(0o755)
     home = people.owner.home
-    exit_record = home.work(job.id, 1) / "verdict"
+    exit_record = home.attempt_paths(job.id, 1).workspace / "verdict"
     with monkeypatch.context() as patched:
         patched.setattr(shell, "_SHELL", str(wrapper))
         serving = JobRunner(people.owner.config, announce=None)
         serving.step()
-        pid = int(json.loads((home.work(job.id, 1) / "handle.json").read_text())["job_id"])
+        pid = int(json.loads((home.attempt_paths(job.id, 1).workspace / "handle.json").read_text())["job_id"])
         until(lambda: not is_alive(pid))
         left = "nothing"
-        if home.begun(job.id, 1).exists():
+        if home.attempt_paths(job.id, 1).claim.exists():
             left = "a claim" if read_exit_record(exit_record, or_part=True) is None else "a verdict"
         began = time.monotonic()
         settle(people, job)
@@ -120,7 +120,7 @@ def test_a_supervisor_that_has_not_said_who_it_is_yet_is_not_lost(people, monkey
     name, canary = "slow", tmp_path / "canary"
     job = approved(people, canary, name)
     home = people.owner.home
-    claim = home.begun(job.id, 1)
+    claim = home.attempt_paths(job.id, 1).claim
     wrapper = tmp_path / "sh"
     wrapper.write_text(
         f"#!/bin/sh\nexec {shutil.which('strace')} -DDD -qq -o /dev/null -P {claim}"

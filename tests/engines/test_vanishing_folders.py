@@ -129,7 +129,7 @@ def test_a_disk_is_unmounted_while_jobs_run_and_mounted_again(tmp_path, faults):
                     return "over" in home.ledger.events(number)
 
                 until(is_over, "it is over")
-                assert (home.held(number, 1) / "outputs" / "one.csv").exists()
+                assert (home.attempt_paths(number, 1).results / "outputs" / "one.csv").exists()
                 assert os.listdir(box) == [], "nothing is laid into the empty mount point"
                 subprocess.run(bind, check=True, timeout=30)
                 began = time.monotonic()

@@ -20,7 +20,7 @@ from syft_job.exchange.permissions import may_read, may_write
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, SyftJobError
 from syft_job.model.states import JobState
 from syft_job.format.markers import OWNERS
-from syft_job.model.names import is_litter
+from syft_job.model.names import is_sync_artefact
 from syft_job.model.job_ref import JobRef
 from syft_job.format.signing import Key
 from syft_job.format.manifest import SubmissionLimits
@@ -46,7 +46,7 @@ def golden(tmp_path: Path, version: str, email: str) -> JobClient:
     client.announce = None
     if version == "v1" and email != EVE:
         client.home.make()
-        (client.home.path / "key").write_bytes(golden_key(email.partition("@")[0]).to_bytes())
+        (client.home.paths.private_key).write_bytes(golden_key(email.partition("@")[0]).to_bytes())
     return client
 
 
@@ -151,9 +151,9 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         if not what.startswith("append"):
             seen.append(sorted(path.name for path in location.iterdir() if path.stat().st_size == 0))
 
-    with fs.count_writes(count):
+    with fs.hook_writes(count):
         people.owner_job("N").approve()
-    assert all(is_litter(name) for names in seen for name in names)
+    assert all(is_sync_artefact(name) for names in seen for name in names)
     for name in (
         "approved.sync-conflict-20260302-1",
         "a (conflicted copy).txt",
@@ -164,30 +164,30 @@ def test_rule_02_whole_or_not_at_all(people: TwoPeople):
         (location / name).write_bytes(b"junk")
     look = job_reader.look(people.root, place, people.owner.participant)
     assert look.record.state is JobState.QUEUED
-    with fs.directory(location) as opened:
+    with fs.open_directory(location) as opened:
         assert look.spec is not None
         assert job_contents.unlisted(opened, look.spec, SubmissionLimits()) == []
 
 
 def test_rule_03_commit_last(people: TwoPeople):
     order: list[str] = []
-    with fs.count_writes(order.append):
+    with fs.hook_writes(order.append):
         people.submit_code({"main.py": "1\n"}, name="N")
     assert order.index("create config.yaml") > max(order.index("create run.sh"), order.index("create main.py"))
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
     transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, 1) / "outputs"
+    held = people.owner.home.attempt_paths(job.id, 1).results / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
     transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)
     order.clear()
-    with fs.count_writes(order.append):
+    with fs.hook_writes(order.append):
         job.share_outputs([ADA])
     assert order.index("create r.csv") < order.index("rename outputs") < order.index("rename shared")
     assert order.index("rename shared") < order.index("rename syft.pub.yaml")
     order.clear()
-    with fs.count_writes(order.append):
+    with fs.hook_writes(order.append):
         job.rerun()
     assert order[:2] == ["remove syft.pub.yaml", "remove shared"]
     assert order.index("append ledger.jsonl") < order.index("rename 1.json") < order.index("remove done")
@@ -233,7 +233,7 @@ def test_rule_07_what_is_stated_is_sealed(people: TwoPeople):
     job = people.owner_job("N")
     for marker in OWNERS:
         said: dict[str, Any] = {"digest": job.digest, "attempt": 1, "at": "2026-03-02T10:30Z", "outcome": "succeeded"}
-        for seal in ({}, {"seal": Key.generate().seal(marker, people.place("N"), said, digest=job.digest, attempt=1)}):
+        for seal in ({}, {"seal": Key.generate().sign(marker, people.place("N"), said, digest=job.digest, attempt=1)}):
             (job.location / marker).write_text(json.dumps(said | seal))
             for client in (people.owner, people.submitter):
                 assert client.jobs["N"].state is JobState.SUBMITTED
@@ -252,7 +252,7 @@ def test_rule_08_the_ledger_speaks_first(people: TwoPeople):
         (lambda: job.reject("x"), "rejected"),
     ):
         order.clear()
-        with fs.count_writes(order.append):
+        with fs.hook_writes(order.append):
             verb()
         assert order.index("append ledger.jsonl") < order.index(f"create {marker}")
     for name in ("approved", "cancelled", "rejected"):
@@ -281,7 +281,7 @@ def test_rule_10_held_until_released(people: TwoPeople):
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
     transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, 1) / "outputs"
+    held = people.owner.home.attempt_paths(job.id, 1).results / "outputs"
     held.mkdir(parents=True)
     (held / "r.csv").write_text("1\n")
     transitions.finish(people.owner.participant, place, job.id, 1, "succeeded", digest=job.digest)

@@ -182,7 +182,7 @@ class Checks(Hands):
             return
         told_of = {what for what in ("outputs", "logs") if what in shared.body}
         self.holds(told_of == promised, LOST, f"{told_of} are let out, {promised} were promised")
-        held = self.home.held(ours.id, ours.attempt)
+        held = self.home.attempt_paths(ours.id, ours.attempt).results
         location = place.under(self.people.submitters_root)
         theirs = self.people.submitter.job_at(place)
         # What was said of an earlier submission under this name may lie there for ever, and is told as such.

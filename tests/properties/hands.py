@@ -212,8 +212,8 @@ class Hands(RuleBasedStateMachine):
         assert record.id not in self.oracle.cleaned, "it begins after it was cleaned"
         found = stat_of(os.getpid())
         assert found is not None
-        with fs.directory(self.home.path / "begun") as opened:
-            fs.create(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {this_boot()}\n".encode())
+        with fs.open_directory(self.home.paths.claims) as opened:
+            fs.create_file(opened, attempt.claim.name, f"{os.getpid()} {found[1]} {this_boot()}\n".encode())
         self.made["begin"] += 1
         self.oracle.said(record.id, record.attempt, BEGUN)
         self.ends[record.id, record.attempt] = JobState.LOST
@@ -223,7 +223,7 @@ class Hands(RuleBasedStateMachine):
         """What a supervisor does when its job has ended or is to be ended."""
         self.home.ledger.refresh()
         for job, number in self.home.ledger.unfinished():
-            workspace = self.home.work(job, number)
+            workspace = self.home.attempt_paths(job, number).workspace
             outputs = workspace / attempt_operations.JOB / OUTPUTS
             (outputs / "sub").mkdir(exist_ok=True)
             (outputs / "one.csv").write_text(f"{job} {number}\n")

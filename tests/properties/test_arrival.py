@@ -27,7 +27,7 @@ def height(job) -> tuple[int, int]:
 
 def is_a_job(location: Path) -> bool:
     """Whether something is here that nobody takes for a remainder: more than empty files and a sync tool's own."""
-    found = [path for path in location.rglob("*") if path.is_file() and not names.is_litter(path.name)]
+    found = [path for path in location.rglob("*") if path.is_file() and not names.is_sync_artefact(path.name)]
     return any(path.stat().st_size or path.name in ("run.sh", "config.yaml") for path in found)
 
 

@@ -72,7 +72,7 @@ def test_a_workspace_does_not_outlive_its_attempt(people, tmp_path):
     ended, _ = in_child(process(people), lambda _, what: what == f"remove {job.id}.1")
     assert ended == KILLED
     settle(people, job)
-    assert not people.owner.home.work(job.id, 1).exists()
+    assert not people.owner.home.attempt_paths(job.id, 1).workspace.exists()
 
 
 def test_what_a_killed_runner_had_half_copied_does_not_stay(people, tmp_path):

@@ -71,7 +71,7 @@ def test_a_list_says_to_others_what_a_full_look_says(people: TwoPeople, lying, p
     try:
         participant = people.submitter.participant
         full = job_reader.look(people.root, place, participant).record
-        with fs.directory(people.root, *place.parts[:-1]) as parent:
+        with fs.open_directory(people.root, *place.parts[:-1]) as parent:
             listed = job_reader.read_summary(parent, place, participant)
         assert (listed.position, listed.status) == (full.position, full.status)
         assert set(listed.findings) <= set(full.findings)

@@ -158,7 +158,7 @@ def test_a_job_that_is_cancelled_and_cleaned_at_once_is_stopped(people: TwoPeopl
     while not (job.status == "running" and beat.exists()):
         serving.step()
         pause.wait(0.02)
-    claim = read_claim(people.owner.home.begun(job.id, 1))
+    claim = read_claim(people.owner.home.attempt_paths(job.id, 1).claim)
     assert claim is not None
     try:
         job.cancel()

@@ -11,7 +11,7 @@ import pytest
 
 from syft_job.errors import SyftJobError
 from syft_job.format.key_history import KeyHistory
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.home.home import Home
 from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
@@ -34,7 +34,7 @@ def fresh(people: TwoPeople) -> Home:
 
 
 def theirs(people: TwoPeople) -> KeyHistory:
-    found = published(people.root, people.owner_email)
+    found = read_published_keys(people.root, people.owner_email)
     assert found is not None
     return found
 
@@ -58,20 +58,20 @@ def test_killed_at_any_write_and_repeated_a_rotation_ends_the_same(
             between = theirs(people)
             home = fresh(people)
             assert between.knows(old), "whoever knew the old key can go on"
-            assert home.keyring.chain is not None
-            assert home.keyring.chain.knows(between.present), "nothing is published that this home does not have"
+            assert home.keyring.history is not None
+            assert home.keyring.history.knows(between.present), "nothing is published that this home does not have"
             if died:
                 verb(people)
             home = fresh(people)
-            chain = home.keyring.chain
+            chain = home.keyring.history
             assert chain is not None
             assert chain == theirs(people)
-            assert [one.key for one in chain.before] == [old], f"killed at write {k}: changed once, not twice"
+            assert [one.key for one in chain.rotations] == [old], f"killed at write {k}: changed once, not twice"
             assert between.present in {old, chain.present}, "no third key was ever published"
-            assert chain.given_up == (frozenset({old}) if verb is give_up else frozenset())
+            assert chain.compromised_keys == (frozenset({old}) if verb is give_up else frozenset())
             assert {path.name for path in home.path.iterdir()} >= {"key", "key.pub", "keys", "key.json"}
             assert not (home.path / "key.next").exists()
-            lost += old not in home.keyring.held
+            lost += old not in home.keyring.held_keys
             assert home.key().public == chain.present
             assert picture(people) == expected
             longest = max(longest, time.monotonic() - began)
@@ -97,8 +97,8 @@ def test_a_rotation_that_nobody_repeats_leaves_a_home_that_works(tmp_path: Path)
             for name in ("N", "Meanwhile"):
                 people.owner_job(name).cancel() if name == "N" else people.owner_job(name).reject("no")
             home = fresh(people)
-            assert home.keyring.chain == theirs(people), f"killed at write {k}: the next verb brought it to its end"
-            assert old in home.keyring.held
+            assert home.keyring.history == theirs(people), f"killed at write {k}: the next verb brought it to its end"
+            assert old in home.keyring.held_keys
             assert people.submitters_job("N").state is JobState.CANCELLED
             assert people.submitters_job("Meanwhile").state is JobState.REJECTED
             if not died:
@@ -117,6 +117,6 @@ def test_killed_twice_a_rotation_is_still_one(tmp_path: Path):
                 with suppress(SyftJobError):
                     people.owner_job("N").reject("no")
                 home = fresh(people)
-                assert home.keyring.chain == theirs(people)
-                assert old in home.keyring.held
+                assert home.keyring.history == theirs(people)
+                assert old in home.keyring.held_keys
                 assert people.submitters_job("N").state is JobState.REJECTED

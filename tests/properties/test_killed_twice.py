@@ -35,7 +35,7 @@ def kill_twice(people: TwoPeople, canary: Path, first: int, second: int, toll: T
     assert BROKEN not in (before, then), where
     began = time.monotonic()
     settle(people, job)
-    held = people.owner.home.held(job.id, 1) / "outputs"
+    held = people.owner.home.attempt_paths(job.id, 1).results / "outputs"
     theirs = people.submitters_job(name)
     is_whole = [path.read_text() for path in held.iterdir()] == ["1\n"] and theirs.returncode == 0
     toll.add(

@@ -41,12 +41,12 @@ def accepted(gate: Callable[[str], str], text: str) -> str | None:
 @example("a conflicted copy")
 @pytest.mark.conformance(71)
 def test_an_accepted_job_name_is_one_component_everywhere(text):
-    name = accepted(names.job_name, text)
+    name = accepted(names.normalize_job_name, text)
     if name is None:
         return
-    assert 1 <= len(name.encode()) <= names.NAME_BYTES
+    assert 1 <= len(name.encode()) <= names.MAX_NAME_BYTES
     assert name == unicodedata.normalize("NFC", text) == name.strip()
-    assert names.job_name(name) == name
+    assert names.normalize_job_name(name) == name
     assert os.path.basename(name) == name
     assert not set(name) & set("/\\<>:|?*")
     assert not {unicodedata.category(char) for char in name} & REFUSED
@@ -54,52 +54,54 @@ def test_an_accepted_job_name_is_one_component_everywhere(text):
     assert name[-1] != "."
     assert ".." not in name
     assert name.split(".")[0].rstrip().upper() not in {"CON", "PRN", "AUX", "NUL", *(f"COM{n}" for n in range(10))}
-    assert not names.is_litter(name)
+    assert not names.is_sync_artefact(name)
 
 
 @given(st.text(st.sampled_from("abcdefgh XYZ019_-"), min_size=1, max_size=80))
 def test_the_quick_way_and_the_long_way_agree_on_names(text):
-    assert accepted(names.job_name, text) == (None if names._name_problem(text, names.NAME_BYTES) else text)
+    assert accepted(names.normalize_job_name, text) == (
+        None if names._name_problem(text, names.MAX_NAME_BYTES) else text
+    )
 
 
 @given(st.text(st.sampled_from("aconux1._-/"), min_size=1, max_size=20))
 def test_the_quick_way_and_the_long_way_agree_on_paths(text):
-    assert accepted(names.inner_path, text) == (
-        None if names._path_problem(text, names.PATH_BYTES, names.PATH_LEVELS) else text
+    assert accepted(names.normalize_inner_path, text) == (
+        None if names._path_problem(text, names.MAX_PATH_BYTES, names.MAX_PATH_LEVELS) else text
     )
 
 
 @given(st.text(st.sampled_from("abtmpr.@+_-9"), max_size=20) | st.emails())
 def test_the_quick_way_and_the_long_way_agree_on_addresses(text):
     text = text.lower()
-    assert accepted(names.address, text) == (None if names._address_problem(text) else text)
+    assert accepted(names.normalize_address, text) == (None if names._address_problem(text) else text)
 
 
 @given(TEXTS | st.emails())
 @pytest.mark.conformance(72)
 def test_an_accepted_address_is_its_own_normal_form(text):
-    folder = accepted(names.address, text)
+    folder = accepted(names.normalize_address, text)
     if folder is None:
         assert not names.is_address(text)
         return
-    assert names.address(folder) == folder
+    assert names.normalize_address(folder) == folder
     assert names.is_address(folder)
-    assert names.address(f" {folder.upper()} ") == folder or folder.upper().lower() != folder
+    assert names.normalize_address(f" {folder.upper()} ") == folder or folder.upper().lower() != folder
     assert folder.count("@") == 1
     assert not set(folder) & set('/\\*?[]{}! "<>:|')
     assert folder[0] not in ".-"
-    assert len(folder.encode()) <= names.ADDRESS_BYTES
+    assert len(folder.encode()) <= names.MAX_ADDRESS_BYTES
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4).map("/".join))
 def test_an_accepted_path_stays_inside(text):
-    path = accepted(names.inner_path, text)
+    path = accepted(names.normalize_inner_path, text)
     if path is None:
         return
     assert not path.startswith("/")
     assert os.path.normpath(path) == path
     assert ".." not in path.split("/")
-    assert names.inner_path(path) == path
+    assert names.normalize_inner_path(path) == path
 
 
 @given(
@@ -111,7 +113,7 @@ def test_paths_without_a_collision_can_be_made_on_a_disk_that_folds_case(paths):
     def fold(path: str) -> str:
         return unicodedata.normalize("NFC", path).casefold()
 
-    clash = names.first_collision(paths)
+    clash = names.find_collision(paths)
     made: dict[str, str] = {}
     clean = True
     with tempfile.TemporaryDirectory() as folder:
@@ -131,6 +133,6 @@ def test_paths_without_a_collision_can_be_made_on_a_disk_that_folds_case(paths):
 
 @given(TEXTS)
 def test_any_text_may_be_asked_about(text):
-    assert names.is_litter(text) in (True, False)
-    names.stays_home(text)
-    names.id_like(text)
+    assert names.is_sync_artefact(text) in (True, False)
+    names.exclusion_reason(text)
+    names.is_id_prefix(text)

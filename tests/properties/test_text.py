@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syft_job.model.text import visible, visible_code, visible_line
+from syft_job.model.text import escape_code, escape_line, escape_text
 from syft_job.views.log_text import LogRenderer, render_log
 
 SPECIAL = (
@@ -33,7 +33,7 @@ PIECES = st.sampled_from(
 
 @given(TEXTS)
 def test_what_was_written_out_stays_as_it_is(text: str):
-    for function in (visible, visible_code, visible_line):
+    for function in (escape_text, escape_code, escape_line):
         shown = function(text)
         assert function(shown) == shown
         assert not {unicodedata.category(character) for character in shown} - {"Cc"} & {"Cf", "Cs", "Co", "Cn", "Zl"}

@@ -34,7 +34,7 @@ def finished(people: TwoPeople) -> None:
     job, place = people.owner_job("N"), people.place("N")
     job.approve()
     transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, 1)
+    held = people.owner.home.attempt_paths(job.id, 1).results
     (held / "outputs" / "sub").mkdir(parents=True)
     (held / "outputs" / "sub" / "r.csv").write_text("1\n")
     (held / "logs").mkdir()
@@ -97,7 +97,7 @@ def killed_at(people: TwoPeople, verb: Callable[[TwoPeople], object], k: int) ->
         for client in (people.owner, people.submitter):
             client.home.lock.reset()  # filelock refuses one that was inherited
         try:
-            with fs.count_writes(count):
+            with fs.hook_writes(count):
                 verb(people)
         except BaseException:  # noqa: BLE001 - the child may only exit
             traceback.print_exc()
@@ -124,7 +124,7 @@ def picture(people: TwoPeople) -> dict[str, object]:
     seen["files"] = sorted(
         str(path.relative_to(jobs))
         for path in jobs.rglob("*")
-        if path.is_file() and not any(names.is_litter(part) for part in path.relative_to(jobs).parts)
+        if path.is_file() and not any(names.is_sync_artefact(part) for part in path.relative_to(jobs).parts)
     )
     return seen
 
@@ -216,7 +216,7 @@ def test_a_submission_does_not_take_another_ones_half_written_folder_away(tmp_pa
                     while not (tmp_path / "go").exists():
                         time.sleep(0.01)
 
-            with fs.count_writes(wait_in_the_middle):
+            with fs.hook_writes(wait_in_the_middle):
                 people.submitter.submit_python_job(people.owner_email, str(slow), "Slow")
             os._exit(0)
         assert os.read(reading, 1) == b"!"

@@ -143,7 +143,7 @@ class Transport:
         """Remove litter and empty folders on both sides, as tools do in the end."""
         for replica in self.replicas:
             for path in sorted(replica.rglob("*"), reverse=True):
-                if path.is_file() and names.is_litter(path.name):
+                if path.is_file() and names.is_sync_artefact(path.name):
                     path.unlink()
                 elif path.is_dir() and not any(path.iterdir()):
                     path.rmdir()
@@ -192,7 +192,7 @@ def _prune(folder: Path, top: Path) -> None:
 def _read_all(folder: str, inside: str, found: dict[str, bytes], litter: list[str]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if names.is_litter(entry.name):
+            if names.is_sync_artefact(entry.name):
                 litter.append(f"{inside}{entry.name}")
             elif entry.is_dir(follow_symlinks=False):
                 _read_all(entry.path, f"{inside}{entry.name}/", found, litter)

@@ -14,7 +14,7 @@ import pytest
 from syft_job import JobRunner, get_client
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, InvalidTransition, NotAllowed, NotStarted, StoreError
 from syft_job.exchange import listed_files, transitions
-from syft_job.execution.sandboxes import detect, host_mounts, why_not
+from syft_job.execution.sandboxes import detect, host_mounts, unavailable_reason
 from syft_job.job import JobInfo
 from syft_job.model.events import Event
 from syft_job.model.states import JobState
@@ -32,7 +32,7 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
 
 @pytest.fixture
 def contained(tmp_path: Path) -> Iterator[TwoPeople]:
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     with TwoPeople(tmp_path / "people", sandbox="bubblewrap") as both:
         yield both
@@ -53,7 +53,7 @@ def approval(people: TwoPeople, job: JobInfo) -> dict[str, Any]:
 
 
 def is_unclaimed(people: TwoPeople, job: JobInfo) -> bool:
-    return not people.owner.home.begun(job.id, job.attempt).exists()
+    return not people.owner.home.attempt_paths(job.id, job.attempt).claim.exists()
 
 
 def record_approval(people: TwoPeople, job: JobInfo, **mark: Any) -> None:
@@ -258,7 +258,7 @@ def test_threat_31_a_sandbox_that_breaks_while_the_runner_lives_blocks(tmp_path:
         pytest.skip("this host has no bubblewrap")
     program = tools / "bwrap"
     program.symlink_to(real)
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     with TwoPeople(tmp_path / "people", sandbox="auto") as people:
         runner = JobRunner(people.owner.config, announce=None, poll_interval=0.05)
@@ -497,7 +497,7 @@ def test_threat_36_notes_of_earlier_releases_are_no_reviews(tmp_path: Path):
         people.submit(name=NAME)
         job = people.owner_job(NAME)
         job.review()
-        (note,) = (people.owner.home.path / "reviewed").iterdir()
+        (note,) = (people.owner.home.paths.review_notes).iterdir()
         note.unlink()
         (people.owner.home.path / "seen").mkdir()
         (people.owner.home.path / "seen" / note.name).write_text(job.digest + "\n")
@@ -510,7 +510,7 @@ def test_threat_36_a_note_that_is_damaged_approves_nothing_and_a_review_mends_it
     people.submit(name=NAME)
     job = people.owner_job(NAME)
     job.review()
-    (note,) = (people.owner.home.path / "reviewed").iterdir()
+    (note,) = (people.owner.home.paths.review_notes).iterdir()
     note.write_text(content)
     with pytest.raises(StoreError, match="Review it again"):
         people.owner_job(NAME).approve()

@@ -70,7 +70,7 @@ def test_a_yes_sealed_by_another_key_does_not_run(people: TwoPeople):
     said = json.loads((job.location / "approved").read_bytes())
     other = submitted(people, "Other")
     body = {key: value for key, value in said.items() if key != "seal"} | {"digest": other.digest}
-    body["seal"] = Key.generate().seal("approved", people.place("Other"), body, digest=other.digest, attempt=1)
+    body["seal"] = Key.generate().sign("approved", people.place("Other"), body, digest=other.digest, attempt=1)
     (other.location / "approved").write_text(json.dumps(body))
     assert other.state is JobState.SUBMITTED
     assert not is_startable(people, "Other")

@@ -17,7 +17,7 @@ import pytest
 from syft_job import JobRunner
 from syft_job.cli import delivery
 from syft_job.errors import BlockedCategory, ChangedSinceSeen, NotAllowed
-from syft_job.execution.sandboxes import why_not
+from syft_job.execution.sandboxes import unavailable_reason
 from syft_job.model.states import JobState
 from syft_job.testing import TwoPeople
 
@@ -30,7 +30,7 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
 
 @pytest.fixture
 def contained(tmp_path: Path) -> Iterator[TwoPeople]:
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     with TwoPeople(tmp_path / "people", sandbox="bubblewrap") as both:
         yield both

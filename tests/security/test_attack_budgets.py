@@ -89,7 +89,7 @@ def test_threat_33_a_large_job_whose_files_differ_is_not_copied_at_each_look(tmp
             path.write_bytes(b"#" + path.read_bytes()[1:])
         runner = JobRunner(people.owner.config, announce=None)
         written: list[str] = []
-        with fs.count_writes(written.append):
+        with fs.hook_writes(written.append):
             for number in range(40):
                 runner.step(hints=[people.place("Large")] if number % 2 else None)
         assert sum("create a.bin" in what for what in written) < 10

@@ -75,8 +75,8 @@ def test_threat_39_an_approval_that_another_user_writes_into_their_own_ledger_st
     with suppress(StoreError):
         create_runner(people.root, OWNER, sandbox="bare").process_approved_jobs()
     os.chown(ledger, 0, 0)
-    assert not (people.owner.home.held(unapproved.id, 1) / "outputs" / "ran").exists()
-    assert not people.owner.home.begun(unapproved.id, 1).exists()
+    assert not (people.owner.home.attempt_paths(unapproved.id, 1).results / "outputs" / "ran").exists()
+    assert not people.owner.home.attempt_paths(unapproved.id, 1).claim.exists()
 
 
 def test_threat_39_a_checkpoint_that_others_can_change_is_refused(people: TwoPeople):

@@ -140,7 +140,7 @@ def test_threat_33_stop_is_heard_while_files_without_content_are_copied(tmp_path
                 created += 1
                 stop.set()
 
-        with fs.count_writes(note):
+        with fs.hook_writes(note):
             JobRunner(people.owner.config, announce=None).run(stop)
         assert created < 10
         assert people.owner_job("Empty").status == "approved"

@@ -14,7 +14,7 @@ import pytest
 
 from syft_job import JobRunner
 from syft_job.execution import sandboxes
-from syft_job.execution.sandboxes import SYSTEM_PYTHON, ProtectedPlace, why_not
+from syft_job.execution.sandboxes import SYSTEM_PYTHON, ProtectedPath, unavailable_reason
 from syft_job.execution.sandboxes.interpreters import inspect
 from syft_job.execution.sandboxes.protected import bind_refusal
 from syft_job.model.states import JobState
@@ -28,7 +28,7 @@ def test_threat_9_a_variable_that_only_begins_like_one_of_the_locale_stays_outsi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: str
 ):
     """People send tokens as ``LC_TOKEN``, since sshd forwards each variable whose name begins so (threats 9 and 32)."""
-    if sandbox == "bubblewrap" and why_not() is not None:
+    if sandbox == "bubblewrap" and unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     monkeypatch.setenv("LC_TOKEN", SECRET)
     monkeypatch.setenv("LC_PASSWORD", SECRET)
@@ -67,7 +67,7 @@ def packages_of(project: Path) -> str:
 
 
 def test_threat_32_a_project_that_is_its_own_environment_is_not_shown(project: Path):
-    mounts = inspect(project / "bin" / "python", sandboxes.places_of_user()).mounts
+    mounts = inspect(project / "bin" / "python", sandboxes.user_protected_paths()).mounts
     bound = {str(mount.path.relative_to(project)) for mount in mounts if mount.path.is_relative_to(project)}
     assert {"pyvenv.cfg", "bin"} <= bound
     assert packages_of(project) in bound
@@ -76,7 +76,7 @@ def test_threat_32_a_project_that_is_its_own_environment_is_not_shown(project: P
 
 
 def test_threat_32_such_an_environment_works(tmp_path: Path, project: Path):
-    if why_not() is not None:
+    if unavailable_reason() is not None:
         pytest.skip("this host has no bubblewrap")
     (project / packages_of(project) / "site-packages" / "installed.py").write_text("word = 'found'\n")
     code = f"""
@@ -114,7 +114,7 @@ def alias(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
 def test_threat_32_a_protected_place_under_another_path_is_refused(alias: tuple[Path, Path]):
     """A bind mount (as containers have) gives a place a second path, which no comparison of paths finds."""
     real, other = alias
-    places = (ProtectedPlace(real / "people" / "home", "the home of this datasite"),)
+    places = (ProtectedPath(real / "people" / "home", "the home of this datasite"),)
     for path in ("", "people", "people/home", "people/home/inside"):
         reason = bind_refusal(other / path, places, is_interpreter=True)
         assert reason is not None, path
@@ -125,7 +125,7 @@ def test_threat_32_a_protected_place_under_another_path_is_refused(alias: tuple[
 
 
 def test_threat_32_a_protected_place_that_is_mounted_below_a_folder_of_the_system_is_masked(tmp_path: Path):
-    if os.geteuid() != 0 or why_not() is not None:
+    if os.geteuid() != 0 or unavailable_reason() is not None:
         pytest.skip("only root can mount, and this needs bubblewrap")
     point = Path(tempfile.mkdtemp(dir="/usr/local", prefix="syft job test "))
     try:

@@ -76,8 +76,8 @@ def test_threat_41_each_function_of_disk_refuses_what_is_not_one_name(tmp_path: 
     (tmp_path / "x").write_text("secret")
     inner = tmp_path / "inner"
     inner.mkdir()
-    with fs.directory(inner) as opened:
-        for act in (lambda: fs.is_hole(opened, name), lambda: fs.open_plain(inner / name, below=inner)):
+    with fs.open_directory(inner) as opened:
+        for act in (lambda: fs.is_hole(opened, name), lambda: fs.open_file_below(inner / name, below=inner)):
             with pytest.raises(UnreadableJob, match="not the name of one"):
                 act()
 
@@ -149,16 +149,16 @@ def test_an_output_that_goes_away_while_results_are_copied_does_not_lose_the_oth
     target.mkdir()
     for name in ("a", "b", "c"):
         (source / name).write_text(name)
-    copy = fs.copy
+    copy = fs.copy_file
 
     def racing(place: int, name: str, *args: Any, **kwargs: Any) -> fs.Copied:
         if name == "b":
             (source / "b").unlink()
         return copy(place, name, *args, **kwargs)
 
-    monkeypatch.setattr(fs, "copy", racing)
+    monkeypatch.setattr(fs, "copy_file", racing)
     left_out: list[str] = []
-    with fs.directory(source) as reading, fs.directory(target) as writing:
+    with fs.open_directory(source) as reading, fs.open_directory(target) as writing:
         files = copy_tree(reading, writing, SubmissionLimits(), left_out=left_out)
     assert sorted(files) == ["a", "c"]
     assert left_out == ["'b' was removed while the results were copied"]

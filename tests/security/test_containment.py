@@ -16,10 +16,18 @@ from syft_job.execution.backends.shell import ShellJob
 from syft_job.execution.backends.supervisor_files import read_exit_record
 from syft_job.execution.command import Command
 from syft_job.execution.evidence import ExitRecord
-from syft_job.execution.sandboxes import Bubblewrap, Sandbox, Workspace, bare, best_available, clean_env, why_not
+from syft_job.execution.sandboxes import (
+    Bubblewrap,
+    Sandbox,
+    Workspace,
+    bare,
+    best_available,
+    clean_env,
+    unavailable_reason,
+)
 from syft_job.model.resources import ResourceLimits
 
-needs_bubblewrap = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+needs_bubblewrap = pytest.mark.skipif(unavailable_reason() is not None, reason=str(unavailable_reason()))
 SECRET = "the-owners-secret-4711"
 
 
@@ -213,7 +221,7 @@ def test_12_claim_verdict_and_logs_are_out_of_reach(place: Path):
 def test_12_what_is_given_to_the_job_is_the_workspace_and_nothing_else(place: Path):
     sandbox = best_available()
     if not isinstance(sandbox, Bubblewrap):
-        pytest.skip(str(why_not()))
+        pytest.skip(str(unavailable_reason()))
     outside = place / "outside"
     outside.write_text("x")
     os.symlink(outside, place / "job" / "link")

@@ -19,9 +19,9 @@ from syft_job import doctor
 from syft_job.errors import ConfigError
 from syft_job.format import markers
 from syft_job.format.codec import dump
-from syft_job.format.key_history import document, key_place, parse
+from syft_job.format.key_history import encode, parse, subject_of_keys
 from syft_job.format.signing import Key
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.home.home import Home
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
@@ -40,7 +40,7 @@ def key_file(people: TwoPeople) -> Path:
 
 def passage(people: TwoPeople, old: str, new: str, by: Key, **more: Any) -> dict[str, Any]:
     said = {"key": old, "next": new, "at": markers.now()} | more
-    return said | {"seal": by.seal("passage", key_place(people.owner_email), said)}
+    return said | {"seal": by.sign("passage", subject_of_keys(people.owner_email), said)}
 
 
 def told_by_runner(people: TwoPeople) -> list[str]:
@@ -66,12 +66,12 @@ def as_in_another_process(people: TwoPeople) -> Home:
 def claims_to_follow(people: TwoPeople, eve: Key) -> bytes:
     """Eve's own key, with a passage from the owner's that Eve sealed."""
     own = people.owner.home.key().public
-    return document(people.owner_email, eve, [passage(people, own, eve.public, eve)])
+    return encode(people.owner_email, eve, [passage(people, own, eve.public, eve)])
 
 
 def names_the_owners_key(people: TwoPeople, eve: Key) -> bytes:
     """The owner's public key, with a seal that Eve made in its name."""
-    said = json.loads(document(people.owner_email, eve, []))
+    said = json.loads(encode(people.owner_email, eve, []))
     said["seal"]["key"] = said["key"] = people.owner.home.key().public
     return dump(said)
 
@@ -118,7 +118,7 @@ def test_the_submitters_key_in_place_of_the_owners_says_nothing_for_the_owner(pe
     """A whole and proper key.json for the owner's address, made with the submitter's key."""
     people.submit(name="Before")
     theirs = people.submitter.home.key()
-    key_file(people).write_bytes(document(people.owner_email, theirs, []))
+    key_file(people).write_bytes(encode(people.owner_email, theirs, []))
     people.submit(name="After")
     for name in ("Before", "After"):
         digest = people.owner_job(name).digest
@@ -133,7 +133,7 @@ def test_the_submitters_key_in_place_of_the_owners_says_nothing_for_the_owner(pe
     assert len(told_by_runner(people)) == 1
     key_file(people).unlink()
     people.owner.rotate_key()
-    assert published(people.root, people.owner_email) == people.owner.home.keyring.chain
+    assert read_published_keys(people.root, people.owner_email) == people.owner.home.keyring.history
 
 
 def test_a_key_that_follows_says_nothing_about_what_was_submitted_to_the_earlier_one(people: TwoPeople):
@@ -185,7 +185,7 @@ def test_a_thief_of_the_key_cannot_lead_its_owner_astray_and_is_told_of(people: 
     people.submit(name="N")
     stolen, thiefs = people.owner.home.key(), Key.generate()
     chain = [passage(people, stolen.public, thiefs.public, stolen)]
-    key_file(people).write_bytes(document(people.owner_email, thiefs, chain))
+    key_file(people).write_bytes(encode(people.owner_email, thiefs, chain))
     assert parse(key_file(people).read_bytes(), people.owner_email).follows(stolen.public), "readers cannot tell"
     assert "somebody else has it" in key_check(people).told
     assert len(told_by_runner(people)) == 1
@@ -195,12 +195,12 @@ def test_a_thief_of_the_key_cannot_lead_its_owner_astray_and_is_told_of(people: 
     # What the message says to do.
     key_file(people).unlink()
     people.owner.rotate_key(compromised=True)
-    found = published(people.root, people.owner_email)
+    found = read_published_keys(people.root, people.owner_email)
     assert found is not None
-    assert found.given_up == {stolen.public}
+    assert found.compromised_keys == {stolen.public}
     assert not found.follows(stolen.public)
     # The thief again: what is published now is not the thief's to follow.
-    key_file(people).write_bytes(document(people.owner_email, thiefs, chain))
+    key_file(people).write_bytes(encode(people.owner_email, thiefs, chain))
     assert "posing" in key_check(people).told
     assert as_in_another_process(people).key().public == found.present
     people.owner_job("N").reject("no")
@@ -232,7 +232,7 @@ def test_no_private_half_is_ever_open_or_in_the_shared_folder(people: TwoPeople,
     finally:
         os.umask(before)
     home = people.owner.home.path
-    for path in people.owner.home.keyring.files():
+    for path in people.owner.home.keyring.private_files():
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     kept = [path.read_bytes().strip() for path in (home / "keys").iterdir()] + [(home / "key").read_bytes().strip()]
     assert sorted(kept) == sorted(secrets)

@@ -401,7 +401,7 @@ def test_another_local_user_reads_nothing_of_a_running_job(people: TwoPeople):
     runner = JobRunner(people.owner.config, announce=None)
     runner.step()
     job = people.owner_job("N")
-    work = people.owner.home.work(job.id, 1)
+    work = people.owner.home.attempt_paths(job.id, 1).workspace
     while not (work / "job" / "outputs" / "a").exists():
         runner.step()
 
@@ -449,7 +449,7 @@ def test_removing_what_a_submitter_replaces_by_a_link_changes_no_mode_elsewhere(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("as a folder without permissions gives it")
 
-    with monkeypatch.context() as patched, fs.directory(inbox) as opened, suppress(SyftJobError, OSError):
+    with monkeypatch.context() as patched, fs.open_directory(inbox) as opened, suppress(SyftJobError, OSError):
         patched.setattr(os, "stat", look_and_swap)
         patched.setattr(shutil, "rmtree", refuse)
         fs.remove(opened, "outputs")
@@ -651,7 +651,7 @@ def test_what_another_user_makes_anew_while_a_process_lives_is_refused(
     thread = threading.Thread(target=serving.run, args=(stop,))
     thread.start()
     try:
-        while owner.home.served_by() is None:
+        while owner.home.runner_pid() is None:
             time.sleep(0.01)
         assert as_user(EVE, make) == ""
         job.approve()

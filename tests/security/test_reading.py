@@ -232,7 +232,7 @@ def test_a_folder_that_goes_away_in_the_middle_of_a_first_submission_is_told_in_
         if not away.exists():
             people.root.rename(away)
 
-    with pytest.raises(SyftJobError), fs.count_writes(before):
+    with pytest.raises(SyftJobError), fs.hook_writes(before):
         people.submit(name="N")
     assert not people.root.exists()
     away.rename(people.root)

@@ -126,7 +126,7 @@ def test_a_folder_with_a_link_or_a_rule_file_is_refused_whole(people: TwoPeople,
         (results / name).unlink()
         assert job.status == "inbox"
         assert sorted(path.name for path in job.files) == ["config.yaml", "run.sh"]
-        assert not list(people.owner.home.held(job.id, 1).glob("outputs/*"))
+        assert not list(people.owner.home.attempt_paths(job.id, 1).results.glob("outputs/*"))
     assert not leaked(people)
 
 
@@ -150,7 +150,7 @@ def test_a_source_without_a_name_of_its_own_leaves_the_home_as_it_is(
         return
     assert result.parent == job.location / "outputs"
     assert result.name not in ("", "..")
-    assert [path.name for path in people.owner.home.held(job.id, 1).iterdir()] == ["outputs"]
+    assert [path.name for path in people.owner.home.attempt_paths(job.id, 1).results.iterdir()] == ["outputs"]
 
 
 @pytest.mark.conformance(92)
@@ -222,7 +222,7 @@ def test_grants_end_with_a_rerun_whatever_rule_file_survives(people: TwoPeople):
 
     place = people.place("N")
     transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, 1)
+    held = people.owner.home.attempt_paths(job.id, 1).results
     (held / "outputs").mkdir(parents=True)
     (held / "outputs" / "r.csv").write_text(SECRET)
     (held / "logs").mkdir()

@@ -52,7 +52,7 @@ def is_locked(home: Home) -> bool:
 def noted(home: Home) -> Iterator[list[tuple[str, bool]]]:
     """Each change to the disk made inside, and whether the home's lock was held then."""
     seen: list[tuple[str, bool]] = []
-    with fs.count_writes(lambda what: seen.append((what, is_locked(home)))):
+    with fs.hook_writes(lambda what: seen.append((what, is_locked(home)))):
         yield seen
 
 
@@ -143,7 +143,7 @@ def test_threat_45_copies_of_an_attempt_that_is_not_the_present_one_are_not_rele
             is_rerun.set()
             people.owner_job("Tides").rerun()
 
-    with fs.count_writes(rerun), pytest.raises(ValueError, match="approved"):
+    with fs.hook_writes(rerun), pytest.raises(ValueError, match="approved"):
         job.share_outputs([people.submitter_email])
     assert is_rerun.is_set()
     assert people.submitters_job("Tides").output_paths == []
@@ -173,7 +173,7 @@ def test_threat_45_other_jobs_start_and_end_while_results_are_copied(people, whe
     stop = threading.Event()
     serving = JobRunner(people.owner.config, announce=None, poll_interval=0.2, max_parallel=1)
     thread = threading.Thread(target=serving.run, args=(stop,))
-    with fs.count_writes(wait):
+    with fs.hook_writes(wait):
         thread.start()
         try:
             assert is_copied.wait(60)
@@ -233,7 +233,7 @@ def test_threat_33_a_wide_tree_is_removed_outside_the_lock(people):
     assert not any(held)
     assert seen
     assert not job.location.exists()
-    assert list((people.owner.home.path / "held").iterdir()) == []
+    assert list((people.owner.home.paths.held_results).iterdir()) == []
     assert litter(people) == []
 
 
@@ -304,7 +304,7 @@ def test_threat_33_few_descriptors_are_open_while_a_deep_tree_is_removed(tmp_pat
         rmdir(path, dir_fd=dir_fd)
 
     before = len(os.listdir("/proc/self/fd"))
-    with monkeypatch.context() as patch, fs.directory(tmp_path) as opened:
+    with monkeypatch.context() as patch, fs.open_directory(tmp_path) as opened:
         patch.setattr(os, "rmdir", counting)
         fs.remove(opened, "deep")
     assert most - before < 100
@@ -333,7 +333,7 @@ def test_threat_33_removal_follows_no_link_and_survives_changes(tmp_path, monkey
             (tree / f"late{count}").mkdir()
         return opening(path, flags, mode, dir_fd=dir_fd)
 
-    with monkeypatch.context() as patch, fs.directory(tmp_path) as opened:
+    with monkeypatch.context() as patch, fs.open_directory(tmp_path) as opened:
         patch.setattr(os, "open", changing)
         fs.remove(opened, "tree")
     assert count == 3
@@ -350,7 +350,7 @@ def test_threat_33_a_tree_that_grows_for_ever_ends_in_an_error(tmp_path, monkeyp
             (tmp_path / "tree" / "a" / "more").touch()
         rmdir(path, dir_fd=dir_fd)
 
-    with monkeypatch.context() as patch, fs.directory(tmp_path) as opened:
+    with monkeypatch.context() as patch, fs.open_directory(tmp_path) as opened:
         patch.setattr(os, "rmdir", growing)
         with pytest.raises(StoreError, match="added to it"):
             fs.remove(opened, "tree")
@@ -375,7 +375,7 @@ def test_threat_33_sigterm_is_heard_while_a_large_result_is_copied(people, tmp_p
         "def before(what):\n"
         "    if what == 'create a.bin':\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
-        "with fs.count_writes(before):\n"
+        "with fs.hook_writes(before):\n"
         "    serving.run(stop)\n"
         "print('ended')\n"
     )
@@ -401,7 +401,7 @@ def test_threat_33_stop_is_heard_while_a_job_is_hashed(people):
     job.approve()
     stop = threading.Event()
     serving = JobRunner(people.owner.config, announce=None)
-    with fs.count_writes(lambda what: stop.set() if what == "create data.bin" else None):
+    with fs.hook_writes(lambda what: stop.set() if what == "create data.bin" else None):
         serving.run(stop)
     assert stop.is_set()
     people.owner.home.ledger.refresh()

@@ -28,7 +28,7 @@ SANDBOXES = [
         "bubblewrap",
         marks=[
             pytest.mark.engine,
-            pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host"),
+            pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host"),
         ],
     ),
 ]
@@ -51,7 +51,7 @@ def either(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TwoPeople
 def calm(people: TwoPeople) -> None:
     """Wait for the supervisors that a failed test left, so that they do not write where the tree is removed."""
     home = people.owner.home
-    for claim in (home.path / "begun").iterdir():
+    for claim in (home.paths.claims).iterdir():
         until(partial(is_over, claim))
 
 
@@ -121,7 +121,7 @@ def test_outputs_that_are_a_link_bring_nothing_of_the_owner_home(either, tmp_pat
     runner(either).process_approved_jobs(stream_output=False)
     assert job.status == "done"
     assert job.output_paths == []
-    held = either.owner.home.path / "held"
+    held = either.owner.home.paths.held_results
     for place in (held, either.root):
         found = subprocess.run(["grep", "-rl", "told nobody", str(place)], capture_output=True, text=True, check=False)
         assert found.stdout == ""
@@ -159,7 +159,7 @@ def test_links_devices_rule_files_and_hostile_names_stay_and_are_told(either, tm
     assert [path.name for path in theirs.output_paths] == ["inner"]
     everything = list((job.location / "outputs").rglob("*"))
     assert [path.name for path in everything if path.is_file() or path.is_symlink()] == ["good.csv"]
-    left_out = (either.owner.home.held(job.id, 1) / "left_out.txt").read_text()
+    left_out = (either.owner.home.attempt_paths(job.id, 1).results / "left_out.txt").read_text()
     for name in ("link", "root", "up", "fifo", "syft.pub.yaml", "SYFT.PUB.YAML", "bad", "new", "CON"):
         assert name in left_out
     assert theirs.verify().ok
@@ -187,7 +187,7 @@ def test_a_very_deep_tree_does_not_end_the_runner(people):
         runner(people).process_approved_jobs(stream_output=False)
         assert job.status == "done"
         assert other.status == "done"
-        assert not people.owner.home.work(job.id, 1).exists()
+        assert not people.owner.home.attempt_paths(job.id, 1).workspace.exists()
     finally:
         subprocess.run(["rm", "-rf", str(people.owner.home.workspaces)], check=True)
 
@@ -266,7 +266,7 @@ def test_an_endless_job_ends_with_all_that_it_started(people, tmp_path, script):
 
 @pytest.mark.engine
 @pytest.mark.conformance(81)
-@pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
+@pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host")
 def test_in_a_sandbox_nothing_outlives_the_job(tmp_path):
     word = f"4{os.getpid()}.5"
     with TwoPeople(tmp_path, sandbox="bubblewrap") as people:
@@ -445,7 +445,7 @@ def test_a_verdict_that_cannot_be_read_costs_one_job(people):
     serving = runner(people)
     try:
         serving.step()
-        until((people.owner.home.work(job.id, 1) / "verdict").exists)
+        until((people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
         until(lambda: serving.step() is None or other.status == "done")
         assert other.status == "done"
     finally:
@@ -461,7 +461,7 @@ def test_a_claim_that_is_being_written_is_no_lost_attempt(people, tmp_path):
     job = approved(people, f"until [ -e {gate} ]; do sleep 0.05; done\n")
     serving = runner(people)
     until(lambda: serving.step() is None or job.status == "running")
-    claim = people.owner.home.begun(job.id, 1)
+    claim = people.owner.home.attempt_paths(job.id, 1).claim
     content = claim.read_bytes()
     claim.write_bytes(b"")
     try:
@@ -480,8 +480,8 @@ def test_an_attempt_of_another_host_is_not_judged_here(people):
     home = people.owner.home
     with home.locked():
         home.ledger.say(job.id, 1, Event.STARTED, place=list(people.place(NAME)), host="elsewhere", sandbox="bare")
-    with fs.directory(home.path / "begun") as begun:
-        fs.create(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
+    with fs.open_directory(home.paths.claims) as begun:
+        fs.create_file(begun, f"{job.id}.1", b"4242 77 00000000-0000-4000-8000-000000000000\n", mode=0o600)
     serving = runner(people)
     serving.step()
     serving.step()

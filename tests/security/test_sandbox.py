@@ -28,7 +28,7 @@ from tests.serving import until
 
 pytestmark = [
     pytest.mark.engine,
-    pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host"),
+    pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host"),
 ]
 SECRET = "the-owners-secret-4711"
 # A job that lists what it can see below each of its arguments; what it may not list it names too.
@@ -263,7 +263,7 @@ def test_32_what_is_no_interpreter_is_refused_at_once(work_dir: Path, sandbox: s
     else:
         shutil.copy("/bin/true", program)
     with pytest.raises(ConfigError, match=f"configured, {program}, cannot be used under {sandbox}"):
-        sandboxes.usable_interpreter(program, sandboxes.by_name(sandbox))
+        sandboxes.usable_interpreter(program, sandboxes.get_sandbox(sandbox))
 
 
 def test_32_what_the_owner_mends_lets_the_job_start_without_a_new_runner(work_dir: Path, portable_python: Path):
@@ -295,15 +295,15 @@ def test_32_data_that_contains_a_protected_place_is_refused(work_dir: Path, show
         protected = plan_for(people.owner.config).host.protected
         workspace = Workspace(work_dir, (work_dir / "two" / shown,), None, protected)
         with pytest.raises(ConfigError, match=f"cannot be shown to jobs: .*{reason}"):
-            sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
+            sandboxes.get_sandbox("bubblewrap")(Command(argv=("true",), env={}), workspace)
 
 
 def test_32_data_inside_a_home_is_refused(work_dir: Path):
     with TwoPeople(work_dir / "two", sandbox="bubblewrap") as people:
         protected = plan_for(people.owner.config).host.protected
-        workspace = Workspace(work_dir, (people.owner.home.path / "held",), None, protected)
+        workspace = Workspace(work_dir, (people.owner.home.paths.held_results,), None, protected)
         with pytest.raises(ConfigError, match="is inside"):
-            sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), workspace)
+            sandboxes.get_sandbox("bubblewrap")(Command(argv=("true",), env={}), workspace)
 
 
 def test_32_a_link_in_the_shared_folder_is_not_followed_to_data(work_dir: Path):
@@ -312,7 +312,7 @@ def test_32_a_link_in_the_shared_folder_is_not_followed_to_data(work_dir: Path):
         link.symlink_to("/srv")
         protected = plan_for(people.owner.config).host.protected
         with pytest.raises(ConfigError, match="symbolic link"):
-            sandboxes.by_name("bubblewrap")(
+            sandboxes.get_sandbox("bubblewrap")(
                 Command(argv=("true",), env={}), Workspace(work_dir, (link,), None, protected)
             )
 
@@ -330,7 +330,7 @@ def test_32_data_in_the_owners_datasite_is_shown_and_nothing_beside_it(work_dir:
 def started(workspace: Workspace, script: str, **env: str) -> str:
     from syft_job.execution.backends.private_argv import open_private_arguments
 
-    command = sandboxes.by_name("bubblewrap")(Command(argv=("/bin/sh", "-c", script), env=env), workspace)
+    command = sandboxes.get_sandbox("bubblewrap")(Command(argv=("/bin/sh", "-c", script), env=env), workspace)
     with open_private_arguments(command) as ready:
         done = subprocess.run(
             ready.argv,
@@ -395,7 +395,7 @@ def test_32_a_home_directory_among_the_systems_programs_is_an_error(
 ):
     monkeypatch.setenv("HOME", home)
     with pytest.raises(ConfigError, match=r"the home directory is .* which holds the system's programs"):
-        sandboxes.by_name("bubblewrap")(Command(argv=("true",), env={}), Workspace(tmp_path))
+        sandboxes.get_sandbox("bubblewrap")(Command(argv=("true",), env={}), Workspace(tmp_path))
 
 
 def test_32_a_service_without_a_home_directory_can_run_jobs(monkeypatch: pytest.MonkeyPatch):
@@ -458,7 +458,7 @@ def broken_bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         monkeypatch.setattr(host_mounts, "TOOLS", str(tools))
 
     yield break_it
-    sandboxes.forget_findings()
+    sandboxes.clear_probe_cache()
 
 
 @pytest.mark.parametrize(
@@ -506,7 +506,7 @@ def test_32_a_bubblewrap_that_starts_nothing_and_reports_success_is_not_one(
 ):
     broken_bwrap()
     (tmp_path / "tools" / "bwrap").write_text("#!/bin/sh\nexit 0\n")
-    assert "instead of b'inside'" in str(sandboxes.why_not())
+    assert "instead of b'inside'" in str(sandboxes.unavailable_reason())
 
 
 def test_32_an_attempt_without_a_sandbox_has_not_succeeded_whatever_its_exit_code(work_dir: Path):
@@ -530,7 +530,7 @@ def test_32_a_runner_whose_sandbox_breaks_starts_nothing_without_it(
         broken_bwrap()
         assert serving.process_approved_jobs(stream_output=False) == []
         assert job.state is JobState.QUEUED
-        assert not people.owner.home.begun(job.id, 1).exists()
+        assert not people.owner.home.attempt_paths(job.id, 1).claim.exists()
         assert "Permission denied" in " ".join(serving.blocked_jobs.values())
 
 

@@ -31,7 +31,7 @@ def test_threats_19_21_a_copy_on_its_way_is_closed_to_the_submitter(what: str, t
                     copies.add(path)
                     assert not permissions.may_read(datasite, path, people.submitter_email), path
 
-        with fs.count_writes(look_for_copies):
+        with fs.hook_writes(look_for_copies):
             job.share_outputs(BOB) if what == "outputs" else job.share_logs(BOB)
         look_for_copies("at the end")
         assert len(copies) >= 2, "the copy was not seen while it was on its way"

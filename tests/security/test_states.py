@@ -112,7 +112,7 @@ def test_the_start_removes_the_marker_and_the_reason(people):
     assert people.submitters_job(NAME).state is JobState.SUCCEEDED
     assert not (location / "blocked").exists()
     assert people.owner_job(NAME).record.blocked is None
-    assert people.owner.home.blocked(people.owner_job(NAME).id) is None
+    assert people.owner.home.read_blocked(people.owner_job(NAME).id) is None
 
 
 @pytest.mark.parametrize("verb", ["reject", "cancel", "withdraw", "deposit", "clean"])
@@ -630,8 +630,8 @@ def test_refused_watches_are_reported_once_and_the_poll_is_capped(people, lines,
 
 
 def test_a_network_file_system_is_reported_and_the_poll_is_capped(people, lines, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("syft_job.fs.mounts.kind_of", lambda _: "nfs4")
-    monkeypatch.setattr("syft_job.runner.service.kind_of", lambda _: "nfs4")
+    monkeypatch.setattr("syft_job.fs.mounts.filesystem_type", lambda _: "nfs4")
+    monkeypatch.setattr("syft_job.runner.service.filesystem_type", lambda _: "nfs4")
     JobRunner(people.owner.config, poll_interval=600, announce=lines.append).run(once=True)
     assert [line for line in lines if "nfs4" in line and "every 5 s" in line]
     with Watch(600, remote=True) as watch:

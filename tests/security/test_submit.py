@@ -35,7 +35,7 @@ def people(tmp_path: Path) -> Iterator[TwoPeople]:
 
 
 def private_key(client: JobClient) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(base64.b64decode((client.home.path / "key").read_bytes()))
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode((client.home.paths.private_key).read_bytes()))
 
 
 def signed(
@@ -252,22 +252,22 @@ def test_threat_41_the_file_layer_refuses_what_is_not_one_name(tmp_path: Path, n
     (tmp_path / "inside").mkdir()
     (tmp_path / "x").write_text("outside")
     (tmp_path / "inside" / "plain").write_text("inside")
-    with fs.directory(tmp_path, "inside") as opened:
+    with fs.open_directory(tmp_path, "inside") as opened:
         for use in (
-            lambda: fs.look(opened, name),
-            lambda: fs.read(opened, name, limit=10),
-            lambda: fs.hash_file(opened, name, most=10),
-            lambda: fs.create(opened, name, b""),
-            lambda: fs.put(opened, name, b""),
-            lambda: fs.put(opened, "plain", b"", temporary=name or "."),
+            lambda: fs.stat_entry(opened, name),
+            lambda: fs.read_file(opened, name, limit=10),
+            lambda: fs.hash_file(opened, name, max_bytes=10),
+            lambda: fs.create_file(opened, name, b""),
+            lambda: fs.write_file(opened, name, b""),
+            lambda: fs.write_file(opened, "plain", b"", temporary=name or "."),
             lambda: fs.rename(opened, "plain", opened, name),
             lambda: fs.rename(opened, name, opened, "plain"),
-            lambda: fs.copy(opened, "plain", opened, name, most=10),
-            lambda: fs.copy(opened, name, opened, "other", most=10),
+            lambda: fs.copy_file(opened, "plain", opened, name, max_bytes=10),
+            lambda: fs.copy_file(opened, name, opened, "other", max_bytes=10),
             lambda: fs.remove(opened, name),
             lambda: fs.make_new_directory(opened, name),
-            lambda: fs.directory(opened, name).__enter__(),
-            lambda: fs.directory(opened, name, create=True).__enter__(),
+            lambda: fs.open_directory(opened, name).__enter__(),
+            lambda: fs.open_directory(opened, name, create=True).__enter__(),
         ):
             with pytest.raises(SyftJobError, match="not the name of one file or folder"):
                 use()

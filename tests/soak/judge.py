@@ -53,7 +53,7 @@ class Judge:
             self._world.canary.forget(task.name)
             job = ids.get(task.name, "")
             lines = home.ledger.lines(job) if job else []
-            begun = sum(self._is_begun(home.begun(job, n)) for n in range(1, 4)) if job else 0
+            begun = sum(self._is_begun(home.attempt_paths(job, n).claim) for n in range(1, 4)) if job else 0
             where = f"{task.name} ({task.state}): {starts} starts, {begun} claims, ledger {_told(lines)}"
             if starts > begun or starts > task.story.attempts:
                 self.twice.add(task.name)

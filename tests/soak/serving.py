@@ -166,7 +166,7 @@ class Serving:
     def is_serving(self) -> bool:
         """Whether it is there and has the lock."""
         home = self._world.client_of_owner.home
-        return self.pid != 0 and home.served_by() == self.pid
+        return self.pid != 0 and home.runner_pid() == self.pid
 
     def tracebacks(self) -> list[str]:
         """What any runner told on its error stream that is no sentence."""

@@ -150,7 +150,7 @@ class Trouble(threading.Thread):
             unfinished = home.ledger.unfinished()
             self._random.shuffle(unfinished)
             for job, number in unfinished:
-                claim = read_claim(home.begun(job, number))
+                claim = read_claim(home.attempt_paths(job, number).claim)
                 task = self._task_of(job)
                 if claim is None or task is None:
                     continue

@@ -182,7 +182,7 @@ def test_doctor_says_where_no_file_event_arrives(people, monkeypatch):
     """A folder without them looks like any other until somebody asks; the runner's sweep does not need them."""
     checks = {check.name: check for check in doctor.examine(people.owner.config)}
     assert checks["file events"].ok is True
-    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 0)
+    monkeypatch.setattr("syft_job.fs.watch.MAX_WATCHES", 0)
     monkeypatch.setattr("syft_job.doctor.EVENT_SECONDS", 0.1)
     checks = {check.name: check for check in doctor.examine(people.owner.config)}
     assert checks["file events"].ok is None

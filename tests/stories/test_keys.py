@@ -12,7 +12,7 @@ import pytest
 from syft_job.errors import ConfigError, StoreError, UnreadableJob
 from syft_job.format import manifest, markers
 from syft_job.format.signing import fingerprint
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.home.home import Home
 from syft_job.model.states import JobState
 from syft_job.runner import JobRunner
@@ -204,7 +204,7 @@ def test_without_the_key_that_sealed_it_nothing_can_be_taken_back(people: TwoPeo
     people.submit(name="Mine")
     old = people.submitter.home.key().public
     submitters(people)
-    (people.submitter.home.path / "keys" / fingerprint(old).replace(" ", "")).unlink()
+    (people.submitter.home.paths.earlier_keys / fingerprint(old).replace(" ", "")).unlink()
     known = people.submitter.home
     people.submitter.participant.home = Home(known.path, known.root, known.email)  # as in another process
     with pytest.raises(UnreadableJob, match="not signed with a key of this home"):
@@ -296,7 +296,7 @@ def test_a_home_from_before_a_change_is_refused_with_what_to_do(people: TwoPeopl
     home = people.owner.home
     shutil.copytree(home.path, tmp_path / "backup", symlinks=True)
     owners(people)
-    newer = published(people.root, people.owner_email)
+    newer = read_published_keys(people.root, people.owner_email)
     shutil.rmtree(home.path)
     shutil.copytree(tmp_path / "backup", home.path)
     restored = Home(home.path, home.root, home.email)
@@ -304,7 +304,7 @@ def test_a_home_from_before_a_change_is_refused_with_what_to_do(people: TwoPeopl
     for use in (restored.key, restored.rotate_key):
         with pytest.raises(ConfigError, match=r"this home is from before that.*Restore the newer one"):
             use()
-    assert published(people.root, people.owner_email) == newer
+    assert read_published_keys(people.root, people.owner_email) == newer
     # What the message says for the case that the newer home is lost for good.
     key_file(people, people.owner_email).unlink()
     restored.rotate_key(compromised=True)
@@ -342,16 +342,16 @@ def test_a_key_that_is_restored_alone_learns_its_past_from_what_it_published(peo
     shutil.rmtree(home.path)
     restored = Home(home.path, home.root, home.email)
     restored.make()
-    (home.path / "key").write_bytes(new.to_bytes())
-    (home.path / "key").chmod(0o600)
+    (home.paths.private_key).write_bytes(new.to_bytes())
+    (home.paths.private_key).chmod(0o600)
     assert restored.key().public == new.public
-    assert restored.keyring.chain is not None
-    assert restored.keyring.chain.knows(old)
-    assert old not in restored.keyring.held
+    assert restored.keyring.history is not None
+    assert restored.keyring.history.knows(old)
+    assert old not in restored.keyring.held_keys
     restored.rotate_key()
-    found = published(people.root, people.owner_email)
+    found = read_published_keys(people.root, people.owner_email)
     assert found is not None
-    assert [one.key for one in found.before] == [old, new.public]
+    assert [one.key for one in found.rotations] == [old, new.public]
 
 
 @pytest.mark.parametrize("then", [owners, run_all], ids=lambda then: then.__name__)
@@ -364,7 +364,7 @@ def test_an_earlier_key_file_that_a_transport_brings_back_is_replaced(
     path.write_bytes(earlier)
     people.submit(name="Pinned to the earlier one")
     then(people)
-    assert published(people.root, people.owner_email) == people.owner.home.keyring.chain
+    assert read_published_keys(people.root, people.owner_email) == people.owner.home.keyring.history
     assert path.read_bytes() != earlier
     people.owner_job("Pinned to the earlier one").reject("no")
     assert people.submitters_job("Pinned to the earlier one").state is JobState.REJECTED

@@ -36,7 +36,7 @@ def before(what):
         os.kill(os.getpid(), signal.SIGKILL)
 runner = create_runner(root, email, 0.2, sandbox="bare")
 runner.announce = None
-with fs.count_writes(before):
+with fs.hook_writes(before):
     runner.run()
 """
 EXACT = {
@@ -144,7 +144,7 @@ def test_a_runner_that_is_killed_while_the_job_runs(people, canary, gate, faults
 def test_a_runner_that_is_killed_as_soon_as_the_job_has_ended(people, canary, faults):
     toll = Toll()
     job = asked_for(people, canary)
-    killed_when(runner(people), (people.owner.home.work(job.id, 1) / "verdict").exists)
+    killed_when(runner(people), (people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
     ends_well(people, job, canary, toll)
     toll.tell(faults, FAULT)
 
@@ -154,7 +154,7 @@ def test_a_runner_that_is_killed_amid_a_large_result(people, canary, faults, whe
     """Sixty megabytes take a while to be copied, hashed and synced: first to the home, then into the folder."""
     toll = Toll()
     job = asked_for(people, canary, megabytes=20)
-    place = people.owner.home.path / "held" if where == "home" else job.location.parent.parent
+    place = people.owner.home.paths.held_results if where == "home" else job.location.parent.parent
     killed_when(runner(people), lambda: any(place.glob(".*.tmp/outputs/b.bin")))
     ends_well(people, job, canary, toll)
     toll.tell(faults, FAULT)

@@ -165,7 +165,7 @@ def test_a_job_that_runs_while_the_package_is_replaced_is_collected(people, gate
     shutil.rmtree(old)  # supervise.sh with it, while a shell is reading it
     with process(new, "drain") as after:
         home = people.owner.home
-        until(lambda: home.served_by() == after.pid)
+        until(lambda: home.runner_pid() == after.pid)
         assert job.status == "running"
         gate.touch()
         assert after.wait(60) == 0
@@ -194,7 +194,7 @@ def test_that_a_job_has_begun_is_told_once_whatever_is_said_between(people, gate
     for _ in range(3):
         JobRunner(people.owner.config, announce=None, told=told.append).step()
     gate.touch()
-    until((people.owner.home.work(job.id, 1) / "verdict").exists)
+    until((people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
     JobRunner(people.owner.config, announce=None, told=told.append).step()
     assert words_of(told) == ["running", "succeeded"]
 
@@ -221,7 +221,7 @@ def test_what_was_cancelled_while_it_ended_by_itself_is_told_as_cancelled(people
     told: list[StatusTransition] = []
     serving = JobRunner(people.owner.config, announce=None, told=told.append)
     serving.step()
-    until((people.owner.home.work(job.id, 1) / "verdict").exists)
+    until((people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
     job.cancel()
     serving.step()
     assert words_of(told) == ["running", "cancelled"]

@@ -54,7 +54,7 @@ def ran(people: TwoPeople, name: str = NAME, stdout: str | None = "printed\n", o
     if job.status == "inbox":
         job.approve()
     attempt = transitions.start(people.owner.participant, place, job.id, job.digest, offered=transitions.BUBBLEWRAP)
-    held = people.owner.home.held(job.id, attempt)
+    held = people.owner.home.attempt_paths(job.id, attempt).results
     held.mkdir(parents=True)
     if outputs:
         (held / "outputs" / "sub").mkdir(parents=True)
@@ -214,7 +214,7 @@ def test_a_rerun_sets_everything_aside(aloud: TwoPeople, capsys: pytest.CaptureF
     for seen in (job, aloud.submitters_job(NAME)):
         assert "printed" not in str(seen.stdout)
         assert seen.returncode is None
-    assert (aloud.owner.home.held(job.id, 1) / "logs" / "stdout.txt").exists()
+    assert (aloud.owner.home.attempt_paths(job.id, 1).results / "logs" / "stdout.txt").exists()
 
 
 @pytest.mark.conformance(24)

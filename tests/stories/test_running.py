@@ -121,7 +121,7 @@ def test_what_a_job_finds_and_leaves(people):
     assert str(job.stderr).strip() != str(job.location), "it works on its own copy"
     assert (job.returncode, job.status) == (0, "done")
     assert [path.read_text() for path in job.output_paths] == ["1\n"]
-    assert not people.owner.home.work(job.id, 1).exists()
+    assert not people.owner.home.attempt_paths(job.id, 1).workspace.exists()
     assert (job.location / "done").exists()
 
 
@@ -365,17 +365,17 @@ def test_a_job_that_is_taken_back_while_its_start_is_prepared_leaves_no_workspac
             is_back.append(True)
             theirs.withdraw()
 
-    with fs.count_writes(before):
+    with fs.hook_writes(before):
         runner(people).step()
     assert is_back
     assert job.status == "cancelled"
-    assert not people.owner.home.work(job.id, 1).exists()
+    assert not people.owner.home.attempt_paths(job.id, 1).workspace.exists()
     assert not (tmp_path / "canary").exists()
 
 
 def test_a_workspace_that_a_killed_runner_prepared_for_nothing_is_removed_by_the_next(people):
     job = approved(people)
-    prepared = people.owner.home.work(job.id, 1)
+    prepared = people.owner.home.attempt_paths(job.id, 1).workspace
     (prepared / "job").mkdir(parents=True)
     people.submitters_job(NAME).withdraw()
     runner(people).step()
@@ -447,7 +447,7 @@ def test_a_runner_that_was_killed_loses_nothing(people, gate, tmp_path, moment, 
         first.kill()
     if moment == "after its end":
         gate.touch()
-        until((people.owner.home.work(job.id, 1) / "verdict").exists)
+        until((people.owner.home.attempt_paths(job.id, 1).workspace / "verdict").exists)
     killed = time.monotonic()
     serving = runner(people)
     serving.step()
@@ -468,7 +468,7 @@ def test_lost_is_said_where_the_supervisor_was_killed_and_never_run_again(people
     serving = runner(people)
     stepped_to(serving, job, JobState.RUNNING)
     until(pid.exists)
-    os.kill(int(people.owner.home.begun(job.id, 1).read_text().split()[0]), signal.SIGKILL)
+    os.kill(int(people.owner.home.attempt_paths(job.id, 1).claim.read_text().split()[0]), signal.SIGKILL)
     killed = time.monotonic()
     stepped_to(serving, job, JobState.LOST)
     until(lambda: not is_alive(int(pid.read_text())))
@@ -491,7 +491,7 @@ def test_a_supervisor_that_is_slow_to_begin_is_not_lost(people, gate):
     job = approved(people, waits(gate))
     serving = runner(people)
     serving.step()
-    handle = people.owner.home.work(job.id, 1) / "handle.json"
+    handle = people.owner.home.attempt_paths(job.id, 1).workspace / "handle.json"
     until(handle.exists)
     pid = int(json.loads(handle.read_text())["job_id"])
     os.kill(pid, signal.SIGSTOP)
@@ -589,7 +589,7 @@ def test_looking_and_stepping_over_what_is_settled_writes_nothing(people):
     serving = runner(people)
     serving.step()
     writes: list[str] = []
-    with fs.count_writes(writes.append):
+    with fs.hook_writes(writes.append):
         for _ in range(3):
             serving.step()
     assert [what for what in writes if "runner" not in what] == []

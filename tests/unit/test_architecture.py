@@ -20,7 +20,6 @@ PACKAGE = Path(syft_job.__path__[0])
 # Module or subpackage -> what it may write although it is not `fs`.
 MAY_WRITE = {
     "fs": "it is the one that writes",
-    "home.home": "the owner's private side is not in the tree",
     "execution.backends": "a workspace and its log are on the private side",
     "execution.sandboxes": "it gives a workspace on the private side to the user that the job runs as",
     "cli": "the copy that `outputs --copy DIR` makes where its user says",
@@ -28,7 +27,7 @@ MAY_WRITE = {
 }
 
 # Module or subpackage -> which paths it may look at by name, which follows links (threat 39). What lies in the shared
-# folder is opened from there on, component by component: `fs.directory`, `fs.status_of`, `fs.open_plain`.
+# folder is opened from there on, component by component: `fs.open_directory`, `fs.stat_below`, `fs.open_file_below`.
 MAY_FOLLOW = {
     "exchange.transitions.clean": "the home",
     "exchange.transitions.cancel": "the home",
@@ -220,7 +219,7 @@ def test_nothing_looks_by_name_at_what_others_write(module: str, path: Path):
         return
     found = follows(path.read_text(encoding="utf-8"))
     assert not found, (
-        f"{path.name} may follow a link: use fs.directory, fs.status_of, fs.names_below or fs.open_plain, or"
+        f"{path.name} may follow a link: use fs.open_directory, fs.stat_below, fs.names_below or fs.open_file_below, or"
         " name in MAY_FOLLOW which paths it looks at:\n" + "\n".join(found)
     )
 

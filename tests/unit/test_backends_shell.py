@@ -546,10 +546,10 @@ def test_who_watches_the_claim_hears_of_the_end(attempt: Attempt):
         attempt.start("/bin/sh", "-c", 'echo here; until [ -e "$0" ]; do sleep 0.02; done', str(gate))
         attempt.wait_for_a_line()
         said = claim.read_bytes()
-        watch.is_sweep_due()
+        watch.begin_sweep_if_due()
         watch.add(attempt.place, claim.name.__eq__)
         gate.touch()
-        while not watch.moved():
+        while not watch.pop_changes():
             watch.wait(threading.Event())
         assert read_exit_record(attempt.place / "verdict") is not None
     assert claim.read_bytes() == said

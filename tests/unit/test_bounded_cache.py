@@ -1,3 +1,5 @@
+"""The cache that is bounded by the size of its keys."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,25 +7,25 @@ import pytest
 from syft_job.model.bounded_cache import BytesCache
 
 
-def test_what_was_computed_is_remembered_for_the_same_bytes_and_the_same_rest():
+def test_a_result_is_cached_for_the_same_bytes_and_the_same_rest():
     cache: BytesCache[str] = BytesCache(10_000)
-    made: list[str] = []
+    computed: list[str] = []
 
-    def make(text: str) -> str:
-        made.append(text)
+    def compute(text: str) -> str:
+        computed.append(text)
         return text
 
-    assert cache.get(b"a", 1, lambda: make("one")) == "one"
-    assert cache.get(b"a", 1, lambda: make("again")) == "one"
-    assert cache.get(b"a", 2, lambda: make("two")) == "two"
-    assert cache.get(b"b", 1, lambda: make("three")) == "three"
-    assert made == ["one", "two", "three"]
+    assert cache.get(b"a", 1, lambda: compute("one")) == "one"
+    assert cache.get(b"a", 1, lambda: compute("again")) == "one"
+    assert cache.get(b"a", 2, lambda: compute("two")) == "two"
+    assert cache.get(b"b", 1, lambda: compute("three")) == "three"
+    assert computed == ["one", "two", "three"]
     cache.clear()
     assert cache.size == 0
-    assert cache.get(b"a", 1, lambda: make("anew")) == "anew"
+    assert cache.get(b"a", 1, lambda: compute("recomputed")) == "recomputed"
 
 
-def test_it_never_holds_more_bytes_than_it_may_and_forgets_the_least_recent_first():
+def test_it_never_exceeds_its_size_and_evicts_the_least_recently_used_first():
     cache: BytesCache[int] = BytesCache(1000, overhead_bytes=10)
     for number in range(100):
         cache.get(bytes([number]) * 190, None, lambda number=number: number)  # type: ignore[misc]
@@ -33,7 +35,7 @@ def test_it_never_holds_more_bytes_than_it_may_and_forgets_the_least_recent_firs
     assert cache.get(b"\1" * 190, None, lambda: -2) == -2
 
 
-def test_what_is_larger_than_the_cache_displaces_nothing():
+def test_data_larger_than_the_cache_evicts_nothing():
     cache: BytesCache[int] = BytesCache(1000)
     cache.get(b"small", None, lambda: 1)
     assert cache.get(b"x" * 2000, None, lambda: 2) == 2
@@ -41,7 +43,7 @@ def test_what_is_larger_than_the_cache_displaces_nothing():
     assert cache.get(b"small", None, lambda: 4) == 1
 
 
-def test_an_error_is_not_remembered():
+def test_an_exception_is_not_cached():
     cache: BytesCache[int] = BytesCache(1000)
 
     def fail() -> int:

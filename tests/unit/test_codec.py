@@ -1,3 +1,5 @@
+"""Strict JSON, canonical JSON and bounded YAML."""
+
 from __future__ import annotations
 
 import json
@@ -68,7 +70,7 @@ def test_json_just_within_its_limits_is_read():
         b"- " * 1_000_000,
     ],
 )
-def test_yaml_refuses_what_could_harm(data: bytes):
+def test_yaml_refuses_aliases_tags_and_duplicate_keys(data: bytes):
     with pytest.raises(UnreadableJob):
         load_yaml(data, limit=LIMIT)
 
@@ -112,7 +114,7 @@ def test_yaml_becomes_jsons_types():
     }
 
 
-def test_yaml_over_its_limit_is_not_read():
+def test_yaml_over_its_limit_is_refused():
     with pytest.raises(UnreadableJob, match="at most 10"):
         load_yaml(b"a: " + b"b" * 20, limit=10)
 
@@ -123,7 +125,7 @@ def test_dump_is_sorted_indented_and_ends_with_a_newline():
     )
 
 
-def test_dump_escapes_what_yaml_readers_take_for_line_ends():
+def test_dump_escapes_what_yaml_readers_treat_as_line_ends():
     data = dump({"a": "x\x7f\x85\u2028\u2029\ufeff\x00y"})
     assert data.isascii()
     assert json.loads(data) == {"a": "x\x7f\x85\u2028\u2029\ufeff\x00y"}

@@ -1,3 +1,5 @@
+"""The home: private, made once, with a signing key, an epoch and a ledger."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -8,7 +10,7 @@ import pytest
 
 from syft_job.errors import ConfigError, StoreError
 from syft_job.format.key_history import KeyHistory
-from syft_job.home.contacts import published
+from syft_job.home.contacts import read_published_keys
 from syft_job.home.home import Home
 from syft_job.home.ledger import Ledger
 from syft_job.model.events import Event
@@ -25,13 +27,13 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.mark.conformance(241)
-def test_a_home_is_closed_and_its_key_made_once(home: Home):
+def test_a_home_is_private_and_its_key_is_made_once(home: Home):
     assert not home.exists
     key = home.key()
     for path in (home.path, *(path for path in home.path.iterdir() if path.name != "home.lock")):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert Home(home.path, home.root, home.email).key().public == key.public
-    assert published(home.root, home.email) == KeyHistory(key.public)
+    assert read_published_keys(home.root, home.email) == KeyHistory(key.public)
 
 
 def test_a_home_inside_the_shared_folder_is_refused(tmp_path: Path):
@@ -50,11 +52,11 @@ def test_a_second_key_is_never_made_over_a_published_one(home: Home, tmp_path: P
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"key": 5}', b"\xff", b" " * 70_000])
-def test_what_is_no_published_key_is_told(home: Home, content: bytes):
+def test_an_invalid_published_key_is_an_error(home: Home, content: bytes):
     home.key()
     (home.root / home.email / "public" / "syft_job" / "key.json").write_bytes(content)
     with pytest.raises(ConfigError, match=r"key\.json"):
-        published(home.root, home.email)
+        read_published_keys(home.root, home.email)
 
 
 def test_adopting_starts_a_new_epoch(home: Home):
@@ -64,7 +66,7 @@ def test_adopting_starts_a_new_epoch(home: Home):
     assert home.adopt() != epoch
 
 
-def test_the_ledger_is_added_to_and_read_by_others(tmp_path: Path):
+def test_the_ledger_is_appended_to_and_read_by_other_processes(tmp_path: Path):
     mine, theirs = Ledger(tmp_path / "ledger", tmp_path / "witness"), Ledger(tmp_path / "ledger", tmp_path / "witness")
     mine.say(JOB, 1, Event.APPROVED, mark={"reason": 'quotes " and \n lines \u2028'})
     mine.say(JOB, 1, Event.STARTED)
@@ -83,7 +85,7 @@ def test_the_ledger_is_added_to_and_read_by_others(tmp_path: Path):
     assert theirs.changed_since(mark) == {OTHER}
 
 
-def test_a_torn_last_line_was_never_said(tmp_path: Path):
+def test_an_incomplete_last_line_does_not_count(tmp_path: Path):
     ledger = Ledger(tmp_path / "ledger", tmp_path / "witness")
     ledger.say(JOB, 1, Event.APPROVED)
     with (tmp_path / "ledger").open("ab") as file:
@@ -95,7 +97,7 @@ def test_a_torn_last_line_was_never_said(tmp_path: Path):
     assert Ledger.facts(again, OTHER) == (Fact(FactKind.REJECTED),)
 
 
-def test_a_damaged_shortened_or_lost_ledger_is_told(tmp_path: Path):
+def test_a_damaged_shortened_or_lost_ledger_is_an_error(tmp_path: Path):
     path = tmp_path / "ledger"
     ledger = Ledger(path, path.with_name("witness"))
     ledger.say(JOB, 1, Event.APPROVED)
@@ -114,7 +116,7 @@ def test_a_damaged_shortened_or_lost_ledger_is_told(tmp_path: Path):
 def _approve(people: TwoPeople, answer: multiprocessing.Queue[str]) -> None:
     try:
         people.owner_job("N").approve()
-    except BaseException as error:  # noqa: BLE001 - told to the parent
+    except BaseException as error:  # noqa: BLE001 - reported to the parent
         answer.put(repr(error))
     else:
         answer.put("approved")
@@ -127,7 +129,7 @@ def test_a_verb_works_in_a_forked_child(tmp_path: Path):
         answer = fork.Queue()
         child = fork.Process(target=_approve, args=(people, answer))
         child.start()
-        said = answer.get(timeout=30)
+        result = answer.get(timeout=30)
         child.join()
-        assert said == "approved"
+        assert result == "approved"
         assert people.owner_job("N").status == "approved"

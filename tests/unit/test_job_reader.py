@@ -80,7 +80,7 @@ def test_unlisted_files_are_named_and_litter_is_not(people: TwoPeople):
         (location / path).touch()
     look = job_reader.look(people.root, people.place("N"), people.owner.participant)
     assert look.spec is not None
-    with fs.directory(location) as opened:
+    with fs.open_directory(location) as opened:
         assert sorted(job_contents.unlisted(opened, look.spec, people.owner.participant.limits)) == [
             "beside.txt",
             "code/more.py",

@@ -32,7 +32,7 @@ def evidence(people: TwoPeople) -> Evidence:
     people.submit(name="N")
     participant = people.owner.participant
     ref = people.place("N")
-    with fs.directory(people.root, ref.owner, *JOBS, ref.submitter) as parent_fd:
+    with fs.open_directory(people.root, ref.owner, *JOBS, ref.submitter) as parent_fd:
         directory = open_job(parent_fd, ref, participant)
         evidence = job_reader._gather(directory, participant, full=True)
         os.close(directory.fd)

@@ -47,7 +47,7 @@ def test_its_digest_covers_the_files_that_are_there(people: TwoPeople):
     snapshot = job_reader.look(people.root, people.place("Old"), people.owner.participant)
     assert snapshot.spec is not None
     assert snapshot.record.digest == files_digest(snapshot.spec.files)
-    with fs.directory(location) as job_fd:
+    with fs.open_directory(location) as job_fd:
         assert listed_files.is_same_file_set(snapshot, job_fd, limits)
         (location / "approved").touch()
         assert listed_files.is_same_file_set(snapshot, job_fd, limits)
@@ -59,7 +59,7 @@ def test_files_beside_a_manifest_that_lists_its_files_never_belong_to_the_job(pe
     location = people.submit(name="New")
     (location / "more.py").touch()
     snapshot = job_reader.look(people.root, people.place("New"), people.owner.participant)
-    with fs.directory(location) as job_fd:
+    with fs.open_directory(location) as job_fd:
         assert listed_files.is_same_file_set(snapshot, job_fd, people.owner.participant.limits)
 
 
@@ -75,7 +75,7 @@ def test_an_empty_approval_starts_nothing_and_an_empty_done_shows_as_done(people
 def test_cached_digests_hash_a_file_once_per_change_and_no_more_than_allowed(tmp_path: Path):
     (tmp_path / "run.sh").write_bytes(b"x" * 100)
     digests = FileDigests(settles=-1)
-    with fs.directory(tmp_path) as job_fd:
+    with fs.open_directory(tmp_path) as job_fd:
         with pytest.raises(NotHashed, match="100 bytes is more than may be hashed now"):
             hash_files(job_fd, SubmissionLimits(), digests)
         digests.allow(100)

@@ -1,4 +1,4 @@
-"""The mounts of a sandbox: what shows one path, and which of several counts."""
+"""The mounts of a sandbox: what shows one path, and which of several has precedence."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_most_specific_mount_counts_whatever_the_order_of_adding(tmp_path: P
     assert order_mounts(mounts[:2], beneath=[Bind(tmp_path / "a")]) == [Mask(tmp_path / "a" / "private"), Bind(shown)]
 
 
-def test_what_changes_nothing_is_left_out(tmp_path: Path):
+def test_redundant_mounts_are_left_out(tmp_path: Path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     mounts: list[Mount] = [
         Bind(tmp_path / "a"),

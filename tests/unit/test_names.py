@@ -73,9 +73,9 @@ EDGES = ["", " ", " a", "a ", "a.", "a\u00a0"]
         "a.sync-conflict-20260101-000000-ABCDEFG",
     ],
 )
-def test_threat_16_no_such_job_name(text):
+def test_threat_16_a_job_name_is_refused(text):
     with pytest.raises(ValueError, match="cannot be the name of a job") as refusal:
-        names.job_name(text)
+        names.normalize_job_name(text)
     assert isinstance(refusal.value, InvalidName)
     assert str(refusal.value).isprintable()
     assert len(str(refusal.value)) < 300
@@ -107,21 +107,21 @@ def test_threat_16_no_such_job_name(text):
         "100%",
     ],
 )
-def test_a_job_may_be_called(text):
-    assert names.job_name(text) == text
+def test_a_job_name_is_accepted(text):
+    assert names.normalize_job_name(text) == text
 
 
 def test_a_job_name_is_in_composed_form():
-    assert names.job_name("cafe\u0301") == "caf\u00e9"
+    assert names.normalize_job_name("cafe\u0301") == "caf\u00e9"
 
 
-def test_the_owner_may_set_another_limit():
-    assert names.job_name("x" * 200, limit=200) == "x" * 200
+def test_another_limit_can_be_set():
+    assert names.normalize_job_name("x" * 200, limit=200) == "x" * 200
     with pytest.raises(InvalidName, match="at most 5"):
-        names.job_name("x" * 6, limit=5)
+        names.normalize_job_name("x" * 6, limit=5)
 
 
-@pytest.mark.parametrize("gate", [names.job_name, names.address, names.inner_path])
+@pytest.mark.parametrize("gate", [names.normalize_job_name, names.normalize_address, names.normalize_inner_path])
 def test_only_text_is_a_name(gate):
     for nothing in (None, 5, b"ada@example.org"):
         with pytest.raises(InvalidName):
@@ -140,8 +140,8 @@ def test_only_text_is_a_name(gate):
         ("omar@münchen.example", "omar@münchen.example"),
     ],
 )
-def test_an_address_is_a_folder(text, folder):
-    assert names.address(text) == folder
+def test_an_address_names_a_directory(text, folder):
+    assert names.normalize_address(text) == folder
     assert names.is_address(folder)
     assert names.is_address(text) is (text == folder)
 
@@ -194,9 +194,9 @@ def test_an_address_is_a_folder(text, folder):
         "ada@example.org.tmp",
     ],
 )
-def test_no_address(text):
+def test_an_address_is_refused(text):
     with pytest.raises(ValueError, match="e-mail address") as refusal:
-        names.address(text)
+        names.normalize_address(text)
     assert isinstance(refusal.value, SyftJobError)
     assert str(refusal.value).isprintable()
     assert not names.is_address(text)
@@ -221,8 +221,8 @@ def test_no_address(text):
         "code/console.py",
     ],
 )
-def test_a_file_inside_a_job(text):
-    assert names.inner_path(text) == text
+def test_a_path_inside_a_job_is_accepted(text):
+    assert names.normalize_inner_path(text) == text
 
 
 @pytest.mark.parametrize(
@@ -232,15 +232,15 @@ def test_a_file_inside_a_job(text):
     + [f"code/{part}" for part in [*BOTH_WAYS[1:], *HIDDEN, *WINDOWS, " a", "a ", "a."]]
     + [f"{part}/x.py" for part in ["aux", "con.d", " a", "a.", "\u202ea"]],
 )
-def test_threat_16_no_path_inside_a_job(text):
+def test_threat_16_a_path_inside_a_job_is_refused(text):
     with pytest.raises(ValueError, match="cannot be a path inside a job") as refusal:
-        names.inner_path(text)
+        names.normalize_inner_path(text)
     assert len(str(refusal.value)) < 400
     assert str(refusal.value).isprintable()
 
 
 def test_inner_paths_are_in_composed_form():
-    assert names.inner_path("code/cafe\u0301.py") == "code/caf\u00e9.py"
+    assert names.normalize_inner_path("code/cafe\u0301.py") == "code/caf\u00e9.py"
 
 
 @pytest.mark.parametrize(
@@ -258,9 +258,9 @@ def test_inner_paths_are_in_composed_form():
         (["a/b/c", "a/B/d", "x"], ("a/b/c", "a/B/d")),
     ],
 )
-def test_paths_that_one_disk_would_mix_up(paths, first):
-    assert names.first_collision(paths) == first
-    assert names.first_collision(iter(paths)) == first
+def test_paths_that_collide_on_some_file_system(paths, first):
+    assert names.find_collision(paths) == first
+    assert names.find_collision(iter(paths)) == first
 
 
 LITTER = [
@@ -292,11 +292,11 @@ LITTER = [
 
 
 @pytest.mark.parametrize("name", LITTER)
-def test_rule_02_litter_is_known_by_its_name(name):
-    assert names.is_litter(name)
-    assert names.is_litter(name.upper())
+def test_rule_02_a_sync_artefact_is_recognised_by_its_name(name):
+    assert names.is_sync_artefact(name)
+    assert names.is_sync_artefact(name.upper())
     with pytest.raises(InvalidName):
-        names.job_name(name)
+        names.normalize_job_name(name)
 
 
 @pytest.mark.parametrize(
@@ -325,8 +325,8 @@ def test_rule_02_litter_is_known_by_its_name(name):
         "unison.py",
     ],
 )
-def test_what_people_write_is_no_litter(name):
-    assert not names.is_litter(name)
+def test_ordinary_names_are_no_sync_artefacts(name):
+    assert not names.is_sync_artefact(name)
 
 
 @pytest.mark.parametrize(
@@ -349,8 +349,8 @@ def test_what_people_write_is_no_litter(name):
         "x.tmp12",
     ],
 )
-def test_what_does_not_travel_stays_home_and_says_why(path):
-    reason = names.stays_home(path)
+def test_what_cannot_be_transported_is_excluded_with_a_reason(path):
+    reason = names.exclusion_reason(path)
     assert reason
     assert ": " in reason
 
@@ -358,8 +358,8 @@ def test_what_does_not_travel_stays_home_and_says_why(path):
 @pytest.mark.parametrize(
     "path", ["code/main.py", "code/.gitignore", "code/dist", "logs", "code/page.tmpl", "code/log.txt", "a.pycx"]
 )
-def test_the_rest_travels(path):
-    assert names.stays_home(path) is None
+def test_everything_else_is_submitted(path):
+    assert names.exclusion_reason(path) is None
 
 
 @pytest.mark.parametrize(
@@ -377,5 +377,5 @@ def test_the_rest_travels(path):
         ("٠١٢٣", False),
     ],
 )
-def test_beginning_of_an_id(text, is_one):
-    assert names.id_like(text) is is_one
+def test_a_prefix_of_an_id(text, is_one):
+    assert names.is_id_prefix(text) is is_one

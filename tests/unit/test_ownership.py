@@ -24,7 +24,7 @@ as_root = pytest.mark.skipif(USER != 0, reason="only root can give directories t
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A user database in which the group 7777 is this user's private group; tests change it before they look."""
+    """A user database in which the group 7777 is this user's private group; tests change it before the check."""
     me = SimpleNamespace(pw_name="ada", pw_uid=USER, pw_gid=GROUP)
     database = SimpleNamespace(users=[me], group=SimpleNamespace(gr_name="ada", gr_gid=GROUP, gr_mem=[]))
 
@@ -102,7 +102,7 @@ def test_writable_by_everyone_is_refused_wherever_it_is(tmp_path: Path, last: bo
         fs.require_safe(tmp_path / "a b" / "home", "the thing", setting="SOME_VARIABLE")
 
 
-def test_what_is_not_there_yet_is_accepted(tmp_path: Path):
+def test_missing_components_are_accepted(tmp_path: Path):
     assert fs.find_unsafe(tmp_path / "a" / "b" / "c") is None
 
 
@@ -148,8 +148,8 @@ def test_a_directory_that_the_umask_closes_is_made_and_opened(tmp_path: Path):
     before = os.umask(0o777)
     try:
         fs.make_directory(tmp_path / "a" / "b", mode=0o711)
-        with fs.directory(tmp_path, "c", "d", create=True) as opened:
-            fs.put(opened, "file", b"x")
+        with fs.open_directory(tmp_path, "c", "d", create=True) as opened:
+            fs.write_file(opened, "file", b"x")
             fs.make_new_directory(opened, "e", mode=0o700)
         assert (tmp_path / "c" / "d" / "file").read_bytes() == b"x"
     finally:
@@ -158,7 +158,7 @@ def test_a_directory_that_the_umask_closes_is_made_and_opened(tmp_path: Path):
     assert modes == {"a": 0o711, "a/b": 0o711, "c": 0o700, "c/d": 0o700, "c/d/file": 0o600, "c/d/e": 0o700}
 
 
-def test_a_listing_that_fails_in_the_middle_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_listing_that_fails_in_the_middle_is_a_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "held").mkdir()
     scandir = os.scandir
 

@@ -1,4 +1,4 @@
-"""Permission files: which one decides, which pattern in it, and what ours say."""
+"""Permission files: which one decides, which pattern in it, and what those of syft_job grant."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_nearest_file_decides_alone(datasite):
     assert permissions.explain(datasite, "a/b/c", EVE).file == "a/syft.pub.yaml"
 
 
-def test_a_terminal_file_above_ends_the_way(datasite):
+def test_a_terminal_file_above_ends_the_search(datasite):
     put(datasite, "a", rules(rule("**", read=[ADA]), terminal=True))
     put(datasite, "a/b", rules(rule("**", read=["*"])))
     assert permissions.may_read(datasite, "a/b/c", ADA)
@@ -91,7 +91,7 @@ def test_a_terminal_file_above_ends_the_way(datasite):
     assert permissions.may_read(datasite, "a/b/c", EVE)
 
 
-def test_an_empty_list_of_rules_lets_nobody_through(datasite):
+def test_an_empty_list_of_rules_gives_no_access(datasite):
     put(datasite, ".", rules(rule("**", read=["*"])))
     put(datasite, "a", {"rules": []})
     assert not permissions.may_read(datasite, "a/x", ADA)
@@ -113,10 +113,10 @@ MORE_SPECIFIC_FIRST = [
 
 
 @pytest.mark.parametrize(("first", "second"), MORE_SPECIFIC_FIRST)
-@pytest.mark.parametrize("turned", [False, True])
-def test_the_most_specific_pattern_decides(datasite, first, second, turned):
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_the_most_specific_pattern_decides(datasite, first, second, is_reversed):
     listed = [rule(first, read=[ADA]), rule(second, write=["*"])]
-    put(datasite, ".", rules(*(reversed(listed) if turned else listed)))
+    put(datasite, ".", rules(*(reversed(listed) if is_reversed else listed)))
     answer = permissions.explain(datasite, f"{ADA}/deep/x", ADA)
     assert (answer.read, answer.write, answer.pattern) == (True, False, first)
 
@@ -226,7 +226,7 @@ def test_other_templates_are_refused_with_a_clear_error(datasite, pattern):
     assert permissions.may_read(datasite, "a/b/x", ADA), "it lies above the file that decides, and decides nothing"
 
 
-def test_reasons_are_fit_for_a_terminal(datasite):
+def test_reasons_are_safe_for_a_terminal(datasite):
     put(datasite, "a\x1b[2J\u202e", rules(rule("x", read=["\x1b"]), rule("\x1b**", read=["*"])))
     for path in ("x", "\x1bx", "y", "b/x"):
         assert permissions.explain(datasite, f"a\x1b[2J\u202e/{path}", ADA).reason.isprintable()
@@ -234,7 +234,7 @@ def test_reasons_are_fit_for_a_terminal(datasite):
     assert permissions.explain(datasite, "a\x1b[2J\u202e/x", ADA).reason.isprintable()
 
 
-# --- What cannot be understood is closed
+# --- What cannot be parsed gives access to the owner only
 
 
 BROKEN = [
@@ -269,7 +269,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("data", BROKEN)
 @pytest.mark.parametrize("below", [False, True])
-def test_a_broken_file_lets_nobody_but_the_owner_through(datasite, data, below):
+def test_a_broken_file_gives_access_to_the_owner_only(datasite, data, below):
     put(datasite, ".", rules(rule("**", read=["*"])))
     put(datasite, "a", data)
     if below:
@@ -287,7 +287,7 @@ def open_rules(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder", "socket"])
-def test_what_is_no_plain_file_lets_nobody_through_and_blocks_nobody(datasite, tmp_path, kind, monkeypatch):
+def test_what_is_no_regular_file_gives_no_access_and_does_not_block(datasite, tmp_path, kind, monkeypatch):
     put(datasite, ".", rules(rule("**", read=["*"])))
     (datasite / "a").mkdir()
     file = datasite / "a" / "syft.pub.yaml"
@@ -326,7 +326,7 @@ def test_a_datasite_that_is_a_link_is_closed(tmp_path, datasite):
     assert not permissions.may_read(tmp_path / "real@example.org", "x", ADA)
 
 
-def test_a_fifo_on_the_way_blocks_nobody(datasite):
+def test_a_fifo_on_the_way_does_not_block(datasite):
     put(datasite, ".", rules(rule("**", read=["*"])))
     os.mkfifo(datasite / "pipe")
     assert permissions.may_read(datasite, "pipe", ADA)
@@ -336,9 +336,9 @@ def test_a_fifo_on_the_way_blocks_nobody(datasite):
 @pytest.mark.parametrize("path", ["..", "../x", "a/../../x", "a/../b", "/etc/passwd", "a\0b", "half\ud800"])
 def test_a_path_that_leaves_the_datasite_is_an_error(datasite, path):
     put(datasite, ".", rules(rule("**", read=["*"])))
-    for ask in (permissions.may_read, permissions.may_write, permissions.explain):
+    for evaluate in (permissions.may_read, permissions.may_write, permissions.explain):
         with pytest.raises(AclError):
-            ask(datasite, path, ADA)
+            evaluate(datasite, path, ADA)
 
 
 def test_a_path_may_be_absolute(datasite):
@@ -360,23 +360,23 @@ def test_only_a_folder_called_after_an_address_is_a_datasite(tmp_path):
 
 @pytest.mark.parametrize("user", ["", "*", "USER", "ada", "**", "{{.UserEmail}}", "*@example.org"])
 @pytest.mark.conformance(72)
-def test_only_an_address_asks(set_up, user):
+def test_the_user_must_be_an_address(set_up, user):
     with pytest.raises(InvalidName):
         permissions.may_read(set_up, "x", user)
 
 
-def test_hostile_patterns_are_answered_at_once(datasite):
+def test_hostile_patterns_are_evaluated_in_bounded_time(datasite):
     put(datasite, ".", rules(rule("/".join(["**", "*a*a*b"] * 20), read=["*"]), rule("*a*a*b", read=["*"])))
     assert not permissions.may_read(datasite, "/".join(["a" * 200] * 15), ADA)
     assert not permissions.may_read(datasite, "a" * 255, ADA)
 
 
-def test_an_unwritten_file_may_be_asked_about(set_up):
+def test_a_missing_file_can_be_evaluated(set_up):
     assert permissions.may_write(set_up, f"{JOB}/code/new/main.py", ADA)
     assert not (set_up / JOB).exists()
 
 
-# --- What ours say
+# --- The files of syft_job
 
 
 def test_our_files_are_the_same_to_readers_of_json_and_yaml():

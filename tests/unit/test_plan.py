@@ -43,7 +43,7 @@ def test_without_a_sandbox_every_gap_is_a_loud_warning(tmp_path):
 
 
 @pytest.mark.engine
-@pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
+@pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host")
 def test_auto_takes_bubblewrap_where_the_host_can_and_says_what_it_holds(tmp_path):
     plan = plan_for(config(tmp_path))
     assert plan.is_contained
@@ -107,7 +107,7 @@ def test_a_bash_job_is_not_told_about_a_python_that_cannot_be_used(tmp_path):
 
 @pytest.mark.engine
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops jobs to another user")
-@pytest.mark.skipif(sandboxes.why_not() is not None, reason="no bubblewrap on this host")
+@pytest.mark.skipif(sandboxes.unavailable_reason() is not None, reason="no bubblewrap on this host")
 def test_workspaces_that_the_user_of_jobs_cannot_reach_block_the_start_and_cost_no_attempt(
     tmp_path: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syft_job.model.resources import EVERY, ResourceLimits, kernel_argv, limits_of, tighter, words
+from syft_job.model.resources import (
+    ALL_LIMITS,
+    ResourceLimits,
+    describe_limits,
+    kernel_argv,
+    requested_limits,
+    stricter_limits,
+)
 from syft_job.model.units import Duration, Memory
 
 amounts = st.none() | st.integers(0, 2**40)
@@ -26,56 +33,58 @@ def is_within(inner: ResourceLimits, outer: ResourceLimits) -> bool:
     return all(
         getattr(outer, name) is None
         or (getattr(inner, name) is not None and getattr(inner, name) <= getattr(outer, name))
-        for name in EVERY
+        for name in ALL_LIMITS
     )
 
 
 @given(some_limits, some_limits)
-def test_the_tighter_of_two_is_within_both_whatever_their_order(one: ResourceLimits, other: ResourceLimits):
-    both = tighter(one, other)
+def test_the_stricter_of_two_limits_is_within_both_in_any_order(one: ResourceLimits, other: ResourceLimits):
+    both = stricter_limits(one, other)
 
     assert is_within(both, one)
     assert is_within(both, other)
-    assert both == tighter(other, one)
-    assert both == tighter(both, one)
+    assert both == stricter_limits(other, one)
+    assert both == stricter_limits(both, one)
 
 
 @given(some_limits)
-def test_every_limit_that_is_set_is_told_and_what_does_not_hold_is_said(limits: ResourceLimits):
-    told = words(limits)
+def test_every_configured_limit_is_described_and_whether_it_is_enforced(limits: ResourceLimits):
+    sentences = describe_limits(limits)
 
-    assert len(told) >= len(limits.asked)
-    assert not any("not enforced" in sentence for sentence in told)
-    assert all("not enforced" in sentence for sentence in words(limits, enforced=()))
-
-
-def test_limits_are_told_in_words_that_people_use():
-    told = words(ResourceLimits(wall_seconds=90, memory_bytes=2**30, log_bytes=2**20))
-
-    assert "It is ended after 1m30s." in told
-    assert "Each of its processes may use 1 GiB of memory." in told
-    assert "It is ended once its folder holds more than 10 GiB." in words(ResourceLimits(disk_bytes=10 * 2**30))
-    assert "Of stdout and stderr 1 MiB each are kept." in told
+    assert len(sentences) >= len(limits.configured)
+    assert not any("not enforced" in sentence for sentence in sentences)
+    assert all("not enforced" in sentence for sentence in describe_limits(limits, enforced=()))
 
 
-def test_a_job_without_a_time_limit_is_told_to_have_none():
-    assert "It may run for any length of time." in words(ResourceLimits())
+def test_limits_are_described_in_the_units_of_people():
+    sentences = describe_limits(ResourceLimits(wall_seconds=90, memory_bytes=2**30, log_bytes=2**20))
+
+    assert "It is ended after 1m30s." in sentences
+    assert "Each of its processes may use 1 GiB of memory." in sentences
+    assert "It is ended once its folder holds more than 10 GiB." in describe_limits(
+        ResourceLimits(disk_bytes=10 * 2**30)
+    )
+    assert "Of stdout and stderr 1 MiB each are kept." in sentences
 
 
-def test_the_owners_ceiling_holds_whatever_a_job_asks_for():
+def test_a_job_without_a_time_limit_is_described_as_such():
+    assert "It may run for any length of time." in describe_limits(ResourceLimits())
+
+
+def test_the_owners_ceiling_applies_whatever_a_job_requests():
     ceiling = ResourceLimits(wall_seconds=3600, memory_bytes=2**30, log_bytes=2**20)
 
-    limits = limits_of(time=Duration.hours(9), memory=Memory.gb(64), ceiling=ceiling)
+    limits = requested_limits(time=Duration.hours(9), memory=Memory.gb(64), ceiling=ceiling)
 
     assert (limits.wall_seconds, limits.memory_bytes, limits.log_bytes) == (3600, 2**30, 2**20)
-    assert limits_of(ceiling=ceiling) == ceiling
+    assert requested_limits(ceiling=ceiling) == ceiling
 
 
-def test_what_the_kernel_holds_is_put_before_the_command_and_nothing_if_there_is_nothing():
+def test_the_kernels_limits_are_a_prefix_of_the_command_and_empty_without_limits():
     limits = ResourceLimits(memory_bytes=1000, processes=20, file_bytes=30, open_files=40)
 
     assert kernel_argv(limits)[1:] == ("--as=1000:1000", "--nproc=20:20", "--fsize=30:30", "--nofile=40:40", "--")
-    assert kernel_argv(limits.without_kernel()) == ()
+    assert kernel_argv(limits.without_kernel_limits()) == ()
     assert kernel_argv(ResourceLimits()) == ()
 
 

@@ -27,7 +27,7 @@ def test_what_must_not_travel_is_refused_or_left_out(tmp_path: Path, strange: st
     else:
         path.write_text("x")
     left_out: list[str] = []
-    with fs.directory(source) as tree, fs.directory(target) as opened, fs.directory(other) as refusing:
+    with fs.open_directory(source) as tree, fs.open_directory(target) as opened, fs.open_directory(other) as refusing:
         with pytest.raises(UnreadableJob):
             copy_tree(tree, refusing, SubmissionLimits())
         files = copy_tree(tree, opened, SubmissionLimits(), left_out=left_out)
@@ -46,7 +46,7 @@ def test_limits_hold_for_results(tmp_path: Path):
     ):
         target = tmp_path / str(number)
         target.mkdir()
-        with fs.directory(source) as tree, fs.directory(target) as opened:
+        with fs.open_directory(source) as tree, fs.open_directory(target) as opened:
             if number < 2:
                 with pytest.raises(UnreadableJob):
                     copy_tree(tree, opened, limits)
@@ -63,7 +63,7 @@ def test_a_sparse_file_counts_with_the_size_that_it_appears_to_have(tmp_path: Pa
         sparse.truncate(1 << 40)
     (source / "b.csv").write_text("1\n")
     left_out: list[str] = []
-    with fs.directory(source) as tree, fs.directory(target) as opened:
+    with fs.open_directory(source) as tree, fs.open_directory(target) as opened:
         files = copy_tree(tree, opened, SubmissionLimits(), left_out=left_out, max_bytes=10)
     assert set(files) == {"b.csv"}
     assert left_out == ["'a.bin' is 1099511627776 bytes long, and 10 more bytes of results are accepted"]

@@ -1,4 +1,4 @@
-"""Untrusted text made safe to read."""
+"""Escaping of untrusted text for display."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from syft_job.model.text import _CLASSES, MAX_CACHED_CHARACTERS, visible, visible_code, visible_line, visible_repr
+from syft_job.model.text import _CLASSES, MAX_CACHED_CHARACTERS, escape_code, escape_line, escape_repr, escape_text
 from syft_job.model.unicode_tables import DEFAULT_IGNORABLE
 
 SENTENCES = [
@@ -28,7 +28,7 @@ SENTENCES = [
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_text_in_any_script_stays_as_it_is(sentence: str, form: str):
     text = unicodedata.normalize("NFD" if form == "NFD" else "NFC", sentence)
-    assert visible(text) == visible_code(text) == visible_line(text) == text
+    assert escape_text(text) == escape_code(text) == escape_line(text) == text
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_text_in_any_script_stays_as_it_is(sentence: str, form: str):
 )
 def test_what_draws_nothing_is_written_out_wherever_it_stands(hidden: str):
     for text in (hidden, f"a{hidden}b", f"{hidden}b", f"é{hidden}"):
-        for function in (visible, visible_code, visible_line):
+        for function in (escape_text, escape_code, escape_line):
             assert function(text) == text.replace(hidden, f"<U+{ord(hidden):04X}>")
 
 
 def test_every_default_ignorable_code_point_is_written_out():
     for first, last in DEFAULT_IGNORABLE:
         for point in range(first, last + 1):
-            assert visible(f"x{chr(point)}") == f"x<U+{point:04X}>"
+            assert escape_text(f"x{chr(point)}") == f"x<U+{point:04X}>"
 
 
 @pytest.mark.parametrize(
@@ -71,28 +71,28 @@ def test_every_default_ignorable_code_point_is_written_out():
     ids=ascii,
 )
 def test_combining_marks_need_a_letter_and_at_most_four_stand_on_one(text: str, shown: str):
-    assert visible(text) == visible_code(text) == shown
+    assert escape_text(text) == escape_code(text) == shown
 
 
 def test_an_emoji_may_ask_for_its_coloured_form_in_messages_but_not_in_names_or_code():
-    assert visible("↩️ withdrawn") == "↩️ withdrawn"
-    assert visible("⚠️️") == "⚠️<U+FE0F>"
-    assert visible_code("↩️") == visible_line("↩️") == "↩<U+FE0F>"
+    assert escape_text("↩️ withdrawn") == "↩️ withdrawn"
+    assert escape_text("⚠️️") == "⚠️<U+FE0F>"
+    assert escape_code("↩️") == escape_line("↩️") == "↩<U+FE0F>"
 
 
 def test_names_are_one_line_and_quoted_text_hides_nothing():
-    assert visible_line("a\tb\nc") == "a<U+0009>b<U+000A>c"
-    assert visible("a\tb\nc") == "a\tb\nc"
-    assert visible_repr("a\u3164\u202e") == r"'a<U+3164>\u202e'"
+    assert escape_line("a\tb\nc") == "a<U+0009>b<U+000A>c"
+    assert escape_text("a\tb\nc") == "a\tb\nc"
+    assert escape_repr("a\u3164\u202e") == r"'a<U+3164>\u202e'"
 
 
 def test_untrusted_text_does_not_choose_how_much_is_cached():
-    visible("".join(map(chr, range(0xAC00 - 0x5000, 0x20000))))
+    escape_text("".join(map(chr, range(0xAC00 - 0x5000, 0x20000))))
     assert len(_CLASSES) <= MAX_CACHED_CHARACTERS
 
 
 def test_the_fast_path_gives_what_the_rules_give():
     for point in range(0x80, 0x40000):
         if not 0xD800 <= point < 0xE000 and unicodedata.category(chr(point))[0] != "C":
-            alone, with_slow_path = visible_code(f"a{chr(point)}"), visible_code(f"a{chr(point)}\ue000")
+            alone, with_slow_path = escape_code(f"a{chr(point)}"), escape_code(f"a{chr(point)}\ue000")
             assert with_slow_path == f"{alone}<U+E000>", hex(point)

@@ -86,7 +86,7 @@ def test_restore_without_anything_missing_writes_nothing(people: TwoPeople):
     job.cancel()
     job.rerun()
     written: list[str] = []
-    with fs.count_writes(written.append):
+    with fs.hook_writes(written.append):
         assert transitions.restore(people.owner.participant, people.place("N")) == ()
         assert transitions.restore(people.submitter.participant, people.place("N")) == ()
     assert written == []
@@ -156,7 +156,7 @@ def test_an_error_of_the_disk_says_whether_the_event_is_recorded(people: TwoPeop
 
         message = ""
         try:
-            with fs.count_writes(refuse):
+            with fs.hook_writes(refuse):
                 act(job, result)
         except StoreError as error:
             message = str(error)

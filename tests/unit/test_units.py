@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from syft_job.errors import ConfigError, ConfigTypeError, SyftJobError
-from syft_job.model.units import LARGEST, Duration, Memory
+from syft_job.model.units import MAX_AMOUNT, Duration, Memory
 
 READ_MEMORY = [
     ("512M", 512 * 1024**2),
@@ -47,14 +47,14 @@ READ_DURATION = [
 
 @pytest.mark.conformance(211)
 @pytest.mark.parametrize(("text", "size"), READ_MEMORY)
-def test_memory_is_read_as_people_write_it(text, size):
+def test_memory_is_parsed_as_people_write_it(text, size):
     assert Memory.parse(text).bytes == size
     assert Memory.of(text) == Memory(size)
 
 
 @pytest.mark.conformance(211)
 @pytest.mark.parametrize(("text", "seconds"), READ_DURATION)
-def test_duration_is_read_as_people_write_it(text, seconds):
+def test_duration_is_parsed_as_people_write_it(text, seconds):
     assert Duration.parse(text).seconds == seconds
     assert Duration.of(text) == Duration(seconds)
 
@@ -184,7 +184,7 @@ def test_memory_prints_for_people(memory, text):
 
 @pytest.mark.conformance(211)
 @pytest.mark.parametrize("kind", [Memory, Duration])
-def test_they_are_ordered_hashable_and_immutable(kind):
+def test_units_are_ordered_hashable_and_immutable(kind):
     assert kind(1) < kind(2) <= kind(2) < kind(10)
     assert sorted([kind(10), kind(2)]) == [kind(2), kind(10)]
     assert len({kind(5), kind(5), kind(6)}) == 2
@@ -202,11 +202,11 @@ def test_memory_is_no_duration():
 
 @pytest.mark.conformance(212)
 @pytest.mark.parametrize("make", [Memory, Memory.kb, Memory.gb, Duration, Duration.minutes, Duration.hours])
-def test_negative_and_endless_amounts_are_refused(make):
+def test_negative_and_too_large_amounts_are_refused(make):
     with pytest.raises(ConfigError):
         make(-1)
     with pytest.raises(ConfigError):
-        make(LARGEST + 1)
+        make(MAX_AMOUNT + 1)
     with pytest.raises(ConfigTypeError):
         make(True)
     with pytest.raises(ConfigTypeError):
@@ -219,7 +219,7 @@ def test_what_is_no_number_is_no_amount(number):
         Memory.gb(number)
 
 
-def test_text_is_wanted_where_text_is_read():
+def test_parse_accepts_text_only():
     with pytest.raises(ConfigTypeError):
         Memory.parse(5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError):

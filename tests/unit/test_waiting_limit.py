@@ -58,7 +58,7 @@ def test_the_oldest_jobs_keep_their_records(index: SubmitterIndex, tmp_path: Pat
         fs_time = 1_000_000_000 + at
         os.utime(tmp_path / name, (fs_time, fs_time))
     index.put_beyond("c")
-    with fs.directory(tmp_path) as parent_fd:
+    with fs.open_directory(tmp_path) as parent_fd:
         limit_of(index, tmp_path, 1, is_owner=True).keep_oldest(parent_fd)
     assert index.is_ordered
     assert list(index.beyond) == ["c", "a", "b"]

@@ -1,4 +1,4 @@
-"""File events as hints: they wake, they never decide, and without them the sweep does."""
+"""File events are hints: they wake a loop, and without them a sweep is due after each interval."""
 
 from __future__ import annotations
 
@@ -10,113 +10,113 @@ import pytest
 
 from syft_job.fs.watch import Watch
 
-LONG = 15.0
+LONG_INTERVAL_S = 15.0
 
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    with Watch(LONG) as running:
-        assert running.is_sweep_due(), "the first look is a sweep"
+    with Watch(LONG_INTERVAL_S) as running:
+        assert running.begin_sweep_if_due(), "the first one is due at once"
         yield running
 
 
 def wait_for(watch: Watch, name: str) -> set[str]:
-    """The names that moved, once ``name`` is among them; the test's own time limit ends an endless wait."""
+    """Return the names that changed, once ``name`` is among them; the test's time limit ends an endless wait."""
     seen: set[str] = set()
     never = threading.Event()
     while name not in seen:
         watch.wait(never)
-        assert not watch.is_sweep_due(), f"no event for {name} before the next sweep"
-        seen |= {path.name for path in watch.moved()}
+        assert not watch.begin_sweep_if_due(), f"no event for {name} before the next sweep"
+        seen |= {path.name for path in watch.pop_changes()}
     return seen
 
 
-def test_a_file_that_is_written_is_a_hint(watch, tmp_path):
-    watch.only(dict.fromkeys([tmp_path]))
+def test_a_written_file_is_reported(watch, tmp_path):
+    watch.watch_only(dict.fromkeys([tmp_path]))
     (tmp_path / "config.yaml").write_text("{}")
     wait_for(watch, "config.yaml")
 
 
 def test_a_rename_names_both_ends(watch, tmp_path):
     (tmp_path / ".syncthing.run.sh.tmp").write_text("x")
-    watch.only(dict.fromkeys([tmp_path]))
+    watch.watch_only(dict.fromkeys([tmp_path]))
     (tmp_path / ".syncthing.run.sh.tmp").rename(tmp_path / "run.sh")
     wait_for(watch, "run.sh")
 
 
-def test_removal_is_a_hint(watch, tmp_path):
+def test_a_removal_is_reported(watch, tmp_path):
     (tmp_path / "approved").write_text("x")
-    watch.only(dict.fromkeys([tmp_path]))
+    watch.watch_only(dict.fromkeys([tmp_path]))
     (tmp_path / "approved").unlink()
     wait_for(watch, "approved")
 
 
-def test_reading_is_no_hint(watch, tmp_path):
+def test_reading_is_not_reported(watch, tmp_path):
     (tmp_path / "quiet").write_text("x")
-    watch.only(dict.fromkeys([tmp_path]))
+    watch.watch_only(dict.fromkeys([tmp_path]))
     (tmp_path / "quiet").read_text()
     list(tmp_path.iterdir())
     (tmp_path / "loud").write_text("x")
     assert "quiet" not in wait_for(watch, "loud")
 
 
-def test_what_moved_is_told_once(watch, tmp_path):
-    watch.only(dict.fromkeys([tmp_path]))
-    watch.tell(tmp_path / "one")
-    assert watch.moved() == {tmp_path / "one"}
-    assert watch.moved() == set()
+def test_a_change_is_returned_once(watch, tmp_path):
+    watch.watch_only(dict.fromkeys([tmp_path]))
+    watch.record_change(tmp_path / "one")
+    assert watch.pop_changes() == {tmp_path / "one"}
+    assert watch.pop_changes() == set()
 
 
-def test_a_folder_that_is_not_watched_any_more_is_silent(watch, tmp_path):
+def test_a_directory_that_is_not_watched_any_more_is_not_reported(watch, tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     new.mkdir()
-    watch.only(dict.fromkeys([old]))
-    watch.only(dict.fromkeys([new]))
+    watch.watch_only(dict.fromkeys([old]))
+    watch.watch_only(dict.fromkeys([new]))
     (old / "late").write_text("x")
     (new / "mark").write_text("x")
     assert "late" not in wait_for(watch, "mark")
 
 
-def test_a_missing_folder_is_no_error_and_is_watched_once_it_is_there(watch, tmp_path):
+def test_a_missing_directory_is_no_error_and_is_watched_once_it_exists(watch, tmp_path):
     late = tmp_path / "late"
-    watch.only(dict.fromkeys([tmp_path, late]))
-    assert not watch.is_blind, "a missing folder is none to watch"
+    watch.watch_only(dict.fromkeys([tmp_path, late]))
+    assert not watch.is_blind, "a missing directory is not an unwatched one"
     late.mkdir()
-    watch.only(dict.fromkeys([tmp_path, late]))
+    watch.watch_only(dict.fromkeys([tmp_path, late]))
     (late / "inside").write_text("x")
     wait_for(watch, "inside")
 
 
-def test_a_folder_that_went_and_came_back_is_watched_again(watch, tmp_path):
-    """A submitter's folder that a sync tool lays anew must not be blind for ever (threats 25, 27)."""
+def test_a_directory_that_was_removed_and_recreated_is_watched_again(watch, tmp_path):
+    """A submitter's directory that a sync tool recreates must be watched again (threats 25, 27)."""
     inner = tmp_path / "inner"
     inner.mkdir()
-    watch.only(dict.fromkeys([tmp_path, inner]))
+    watch.watch_only(dict.fromkeys([tmp_path, inner]))
     inner.rmdir()
     wait_for(watch, "inner")
-    watch.only(dict.fromkeys([tmp_path, inner]))
+    watch.watch_only(dict.fromkeys([tmp_path, inner]))
     inner.mkdir()
     wait_for(watch, "inner")
-    watch.only(dict.fromkeys([tmp_path, inner]))
+    watch.watch_only(dict.fromkeys([tmp_path, inner]))
     (inner / "inside").write_text("x")
     wait_for(watch, "inside")
 
 
-def test_without_events_the_sweep_comes():
+def test_without_events_a_sweep_is_due():
     with Watch(0.05) as watch:
-        assert watch.is_sweep_due()
+        assert watch.begin_sweep_if_due()
         watch.wait(threading.Event())
-        assert watch.is_sweep_due()
+        assert watch.begin_sweep_if_due()
 
 
-def test_a_sweep_forgets_hints_because_it_looks_everywhere():
+def test_a_sweep_forgets_changes_because_it_covers_everything():
     with Watch(0.01) as watch:
-        assert watch.is_sweep_due()
+        assert watch.begin_sweep_if_due()
         watch.wait(threading.Event())
-        watch.tell(Path("/somewhere"))
-        assert watch.is_sweep_due()
-        assert watch.moved() == set()
+        watch.record_change(Path("/somewhere"))
+        assert watch.begin_sweep_if_due()
+        assert watch.pop_changes() == set()
 
 
 def test_stop_ends_the_wait_long_before_the_sweep(watch):
@@ -124,14 +124,14 @@ def test_stop_ends_the_wait_long_before_the_sweep(watch):
     threading.Timer(0.1, stop.set).start()
     watch.wait(stop)  # long before the sweep: the test's own limit would end an endless wait
     assert stop.is_set()
-    assert not watch.is_sweep_due()
+    assert not watch.begin_sweep_if_due()
 
 
-def test_more_folders_than_there_is_room_for_are_left_to_the_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr("syft_job.fs.watch.MOST_WATCHES", 2)
+def test_more_directories_than_the_limit_are_left_to_the_sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr("syft_job.fs.watch.MAX_WATCHES", 2)
     folders = [tmp_path / str(number) for number in range(4)]
     for folder in folders:
         folder.mkdir()
-    with Watch(LONG) as watch:
-        watch.only(dict.fromkeys(folders))
-        assert watch.is_blind, "doctor must be able to say so"
+    with Watch(LONG_INTERVAL_S) as watch:
+        watch.watch_only(dict.fromkeys(folders))
+        assert watch.is_blind, "doctor reports it"

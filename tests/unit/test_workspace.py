@@ -70,8 +70,8 @@ def test_a_whole_one_is_used_as_it_is(people):
 def test_a_large_file_is_hashed_as_it_is_copied(tmp_path):
     data = bytes(range(251)) * 40_000  # several pieces, and no round number of them
     (tmp_path / "large").write_bytes(data)
-    with fs.directory(tmp_path) as place:
-        said = fs.copy(place, "large", place, "copied", most=len(data))
-        assert fs.hash_file(place, "copied", most=len(data)) == said
+    with fs.open_directory(tmp_path) as place:
+        said = fs.copy_file(place, "large", place, "copied", max_bytes=len(data))
+        assert fs.hash_file(place, "copied", max_bytes=len(data)) == said
     assert said == (len(data), hashlib.sha256(data).hexdigest())
     assert (tmp_path / "copied").read_bytes() == data

@@ -27,7 +27,7 @@ def cancel(participant: Participant, ref: JobRef, reason: str | None = None, *ro
 
 def ask_to_stop(participant: Participant, job: str, attempt: int) -> None:
     """Ask the supervisor of an attempt to end it; harmless when there is none."""
-    workspace = participant.home.work(job, attempt)
+    workspace = participant.home.attempt_paths(job, attempt).workspace
     if workspace.is_dir():
-        with fs.directory(workspace) as dir_fd:
-            fs.put(dir_fd, CANCEL_REQUEST, b"cancel\n", mode=0o600)
+        with fs.open_directory(workspace) as dir_fd:
+            fs.write_file(dir_fd, CANCEL_REQUEST, b"cancel\n", mode=0o600)

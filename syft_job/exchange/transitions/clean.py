@@ -37,9 +37,9 @@ def clean(participant: Participant, ref: JobRef) -> None:
         # `config.yaml` stays until everything else is gone: a process that is killed here leaves a job that is still
         # listed, and that can be cleaned once more.
         attempts = {attempt for line in lines for attempt in (line.attempt, line.concerned_attempt)}
-        for base in (participant.home.path / "held", participant.home.workspaces):
+        for base in (participant.home.paths.held_results, participant.home.workspaces):
             if base.is_dir():
-                with fs.directory(base) as base_fd:
+                with fs.open_directory(base) as base_fd:
                     for attempt in sorted(attempts):
                         fs.remove(base_fd, f"{txn.id}.{attempt}")
         fs.remove_content(dir_fd, keep=manifest.CONFIG)
@@ -61,8 +61,8 @@ def _record(participant: Participant, txn: Transaction) -> None:
 def _remove_directory(participant: Participant, ref: JobRef, dir_fd: int) -> None:
     """Remove the job's directory, unless another one has its name by now."""
     removed = os.fstat(dir_fd)
-    with participant.home.locked(), fs.directory(participant.home.root, *ref.parts[:-1]) as parent_fd:
-        status = fs.look(parent_fd, ref.name)
+    with participant.home.locked(), fs.open_directory(participant.home.root, *ref.parts[:-1]) as parent_fd:
+        status = fs.stat_entry(parent_fd, ref.name)
         if status is not None and (status.st_dev, status.st_ino) == (removed.st_dev, removed.st_ino):
             fs.remove(dir_fd, manifest.CONFIG)
             fs.remove(parent_fd, ref.name)

@@ -42,9 +42,9 @@ def deposit(participant: Participant, ref: JobRef, source: Path) -> Path:
     source = Path(os.path.abspath(source))
     if not source.exists():
         raise PathMissing(f"There is nothing at {source} to deposit.", path=str(source))
-    held = participant.home.held(need.job, need.attempt)
+    held = participant.home.attempt_paths(need.job, need.attempt).results
     with ExitStack() as copies:
-        copies.enter_context(fs.in_words(f"deposit {str(source)!r}"))
+        copies.enter_context(fs.translate_os_errors(f"deposit {str(source)!r}"))
         deposited = copies.enter_context(StagedDirectory(participant.home, held.parent))
         _copy_to_home(deposited, source, participant)
         staged, refusal = None, None
@@ -69,7 +69,7 @@ def deposit(participant: Participant, ref: JobRef, source: Path) -> Path:
             unblock(participant, txn)
             if promised and staged is not None:
                 release.publish(participant, txn.snapshot, promised, staged)
-        return ref.under(participant.home.root) / OUTPUTS / names.inner_path(source.name)
+        return ref.under(participant.home.root) / OUTPUTS / names.normalize_inner_path(source.name)
 
 
 def _record(participant: Participant, txn: Transaction, promised: Grants) -> None:
@@ -99,25 +99,25 @@ def _copy_to_home(deposited: StagedDirectory, source: Path, participant: Partici
     """
     try:
         with (
-            fs.directory(source.parent) as parent_fd,
-            fs.directory(deposited.descriptor, OUTPUTS, create=True, mode=0o700) as outputs_fd,
+            fs.open_directory(source.parent) as parent_fd,
+            fs.open_directory(deposited.descriptor, OUTPUTS, create=True, mode=0o700) as outputs_fd,
         ):
             status = os.stat(source.name, dir_fd=parent_fd)  # what the owner names may be a link
             if refused := why_not(source.name, fs.Entry(source.name, status)):
                 raise UnreadableJob(f"{refused}. Deposit something else.")
-            name = names.inner_path(source.name)
+            name = names.normalize_inner_path(source.name)
             if source.is_dir():
                 with (
-                    fs.directory(source) as src_fd,
-                    fs.directory(outputs_fd, name, create=True, mode=0o700) as dst_fd,
+                    fs.open_directory(source) as src_fd,
+                    fs.open_directory(outputs_fd, name, create=True, mode=0o700) as dst_fd,
                 ):
                     copy_tree(src_fd, dst_fd, participant.limits, private=True)
             else:
                 target = source.resolve()
-                with fs.directory(target.parent) as src_fd:
+                with fs.open_directory(target.parent) as src_fd:
                     max_bytes = participant.limits.total_bytes
-                    fs.copy(src_fd, target.name, outputs_fd, name, most=max_bytes, durable=True)
-                    fs.sync(outputs_fd)
+                    fs.copy_file(src_fd, target.name, outputs_fd, name, max_bytes=max_bytes, durable=True)
+                    fs.fsync_directory(outputs_fd)
     except FileNotFoundError as error:
         raise PathMissing(
             f"{source} changed while it was copied; nothing was deposited. Try again when it is whole.",

@@ -116,7 +116,7 @@ def publishing(txn: Transaction, event: Event) -> Iterator[None]:
     """
     name = txn.record.name
     try:
-        with fs.in_words(f"write into the folder of '{name}'"):
+        with fs.translate_os_errors(f"write into the folder of '{name}'"):
             yield
     except StoreError as error:
         raise StoreError(
@@ -157,10 +157,10 @@ def write_marker(dir_fd: int, marker: Marker) -> None:
     if not folder:
         _replace_file(dir_fd, name, marker)
         return
-    status = fs.look(dir_fd, folder)
-    if status is not None and fs.kind_of(status) != "a directory":
+    status = fs.stat_entry(dir_fd, folder)
+    if status is not None and fs.describe_type(status) != "a directory":
         fs.remove(dir_fd, folder)
-    with fs.directory(dir_fd, folder, create=True) as inner:
+    with fs.open_directory(dir_fd, folder, create=True) as inner:
         fs.remove_temporaries(inner)
         _replace_file(inner, name, marker)
 
@@ -168,7 +168,7 @@ def write_marker(dir_fd: int, marker: Marker) -> None:
 def _replace_file(dir_fd: int, name: str, marker: Marker) -> None:
     if is_directory(dir_fd, name):
         fs.remove(dir_fd, name)
-    fs.put(dir_fd, name, markers.to_bytes(marker))
+    fs.write_file(dir_fd, name, markers.to_bytes(marker))
 
 
 def unblock(participant: Participant, txn: Transaction) -> None:
@@ -178,14 +178,14 @@ def unblock(participant: Participant, txn: Transaction) -> None:
     """
     if BLOCKED in txn.snapshot.names and not is_directory(txn.dir_fd, BLOCKED):
         fs.remove(txn.dir_fd, BLOCKED)
-    if participant.home.blocked(txn.id) is not None:
+    if participant.home.read_blocked(txn.id) is not None:
         participant.home.record_blocked_reason(txn.id, None)
 
 
 def is_directory(dir_fd: int, name: str) -> bool:
     """Whether ``name`` in the open job directory is a directory."""
-    status = fs.look(dir_fd, name)
-    return status is not None and fs.kind_of(status) == "a directory"
+    status = fs.stat_entry(dir_fd, name)
+    return status is not None and fs.describe_type(status) == "a directory"
 
 
 def lacks_marker(txn: Transaction, key: MarkerKey) -> bool:

@@ -49,8 +49,8 @@ def release_promised_results(participant: Participant, ref: JobRef, stage: Stage
     participant.home.make()
     try:
         with (
-            fs.in_words(f"use {str(ref.under(participant.home.root))!r}"),
-            fs.directory(participant.home.root, *ref.parts[:-1]) as parent_fd,
+            fs.translate_os_errors(f"use {str(ref.under(participant.home.root))!r}"),
+            fs.open_directory(participant.home.root, *ref.parts[:-1]) as parent_fd,
         ):
             record = job_reader.read_summary(parent_fd, ref, participant)
     except FileNotFoundError as error:

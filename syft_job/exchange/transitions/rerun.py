@@ -41,7 +41,7 @@ def rerun(participant: Participant, ref: JobRef, share: Grants = Grants()) -> tu
     with transaction(participant, ref, Verb.RERUN) as txn:
         record, names = txn.record, txn.snapshot.names
         allow = _approved_containment(participant, txn)
-        held = participant.home.held(record.id, record.attempt)
+        held = participant.home.attempt_paths(record.id, record.attempt).results
         existed = (
             ("logs directory", (held / "logs").is_dir() or not names.isdisjoint(LOGS.values())),
             ("outputs directory", _has_entries(held / OUTPUTS) or OUTPUTS in names),

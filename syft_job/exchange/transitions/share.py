@@ -77,22 +77,22 @@ def _all_grants(participant: Participant, txn: Transaction, grants: Grants) -> G
 
 def _hold_released_results(participant: Participant, ref: JobRef, record: JobRecord) -> None:
     """Copy results that an older runner left in the folder into the home, so that they are released like others."""
-    held = participant.home.held(record.id, record.attempt)
+    held = participant.home.attempt_paths(record.id, record.attempt).results
     if not record.layout.may_hold_results or held.exists():
         return
     with (
-        fs.in_words(f"use {str(ref.under(participant.home.root))!r}"),
+        fs.translate_os_errors(f"use {str(ref.under(participant.home.root))!r}"),
         StagedDirectory(participant.home, held.parent) as taken,
-        fs.directory(participant.home.root, *ref.parts) as job_fd,
+        fs.open_directory(participant.home.root, *ref.parts) as job_fd,
     ):
-        with fs.directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs_fd:
-            if fs.look(job_fd, OUTPUTS) is not None:
-                with fs.directory(job_fd, OUTPUTS) as src_fd:
+        with fs.open_directory(taken.descriptor, OUTPUTS, create=True, mode=0o700) as outputs_fd:
+            if fs.stat_entry(job_fd, OUTPUTS) is not None:
+                with fs.open_directory(job_fd, OUTPUTS) as src_fd:
                     copy_tree(src_fd, outputs_fd, participant.limits, private=True)
-        with fs.directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs_fd:
+        with fs.open_directory(taken.descriptor, LOGS_FOLDER, create=True, mode=0o700) as logs_fd:
             for name in LOGS.values():
-                if fs.look(job_fd, name) is not None:
-                    fs.copy(job_fd, name, logs_fd, name, most=participant.limits.total_bytes)
+                if fs.stat_entry(job_fd, name) is not None:
+                    fs.copy_file(job_fd, name, logs_fd, name, max_bytes=participant.limits.total_bytes)
         with transaction(participant, ref, Verb.SHARE) as txn:
             if txn.id == record.id and not held.exists():
                 taken.put_in_place(held.name)

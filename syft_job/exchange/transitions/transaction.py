@@ -21,7 +21,7 @@ from syft_job.exchange.result_staging import Need, StagedResults
 from syft_job.fs.probe import probe
 from syft_job.model.events import Event, Role
 from syft_job.model.job_record import JobRecord
-from syft_job.model.job_ref import JobRef, checked
+from syft_job.model.job_ref import JobRef, require_valid
 from syft_job.model.states import JobFacts, JobState
 from syft_job.model.transitions import TRANSITIONS, Transition, Verb, check_transition
 
@@ -60,7 +60,7 @@ def transaction(participant: Participant, ref: JobRef, verb: Verb | None, *roles
         ConfigError: the owner's markers could not be signed, see `Home.key`; nothing was recorded.
         StoreError: the folder or the home cannot be used.
     """
-    checked(ref)
+    require_valid(ref)
     if Role.RUNNER in roles and not participant.owns(ref):
         raise NotAllowed(
             f"'{ref.name}' is not in the datasite of {participant.email}, so no runner of theirs may act on it."
@@ -82,11 +82,11 @@ def _locked(
 ) -> Iterator[Transaction]:
     root = participant.home.root
     probe(root)  # a folder that does not respond must not be used while the lock is held
-    with participant.home.locked(), fs.in_words(f"use {str(ref.under(root))!r}"):
+    with participant.home.locked(), fs.translate_os_errors(f"use {str(ref.under(root))!r}"):
         try:
             snapshot = job_reader.look(root, ref, participant)
             if verb is not None and participant.owns(ref) and snapshot.record.findings:
-                with fs.directory(root, *ref.parts) as dir_fd:
+                with fs.open_directory(root, *ref.parts) as dir_fd:
                     need = restore_missing(participant, Transaction(snapshot, dir_fd)).need
                 if need is not None and not is_restored:
                     raise _ResultsMissing(need)
@@ -96,7 +96,7 @@ def _locked(
                 transition = check_verb(participant, snapshot.record, verb, *roles)
                 if participant.owns(ref):
                     participant.home.key()  # what cannot be signed must not be recorded either
-            with fs.directory(root, *ref.parts) as dir_fd:
+            with fs.open_directory(root, *ref.parts) as dir_fd:
                 yield Transaction(snapshot, dir_fd, transition)
         except FileNotFoundError as error:
             if isinstance(error, PathMissing):
@@ -183,7 +183,7 @@ def stage(participant: Participant, ref: JobRef, need: Need, source: Path | None
         UnreadableJob, StoreError: see `StagedResults`.
     """
     try:
-        with fs.in_words(f"use {str(ref.under(participant.home.root))!r}"):
+        with fs.translate_os_errors(f"use {str(ref.under(participant.home.root))!r}"):
             return StagedResults(participant.home, ref, need, participant.limits, source)
     except FileNotFoundError as error:
         raise JobNotFoundError(f"'{ref.name}' is not in the folder any more.", name=ref.name) from error

@@ -33,4 +33,4 @@ def withdraw(participant: Participant, ref: JobRef, reason: str = "") -> None:
         digest = manifest.digest_of(config)
         marker = markers.make(MarkerKind.WITHDRAWN, ref, key, digest=digest, attempt=1, reason=reason or None)
         # A name of its own: the owner removes temporary files of the usual form under the home's lock.
-        fs.put(txn.dir_fd, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")
+        fs.write_file(txn.dir_fd, WITHDRAWN, markers.to_bytes(marker), temporary=f".{WITHDRAWN}.tmp")

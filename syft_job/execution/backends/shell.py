@@ -250,8 +250,8 @@ class ShellJob(JobABC):
     def _forfeit(self, handle: JobHandle) -> bool:
         claim = Path(handle.metadata["claim"])
         try:
-            with fs.directory(claim.parent) as dir_fd:
-                fs.create(dir_fd, claim.name, FORFEITED.encode(), mode=0o600)
+            with fs.open_directory(claim.parent) as dir_fd:
+                fs.create_file(dir_fd, claim.name, FORFEITED.encode(), mode=0o600)
         except FileExistsError:
             return False
         return True

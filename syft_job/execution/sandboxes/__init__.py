@@ -23,44 +23,27 @@ from .protected import ProtectedPath, protected_paths, user_protected_paths
 
 __all__ = [
     "DROPPED_USER",
-    "INSIDE",
     "JOB_ROOT",
     "MAX_TEMPORARY_BYTES",
     "STANDARD_PATH",
     "SYSTEM_PYTHON",
-    "TEMPORARY_BYTES",
     "Bare",
     "Bubblewrap",
     "Containment",
     "ProtectedPath",
-    "ProtectedPlace",
     "Sandbox",
     "Workspace",
     "bare",
     "best_available",
     "bubblewrap",
-    "by_name",
     "clean_env",
     "clear_probe_cache",
     "describe",
-    "forget_findings",
     "get_sandbox",
     "host_state",
-    "places_of",
-    "places_of_user",
     "probed_at",
     "protected_paths",
     "unavailable_reason",
     "usable_interpreter",
     "user_protected_paths",
-    "why_not",
 ]
-
-INSIDE = JOB_ROOT
-TEMPORARY_BYTES = MAX_TEMPORARY_BYTES
-ProtectedPlace = ProtectedPath
-places_of_user = user_protected_paths
-places_of = protected_paths
-by_name = get_sandbox
-forget_findings = clear_probe_cache
-why_not = unavailable_reason

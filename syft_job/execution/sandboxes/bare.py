@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syft_job.execution.command import Command
-from syft_job.model.resources import EVERY
+from syft_job.model.resources import ALL_LIMITS
 
 from .base import Containment, Workspace, command_environment
 
@@ -32,7 +32,7 @@ class Bare:
     @property
     def enforces(self) -> frozenset[str]:
         """The names of the limits that are enforced; the kernel does not count root's processes."""
-        return EVERY - {"cpu_count", "processes"} if os.geteuid() == 0 else EVERY - {"cpu_count"}
+        return ALL_LIMITS - {"cpu_count", "processes"} if os.geteuid() == 0 else ALL_LIMITS - {"cpu_count"}
 
     def __call__(self, command: Command, workspace: Workspace) -> Command:
         """Return the command with the workspace as its directory and an explicit environment."""

@@ -16,7 +16,7 @@ from syft_job import fs
 from syft_job.errors import ConfigError, StoreError
 from syft_job.execution import backends
 from syft_job.execution.command import PRIVATE_FD, Command
-from syft_job.model.resources import EVERY, kernel_argv
+from syft_job.model.resources import ALL_LIMITS, kernel_argv
 
 from . import bind_mounts, host_mounts, interpreters
 from .base import STANDARD_PATH, Containment, Workspace, command_environment
@@ -59,7 +59,7 @@ class Bubblewrap:
     @property
     def enforces(self) -> frozenset[str]:
         """The names of the limits that are enforced."""
-        return EVERY - {"cpu_count"}
+        return ALL_LIMITS - {"cpu_count"}
 
     def __call__(self, command: Command, workspace: Workspace) -> Command:
         """Return the command that starts ``command`` in the sandbox, where the workspace is `/job`.

@@ -125,7 +125,7 @@ def files_field(value: object, limits: SubmissionLimits) -> dict[InnerPath, File
     total = sum(entry.size for entry in files.values())
     if total > limits.total_bytes:
         raise UnreadableJob(f"its files are {total} bytes together; at most {limits.total_bytes} are accepted")
-    if collision := names.first_collision(files):
+    if collision := names.find_collision(files):
         raise UnreadableJob(f"it lists {collision[0]!r} and {collision[1]!r}, which are one file on some machines")
     for path in files:
         parent = path.rpartition("/")[0]
@@ -153,7 +153,7 @@ def file_entry(path: str, value: object) -> FileEntry:
 def _job_path(text: str) -> InnerPath:
     """A listed path, validated: `run.sh`, or a path below `code/` in its normal form."""
     try:
-        path = names.inner_path(text)
+        path = names.normalize_inner_path(text)
     except InvalidName as error:
         raise UnreadableJob(f"it lists {quoted(text, 160)}: {error}") from error
     if path != text or not (path == RUN or path.startswith(CODE)):

@@ -161,7 +161,7 @@ class JobSpec:
     def sealed(self, ref: JobRef, key: Key) -> bytes:
         """The bytes of `config.yaml`, signed by its submitter for this job."""
         fields = self.to_json()
-        fields["seal"] = key.seal("config", ref, fields)
+        fields["seal"] = key.sign("config", ref, fields)
         return dump(fields)
 
     @property

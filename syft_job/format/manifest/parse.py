@@ -7,7 +7,7 @@ from typing import Any
 
 from syft_job.errors import UnreadableJob
 from syft_job.format.codec import load_json, load_yaml
-from syft_job.format.signing import is_sealed, sealed_by
+from syft_job.format.signing import claimed_signer, is_signed_by
 from syft_job.model.bounded_cache import BytesCache
 from syft_job.model.job_ref import JobRef
 from syft_job.model.quoting import quoted
@@ -86,9 +86,9 @@ def _submitters_key(config: bytes, ref: JobRef, limits: SubmissionLimits) -> str
         fields = read(config, limits)
     except UnreadableJob:
         return None
-    key = sealed_by(fields)
+    key = claimed_signer(fields)
     try:
-        return key if key is not None and is_sealed("config", ref, fields, key) else None
+        return key if key is not None and is_signed_by("config", ref, fields, key) else None
     except UnreadableJob:
         return None  # a value without a canonical form cannot have been signed
 

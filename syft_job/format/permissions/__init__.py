@@ -32,11 +32,8 @@ from .rule_file import (
     printable_path,
 )
 
-FILE_BYTES = MAX_FILE_BYTES
-
 __all__ = [
     "EVERYONE",
-    "FILE_BYTES",
     "FILE_NAME",
     "LOGS",
     "MARKERS",

@@ -26,7 +26,7 @@ from .pattern import (
 
 FILE_NAME: Final = names.PERMISSION_FILE
 MAX_FILE_BYTES: Final = 64 * 1024
-_MAX_PERSON_CHARACTERS: Final = 4 * names.ADDRESS_BYTES
+_MAX_PERSON_CHARACTERS: Final = 4 * names.MAX_ADDRESS_BYTES
 _MAX_CACHED_BYTES: Final = 1 << 20
 MARKERS: Final = ("approved", "rejected", "cancelled", "shared", "running", "done", "attempts/**", "blocked")
 """The owner's markers of a job, which its submitter may read."""
@@ -175,7 +175,7 @@ def job_rules(submitter: str, outputs: Sequence[str] = (), logs: Sequence[str] =
         AclError: ``outputs`` or ``logs`` is one text.
         InvalidName: one of the entries is not an address.
     """
-    submitter = names.address(submitter)
+    submitter = names.normalize_address(submitter)
     readers, log_readers = _grantees(outputs, "outputs"), _grantees(logs, "logs")
     # Without the template in the pattern USER would be everyone, so the submitter is named.
     rules = [_rule("**", write=[submitter])]
@@ -192,4 +192,4 @@ def _rule(pattern: str, *, read: Sequence[str] = (), write: Sequence[str] = ()) 
 def _grantees(people: Iterable[str], what: str) -> list[str]:
     if isinstance(people, str):
         raise AclError(f"who may read the {what} is given as a list of addresses: [{people!r}]")
-    return sorted({person if person == EVERYONE else names.address(person) for person in people})
+    return sorted({person if person == EVERYONE else names.normalize_address(person) for person in people})

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final
 
 from syft_job.model.findings import Finding, FindingCode, Location, Severity
-from syft_job.model.text import escape_character, visible
+from syft_job.model.text import escape_character, escape_text
 from syft_job.model.unicode_tables import TYPOGRAPHIC_QUOTES
 
 from .binary import (
@@ -110,7 +110,7 @@ def _text_findings(path: str, data: bytes, *, is_script: bool) -> list[Finding]:
     lines = _Lines(path)
     if not is_script and data.isascii() and _is_printable(data):
         return lines.findings
-    # Undecodable bytes become lone surrogates here, so that they can be told from an escape in the source.
+    # Undecodable bytes become lone surrogates here, to distinguish them from an escape in the source.
     text = data.decode("utf-8", "surrogateescape")
     if text.startswith(_BOM):
         lines.add(1, FindingCode.BYTE_ORDER_MARK, Severity.NOTICE, "the file begins with a byte order mark (U+FEFF)")
@@ -213,7 +213,7 @@ def _check_unusual(lines: _Lines, number: int, text: str, danger: Severity, warn
         message = f"the line has {escape_character(bidi[0])}, which reorders the text on display"
         lines.add(number, FindingCode.BIDI_CONTROL, danger, message)
     rest = text.translate({0: None, 10: None, 11: None, 12: None, 13: None})
-    shown = visible(rest)
+    shown = escape_text(rest)
     if shown != rest:
         first = next(raw for raw, escaped in zip(rest, shown, strict=False) if raw != escaped)
         message = f"the line has characters that are not plainly visible ({escape_character(first)})"

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 
 from syft_job.model.findings import FindingCode, Severity
-from syft_job.model.text import CharacterMap, escape_character, is_plainly_visible, visible_code
+from syft_job.model.text import CharacterMap, escape_character, escape_code, is_plainly_visible
 from syft_job.model.unicode_tables import LATIN_LOOKALIKES, SIGN_LOOKALIKES, TYPOGRAPHIC_QUOTES
 
 _MAX_WORD_CHARACTERS: Final = 200
@@ -68,11 +68,11 @@ def word_problem(word: str) -> tuple[FindingCode, Severity, str] | None:
     """Return why a word that is not ASCII could be misread, or None."""
     if word.isascii():
         return None
-    shown = visible_code(word)
+    shown = escape_code(word)
     word = word.replace("\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}")
     normal = unicodedata.normalize("NFKC", word)
     if word.isidentifier() and (normal.isascii() or normal != unicodedata.normalize("NFC", word)):
-        message = f"Python reads the identifier '{shown}' as '{visible_code(normal)}'"
+        message = f"Python reads the identifier '{shown}' as '{escape_code(normal)}'"
         severity = Severity.DANGER if hasattr(builtins, normal) else Severity.WARNING
         return FindingCode.NORMALISED, severity, message
     scripts = _letters_by_script(word)
