@@ -1,10 +1,10 @@
 """Staged results: copied under a temporary name while no lock is held, renamed into place under the lock.
 
 A `StagedDirectory` is held (`fs.mark_in_use`) until it is closed, so that no other process takes it for an abandoned
-one; if its process is killed, the next `fs.remove_temporaries` removes it. Nothing reads a staged directory under its temporary
-name, and in the shared folder other users cannot open it. There it is made beside the submitters' folders, where the
-datasite's rule file grants nothing: in the job's own directory its submitter could read results that are shared with
-others only.
+one; if its process is killed, the next `fs.remove_temporaries` removes it. Nothing reads a staged directory under its
+temporary name, and in the shared folder other users cannot open it. There it is made beside the submitters' folders,
+where the datasite's rule file grants nothing: in the job's own directory its submitter could read results that are
+shared with others only.
 
 Staged results belong to one attempt of one submission in one directory. The caller who renames them into place holds
 the home's lock and checks `StagedResults.fits` first.

@@ -146,8 +146,8 @@ class ExchangeOperations:
             attempt.job,
             attempt.number,
             outcome,
-            owed=bool(release.promised(self.participant, attempt.job, attempt.number)),
-            tacit=self.config.tell_outcome == "when_shared",
+            is_release_promised=bool(release.promised(self.participant, attempt.job, attempt.number)),
+            withhold_outcome=self.config.tell_outcome == "when_shared",
             left_out=list(collected.left_out) or None,
             **details,
         )
