@@ -81,7 +81,7 @@ def test_a_dry_run_leaves_nothing(backend: JobABC, tmp_path: Path):
 
 
 def test_an_attempt_that_was_claimed_is_not_begun_again(backend: JobABC, tmp_path: Path):
-    where = {"claim": tmp_path / "begun", "verdict": tmp_path / "verdict", "cwd": tmp_path}
+    where = {"claim": tmp_path / "begun", "exit_record": tmp_path / "verdict", "cwd": tmp_path}
     first = handed_over(backend, "echo x >>ran; exit 4", **where)
     assert finished(backend, first).detail["returncode"] == 4
 
