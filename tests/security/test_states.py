@@ -592,7 +592,7 @@ def test_an_owner_without_their_home_is_shown_no_state_that_only_the_submitter_v
     manifest["owner_key"] = key.public
     manifest.pop("seal")
     place = people.place(NAME)
-    manifest["seal"] = key.seal("config", place, manifest)
+    manifest["seal"] = key.sign("config", place, manifest)
     (location / "config.yaml").write_text(json.dumps(manifest))
     digest = people.submitters_job(NAME).digest
     for kind, more in (("approved", {"by": OMAR}), ("done", {"outcome": "succeeded"})):
