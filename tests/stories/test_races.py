@@ -265,7 +265,7 @@ def test_between_the_start_and_the_beginning_it_is_too_late_for_a_no(people, tmp
     transitions.start(people.owner.participant, people.place("N"), job.id, job.digest, offered=transitions.BUBBLEWRAP)
     assert job.state is JobState.QUEUED
     (tmp_path / "result.csv").touch()
-    with pytest.raises(InvalidTransition, match=r"starts just now\. To stop it: job\.cancel\(\)"):
+    with pytest.raises(InvalidTransition, match=r"is about to start\. To stop it: job\.cancel\(\)"):
         job.reject("no") if verb == "reject" else job.accept_by_depositing_result(tmp_path / "result.csv")
     assert job.state is JobState.QUEUED
     job.cancel()

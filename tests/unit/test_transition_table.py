@@ -83,7 +83,7 @@ def test_nothing_but_clean_is_possible_once_a_job_was_cleaned():
 def test_what_may_begin_any_moment_is_cancelled_and_neither_rejected_nor_answered(verb: Verb):
     queued = JobFacts("N", Position(S.QUEUED))
     check_transition(queued, verb, (Role.OWNER,))
-    with pytest.raises(InvalidTransition, match=r"starts just now. To stop it: job.cancel\(\)"):
+    with pytest.raises(InvalidTransition, match=r"is about to start. To stop it: job.cancel\(\)"):
         check_transition(replace(queued, is_start_recorded=True), verb, (Role.OWNER,))
     check_transition(replace(queued, is_start_recorded=True), Verb.CANCEL, (Role.OWNER,))
 
