@@ -329,7 +329,7 @@ def allowed(
         raise InvalidTransition(f"'{name}' is {status}{needed}.{advice}", remedy=remedy, name=name, status=status)
     if starting and event in (Event.REJECT, Event.DEPOSIT):
         remedy = Remedy("To stop it", Action.CANCEL, job=name)
-        raise InvalidTransition(f"'{name}' is {status} and is about to start.", remedy=remedy, name=name)
+        raise InvalidTransition(f"'{name}' is {status} and starts just now.", remedy=remedy, name=name)
     if event in (Event.RERUN, Event.APPROVE) and position.withdrawn:
         raise InvalidTransition(
             f"'{name}' is {status} and was withdrawn by its submitter. They can submit it anew.", name=name

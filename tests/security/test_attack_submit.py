@@ -108,7 +108,7 @@ def test_wait_says_why_when_what_was_shared_cannot_be_read(
     share_by_hand(people, {"who": ["*"], "files": {"../x": {"size": 0, "sha256": NO_BYTES}}})
     with pytest.raises(TimeoutError, match="cannot be told"):
         people.submitters_job(NAME).wait(0.2)
-    monkeypatch.setattr("syft_job.job._UNREADABLE_SECONDS", 0.6)
+    monkeypatch.setattr("syft_job.job._UNREADABLE_PATIENCE_S", 0.6)
     began = time.monotonic()
     with pytest.raises(UnreadableJob, match="'shared' cannot be read"):
         people.submitters_job(NAME).wait()

@@ -619,8 +619,9 @@ def test_threat_44_the_entrypoint_is_never_left_out_silently(people: TwoPeople, 
 def test_threat_44_a_single_secret_is_refused(people: TwoPeople, tmp_path: Path):
     for name, content in ((".env", "TOKEN=1\n"), ("id_rsa", "x\n"), ("run.sh", f"cat <<E\n{PEM}E\n"), ("a.key", "x\n")):
         (tmp_path / name).write_text(content)
-        with pytest.raises(SyftJobError, match="--include"):
+        with pytest.raises(SyftJobError, match="include=") as refused:
             people.submitter.submit_bash_job(people.owner_email, tmp_path / name, NAME)
+        assert f"--include {name}" in refused.value.for_command_line
     (tmp_path / "main.py").write_text(PEM)
     with pytest.raises(SyftJobError, match="private key"):
         people.submitter.submit_python_job(people.owner_email, tmp_path / "main.py", NAME)

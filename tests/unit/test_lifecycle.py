@@ -97,7 +97,7 @@ def test_the_state_is_checked_before_the_person():
 def test_a_refusal_names_job_state_and_way_out():
     with pytest.raises(InvalidTransition) as error:
         allowed(Position(S.SUCCEEDED), Event.APPROVE, (Role.OWNER,), name="Data Analysis")
-    assert str(error.value) == "'Data Analysis' is done, not in the inbox. To run it again: job.rerun()."
+    assert str(error.value) == "'Data Analysis' is done, not in the inbox. To run it again: job.rerun()"
     with pytest.raises(NotAllowed, match="Only the owner of 'Data Analysis' may approve it"):
         allowed(ONE, Event.APPROVE, (Role.SUBMITTER,), name="Data Analysis")
     with pytest.raises(NotAllowed, match="Only the submitter of 'Data Analysis' may withdraw it"):
