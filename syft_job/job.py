@@ -82,13 +82,13 @@ class JobInfo:
         self.submitted_at = submitted_at
         self._given_status = status
         self._record: JobRecord | None = None
-        self._place: JobRef | None = self._find_place()
+        self._ref: JobRef | None = self._find_ref()
         self._seen: str | None = None
-        if self._place is not None:
+        if self._ref is not None:
             try:
                 self._seen = self._refresh().digest
             except JobNotFoundError:
-                self._place = None  # there is nothing to read; the arguments are shown
+                self._ref = None  # there is nothing to read; the arguments are shown
 
     @classmethod
     def of_record(cls, record: JobRecord, client: JobClient) -> JobInfo:
@@ -105,7 +105,7 @@ class JobInfo:
     def _take_over(self, record: JobRecord) -> None:
         self._given_status = record.status
         self._record = record
-        self._place = record.place
+        self._ref = record.place
         self._seen = record.digest
 
     # Properties
@@ -117,7 +117,7 @@ class JobInfo:
         Raises:
             UnreadableJob: ``location`` is not a job's directory in the client's folder.
         """
-        if self._place is None:
+        if self._ref is None:
             raise UnreadableJob(
                 f"{self.location} is not a job's directory in the folder {self._root}, or does not exist."
             )
@@ -126,7 +126,7 @@ class JobInfo:
     @property
     def status(self) -> str:
         """The status word: arriving, inbox, approved, running, done, cancelled, rejected (or unreadable)."""
-        return self._given_status if self._place is None else self._refresh().status
+        return self._given_status if self._ref is None else self._refresh().status
 
     @property
     def state(self) -> JobState:
@@ -203,15 +203,15 @@ class JobInfo:
         """
         from syft_job.execution.plan import containment_to_approve
 
-        participant, place, config = self.client.participant, self._known_place(), self.client.config
+        participant, ref, config = self.client.participant, self._known_ref(), self.client.config
         promised = Grants(self._recipients(share_outputs), self._recipients(share_logs))
         # The transition refuses everyone but the owner, whatever this machine offers.
         allow = transitions.BUBBLEWRAP
-        if participant.owns(place):
+        if participant.owns(ref):
             allow = containment_to_approve(config, allow_bare=allow_bare)
         is_reviewed = transitions.approve(
             participant,
-            place,
+            ref,
             seen=self._seen,
             allow=allow,
             allow_weaker=allow_bare,
@@ -223,7 +223,7 @@ class JobInfo:
         if not is_reviewed:
             self.client.warn(
                 f"⚠ Job '{self._shown_name}' was approved without a review.",
-                Remedy("To see what will run", Action.REVIEW, job=str(place)),
+                Remedy("To see what will run", Action.REVIEW, job=str(ref)),
             )
 
     def reject(self, reason: str) -> None:
@@ -233,7 +233,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is running or finished.
             NotAllowed: (a PermissionError) the participant is not the owner.
         """
-        transitions.reject(self.client.participant, self._known_place(), reason)
+        transitions.reject(self.client.participant, self._known_ref(), reason)
         self._say(f"❌ Job '{self._shown_name}' rejected.")
 
     def accept_by_depositing_result(self, path: str | Path) -> Path:
@@ -253,7 +253,7 @@ class JobInfo:
             NotAllowed: (a PermissionError) the participant is not the owner.
         """
         source = expand_user(path).absolute()
-        result = transitions.deposit(self.client.participant, self._known_place(), source)
+        result = transitions.deposit(self.client.participant, self._known_ref(), source)
         self._say(
             f"✅ Job '{self._shown_name}' completed successfully! Result deposited at: {escape_line(str(result))}"
         )
@@ -266,7 +266,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is not done, or was withdrawn, cleaned or completed by a deposit.
             NotAllowed: (a PermissionError) the participant is not the owner.
         """
-        removed = transitions.rerun(self.client.participant, self._known_place())
+        removed = transitions.rerun(self.client.participant, self._known_ref())
         cleanup = f"Removed: {', '.join(map(escape_line, removed))}" if removed else "(No cleanup needed)"
         self._say(f"🔄 Job '{self._shown_name}' prepared for rerun! {cleanup}")
 
@@ -290,11 +290,11 @@ class JobInfo:
             InvalidTransition: (a ValueError) the owner cancels a job that is not approved yet.
             NotAllowed: (a PermissionError) the participant is neither owner nor submitter.
         """
-        place, participant = self._known_place(), self.client.participant
+        ref, participant = self._known_ref(), self.client.participant
         if self.state.is_terminal:
             return
-        if participant.owns(place) or participant.email != place.submitter:
-            transitions.cancel(participant, place, reason)
+        if participant.owns(ref) or participant.email != ref.submitter:
+            transitions.cancel(participant, ref, reason)
             self._say(f"🚫 Job '{self._shown_name}' cancelled.")
         else:
             self.withdraw(reason or "")
@@ -306,7 +306,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is not finished.
             NotAllowed: (a PermissionError) the participant is not the owner.
         """
-        transitions.clean(self.client.participant, self._known_place())
+        transitions.clean(self.client.participant, self._known_ref())
         self._say(f"🧹 Job '{self._shown_name}' cleaned.")
 
     # Methods of the submitter
@@ -318,7 +318,7 @@ class JobInfo:
             InvalidTransition: (a ValueError) it is finished.
             NotAllowed: (a PermissionError) the participant is not the submitter.
         """
-        transitions.withdraw(self.client.participant, self._known_place(), reason)
+        transitions.withdraw(self.client.participant, self._known_ref(), reason)
         self._say(f"↩️ Job '{self._shown_name}' withdrawn.")
 
     # Methods for both
@@ -349,7 +349,7 @@ class JobInfo:
         from syft_job.views.review_text import ShownReview
 
         try:
-            shown = ShownReview(review(self.client.participant, self._known_place(), self.client.config))
+            shown = ShownReview(review(self.client.participant, self._known_ref(), self.client.config))
         except FileNotFoundError as error:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
         self._record = shown.found.record
@@ -359,7 +359,7 @@ class JobInfo:
     @property
     def output_paths(self) -> list[Path]:
         """Files and folders directly in the outputs that this participant may read; empty before the job is done."""
-        if self._place is None:
+        if self._ref is None:
             return []
         return self._results().outputs()
 
@@ -370,7 +370,7 @@ class JobInfo:
         Raises:
             UnreadableJob: the outputs contain something else than plain files and folders.
         """
-        if self._place is None:
+        if self._ref is None:
             return []
         outputs = self._results()
         return [outputs.outputs_directory / file.path for file in outputs.output_files()]
@@ -385,7 +385,7 @@ class JobInfo:
             UnreadableJob: a file differs from the released one, or is not a plain file.
             StoreError: the copy cannot be written.
         """
-        return self._results().copy_outputs(Path(target)) if self._place is not None else []
+        return self._results().copy_outputs(Path(target)) if self._ref is not None else []
 
     @property
     def files(self) -> list[Path]:
@@ -397,8 +397,8 @@ class JobInfo:
         """
         start: Path = self.location.parent
         inside: tuple[str, ...] = (self.location.name,)
-        if self._root is not None and self._place is not None:
-            start, inside = self._root, self._place.parts
+        if self._root is not None and self._ref is not None:
+            start, inside = self._root, self._ref.parts
         try:
             with fs.translate_os_errors(f"read {str(self.location)!r}"), fs.open_directory(start, *inside) as opened:
                 return sorted(self.location / name for name in fs.first_names(opened, limit=_MAX_FILES))
@@ -499,7 +499,7 @@ class JobInfo:
     def _root(self) -> Path | None:
         return getattr(self.client, "root", None)
 
-    def _find_place(self) -> JobRef | None:
+    def _find_ref(self) -> JobRef | None:
         if self._root is None:
             return None
         try:
@@ -507,13 +507,13 @@ class JobInfo:
         except UnreadableJob:
             return None
 
-    def _known_place(self) -> JobRef:
+    def _known_ref(self) -> JobRef:
         return self.record.place
 
     def _refresh(self) -> JobRecord:
-        assert self._place is not None  # noqa: S101 - callers check
+        assert self._ref is not None  # noqa: S101 - callers check
         try:
-            record = self.client.store.refresh(self._place, self._record)
+            record = self.client.store.refresh(self._ref, self._record)
         except JobNotFoundError:
             if self._record is None:
                 raise
@@ -522,9 +522,9 @@ class JobInfo:
         return record
 
     def _look(self) -> job_reader.JobSnapshot:
-        place = self._known_place()
+        ref = self._known_ref()
         try:
-            return job_reader.look(self.client.root, place, self.client.participant)
+            return job_reader.look(self.client.root, ref, self.client.participant)
         except FileNotFoundError as error:
             raise JobNotFoundError(f"'{self.name}' is not in the folder any more.", name=self.name) from error
 
@@ -532,7 +532,7 @@ class JobInfo:
         return results.Results(self.client.participant, self.record)
 
     def _log(self, stream: str) -> tuple[Path | None, str, Path | None]:
-        if self._place is None or not self._refresh().state.is_terminal or self.status != "done":
+        if self._ref is None or not self._refresh().state.is_terminal or self.status != "done":
             return None, f"No {stream} available - job not completed yet", None
         available = self._results()
         path = available.log(stream)
@@ -549,12 +549,12 @@ class JobInfo:
         recipients = grants.outputs or grants.logs
         if not recipients:
             raise InvalidTransition(f"Name at least one person to share the {what} of '{self.name}' with.")
-        place = self._known_place()
-        transitions.check_share(self.client.participant, place)
+        ref = self._known_ref()
+        transitions.check_share(self.client.participant, ref)
         if self.client.config.folder == "plain":
             name = self._shown_name
             self._say(f"This folder enforces nothing: everybody who has it can read the {what} of '{name}'.")
-        transitions.share(self.client.participant, place, grants)
+        transitions.share(self.client.participant, ref, grants)
         self._say(f"📤 The {what} of '{self._shown_name}' are shared with {', '.join(recipients)}.")
 
     @property

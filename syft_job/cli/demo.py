@@ -89,7 +89,7 @@ def run_demo(*, is_shown: bool, keep: bool) -> DemoResult:
     started = time.monotonic()
     result = DemoResult()
     # Root drops to another user to run a job, and that user must reach the folder; TMPDIR may be closed to it.
-    parent = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108 - mkdtemp makes a folder that nobody can guess
+    parent = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108 - mkdtemp creates a folder with a random name
     base = Path(tempfile.mkdtemp(prefix="syft-job-demo-", dir=parent))
     try:
         environment = _environment(base)

@@ -165,7 +165,7 @@ class _Style(NamedTuple):
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether text is black or has the colour of its background, as far as that can be told."""
+        """True if text is black or has the colour of its background, as far as the sequences show."""
         if isinstance(self.foreground, int) and isinstance(self.background, int):
             return self.foreground % 10 == self.background % 10
         if isinstance(self.foreground, tuple):

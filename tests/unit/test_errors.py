@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import ast
 import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +69,33 @@ def test_a_remedy_with_a_value_quotes_it_for_its_interface():
 def test_no_action_names_the_other_interface(action: Action):
     assert action.in_shell("N", "v").startswith(("syft-job ", "--"))
     assert not action.in_python("v").startswith(("syft-job", "--"))
+
+
+def _strings_of(path: Path) -> Iterator[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_no_message_names_a_method_where_a_command_may_have_been_used():
+    """A remedy is a `Remedy`, which the command line and Python word differently."""
+    package = Path(errors.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {text}"
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "errors.py"
+        for text in _strings_of(path)
+        if re.search(r"\b(?:job|jobs|client)\.[a-z_]+\(", text)
+    ]
+    assert found == []
 
 
 def test_what_a_remedy_quotes_is_made_visible():

@@ -29,7 +29,7 @@ def test_the_state_is_checked_before_the_person():
 def test_a_refusal_names_job_state_and_way_out():
     with pytest.raises(InvalidTransition) as error:
         check_transition(DONE, Verb.APPROVE, (Role.OWNER,))
-    assert str(error.value) == "'Data Analysis' is done, not in the inbox. To run it again: job.rerun()."
+    assert str(error.value) == "'Data Analysis' is done, not in the inbox. To run it again: job.rerun()"
     assert error.value.context == {"name": "Data Analysis", "status": "done"}
     with pytest.raises(InvalidTransition) as error:
         check_transition(replace(SUBMITTED, is_unreadable=True), Verb.CANCEL, (Role.OWNER,))
