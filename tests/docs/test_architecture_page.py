@@ -20,6 +20,7 @@ from types import FrameType
 import pytest
 
 from syft_job import JobRunner
+from syft_job.exchange import job_reader
 from syft_job.testing import TwoPeople
 from tests.docs.pages import DOCS, ROOT
 
@@ -96,6 +97,7 @@ def calls_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, lis
     """The calls that each phase of one job's life makes, of the functions that the page names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SYFT_JOB_WORK", raising=False)
+        job_reader._by_ledger.cache_clear()  # a state that another test derived is not derived again
         with TwoPeople(tmp_path_factory.mktemp("walk") / "people") as people:
             people.submit("true", name="First")  # so that keys and folders exist
             runner = JobRunner(people.owner.config, announce=None)
