@@ -199,7 +199,7 @@ class AttemptDriver:
         released = transitions.release_promised_results(self._participant, ref, self._operations.stage)
         if released is not None:
             people = ", ".join(sorted({*released.outputs, *released.logs}))
-            self._announce(f"📤 '{ref.name}': released to {people}, as the yes said.")
+            self._announce(f"📤 '{ref.name}': released to {people}, as approved.")
 
     def say_errors(self) -> None:
         """Announce what could not be done in the background."""

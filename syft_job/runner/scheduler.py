@@ -70,9 +70,9 @@ class Scheduler:
         patience_s: float,
     ) -> None:
         self.driver = driver
-        self.blocked_reason = BlockedJobs(store, announce, patience_s, self._handle_missing)
-        self.line = JobQueue()
-        self.lookout: JobWatch | None = None
+        self.blocked_jobs = BlockedJobs(store, announce, patience_s, self._handle_missing)
+        self.queue = JobQueue()
+        self.job_watch: JobWatch | None = None
         self.running: Counter[str] = Counter()
         """How many attempts of each submitter run."""
         self._checks = SweepChecks(owner, store, conditions)
@@ -115,13 +115,13 @@ class Scheduler:
             fs.check_interrupted()
             self._hang_guard.busy()
             self._again[ref] = None
-            with self.blocked_reason.retry_or_block(ref, "it is not looked after"):
+            with self.blocked_jobs.retry_or_block(ref, "it is not looked after"):
                 snapshot = self._update(ref, is_swept=hints is None)
-                if snapshot is not None and ref in self.line and len(snapshots) < _MAX_SNAPSHOTS:
+                if snapshot is not None and ref in self.queue and len(snapshots) < _MAX_SNAPSHOTS:
                     snapshots[ref] = snapshot
         self._start_next(at_most, snapshots)
         if at_most:
-            is_full = self.running.total() >= at_most and self.line.has_waiting(self._home.paused())
+            is_full = self.running.total() >= at_most and self.queue.has_waiting(self._home.paused())
             self._slot_report.update(is_full=is_full, count=at_most)
 
     def _update(self, ref: JobRef, *, is_swept: bool) -> JobSnapshot | None:
@@ -186,17 +186,17 @@ class Scheduler:
 
     def start(self, ref: JobRef, snapshot: JobSnapshot | None = None) -> None:
         """Start one job now, whatever else waits; ``snapshot`` is the job as it was read a moment ago."""
-        self.line.leave(ref)
-        with self.blocked_reason.retry_or_block(ref, "it is not started"):
+        self.queue.leave(ref)
+        with self.blocked_jobs.retry_or_block(ref, "it is not started"):
             self.driver.start(ref, snapshot)
             self.running[ref.submitter] += 1
-            self.blocked_reason.forget(ref)
-            if self.lookout is not None:
-                self.lookout.leave_job(ref)  # so that it is watched anew, and read, once it has run for a moment
+            self.blocked_jobs.forget(ref)
+            if self.job_watch is not None:
+                self.job_watch.leave_job(ref)  # so that it is watched anew, and read, once it has run for a moment
 
-    def hints(self, lookout: JobWatch) -> set[JobRef]:
+    def hints(self, job_watch: JobWatch) -> set[JobRef]:
         """Return the jobs that file events point to, and those of which another process recorded something."""
-        hints = lookout.places()
+        hints = job_watch.places()
         ledger = self._home.ledger
         ledger.refresh()
         end = ledger.end  # what is recorded from here on is a hint of the next round
@@ -210,7 +210,7 @@ class Scheduler:
                 hints.add(ledger.place_of(job))
         return {ref for ref in hints if names.is_address(ref.submitter) and not names.is_sync_artefact(ref.name)}
 
-    def keep_watch(self, lookout: JobWatch) -> set[JobRef]:
+    def keep_watch(self, job_watch: JobWatch) -> set[JobRef]:
         """Watch the jobs in whose directories something can happen: those that run, are blocked or still arrive.
 
         Returns:
@@ -219,8 +219,8 @@ class Scheduler:
         ledger = self._home.ledger
         runs = (ledger.place_of(job) for job, _ in ledger.unfinished())
         arriving = (ref for ref, state in self._unfinished.items() if state is JobState.CREATED)
-        wanted = islice(chain(runs, self.blocked_reason.reasons, arriving), MAX_WATCHES)  # there may be any number
-        return {ref for ref in wanted if lookout.watch_job(ref)}
+        wanted = islice(chain(runs, self.blocked_jobs.reasons, arriving), MAX_WATCHES)  # there may be any number
+        return {ref for ref in wanted if job_watch.watch_job(ref)}
 
     def waiting(self) -> set[JobRef]:
         """Return the jobs that may move by themselves."""
@@ -229,7 +229,7 @@ class Scheduler:
     def is_settled(self, waiting: Collection[JobRef]) -> bool:
         """Return True if none of ``waiting`` can move by itself and nothing runs."""
         paused = self._home.paused()
-        blocked = self.blocked_reason.reasons.keys()
+        blocked = self.blocked_jobs.reasons.keys()
         held_back = {ref for ref in waiting if "*" in paused or ref.submitter in paused}
         is_busy = self.running.total() or not self.driver.transfers.is_idle
         return not (set(waiting) - blocked - held_back) and not is_busy
@@ -247,20 +247,20 @@ class Scheduler:
             fs.check_interrupted()
             self._hang_guard.busy()
             trouble = f"attempt {attempt.number} is not looked after"
-            with self.blocked_reason.now_and_then(attempt.ref, trouble) as is_time:
+            with self.blocked_jobs.now_and_then(attempt.ref, trouble) as is_time:
                 if is_time:
                     moves += self.driver.advance(attempt, evidence)
             running[attempt.ref.submitter] += self.driver.is_active(attempt)
             if not ledger.is_under_way(attempt.job, attempt.number):
-                self.blocked_reason.forget(attempt.ref)
+                self.blocked_jobs.forget(attempt.ref)
                 self._forget(attempt.ref)  # the ledger reports what people decide about it
         self.running = running
 
     def _forget(self, ref: JobRef) -> None:
         """Note that nothing moves this job by itself any more."""
         self._unfinished.pop(ref, None)
-        if self.lookout is not None:
-            self.lookout.leave_job(ref)
+        if self.job_watch is not None:
+            self.job_watch.leave_job(ref)
 
     def _handle_missing(self, ref: JobRef) -> None:
         """Note that a job went away while it was read, in whole or but for its directory."""
@@ -274,7 +274,7 @@ class Scheduler:
             self._again[ref] = None
         else:
             self._again.pop(ref, None)
-        self.line.leave(ref)
+        self.queue.leave(ref)
 
     def _release_all(self) -> None:
         """Carry out the pending releases."""
@@ -282,7 +282,7 @@ class Scheduler:
             fs.check_interrupted()
             ref = self._home.ledger.place_of(job)
             self._hang_guard.busy()
-            with self.blocked_reason.now_and_then(ref, "its results are not released") as is_time:
+            with self.blocked_jobs.now_and_then(ref, "its results are not released") as is_time:
                 if is_time:
                     self.driver.carry_out_release(ref)
 
@@ -308,38 +308,38 @@ class Scheduler:
                 for (_, who) in self._store.not_looked_at()
             },
         )
-        if self.lookout is not None:
-            present = self.lookout.sweep(self._store.submitters(self._owner))  # some before the watch was set
+        if self.job_watch is not None:
+            present = self.job_watch.sweep(self._store.submitters(self._owner))  # some before the watch was set
             moved += [ref for ref in present if not self._store.knows(ref)][:_MAX_LATE]
         for ref, state in list(self._unfinished.items()):
             if not self._store.knows(ref):
                 self._forget(ref)
             elif state is JobState.QUEUED and not self.is_under_way(ref):
-                self.line.join(ref)  # what blocked it may be over
+                self.queue.join(ref)  # what blocked it may be over
         if not self._to_check:
             self._to_check.extend(record.place for record in self._store.finished(self._owner))
         in_turn = [self._to_check.popleft() for _ in range(min(CHECKED_A_SWEEP, len(self._to_check)))]
-        return list(dict.fromkeys([*moved, *in_turn, *self._again, *self.blocked_reason.reasons, *unpublished]))
+        return list(dict.fromkeys([*moved, *in_turn, *self._again, *self.blocked_jobs.reasons, *unpublished]))
 
     def _note(self, record: JobRecord) -> None:
         """Note whether a job may move by itself, and let an approved one join the queue."""
         ref = record.place
         if record.state.is_terminal:
-            self.blocked_reason.forget(ref)
+            self.blocked_jobs.forget(ref)
             self._forget(ref)
         else:
             self._unfinished[ref] = record.state
-        if record.state is JobState.SUBMITTED and self.lookout is not None:
-            self.lookout.leave_job(ref)  # the ledger reports its approval
+        if record.state is JobState.SUBMITTED and self.job_watch is not None:
+            self.job_watch.leave_job(ref)  # the ledger reports its approval
         if record.state is JobState.QUEUED and not self._home.ledger.is_under_way(record.id, record.attempt):
-            self.line.join(ref)
+            self.queue.join(ref)
         else:
-            self.line.leave(ref)
+            self.queue.leave(ref)
 
     def _start_next(self, at_most: int, snapshots: Mapping[JobRef, JobSnapshot]) -> None:
         paused = self._home.paused() if at_most else ()
         while self.running.total() < at_most:
-            ref = self.line.next(self.running, paused)
+            ref = self.queue.next(self.running, paused)
             if ref is None:
                 return
             fs.check_interrupted()

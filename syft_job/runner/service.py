@@ -113,7 +113,7 @@ class JobRunner:
     @property
     def blocked_jobs(self) -> dict[JobRef, str]:
         """The jobs that something is in the way of, and what."""
-        return dict(self._scheduler.blocked_reason.reasons)
+        return dict(self._scheduler.blocked_jobs.reasons)
 
     def step(self, hints: Iterable[JobRef] | None = None) -> list[StatusTransition]:
         """Move each hinted job, or every unfinished one, at most one square; returns the moves.
@@ -161,10 +161,10 @@ class JobRunner:
         try:
             with self._transferring() as pool, self._serving(stop):
                 # What takes long in here ends soon after `stop` is set: it may be killed anywhere, so it may be left.
-                with suppress(fs.Interrupted), fs.interruptible(stop), self._watching() as (watch, lookout):
+                with suppress(fs.Interrupted), fs.interruptible(stop), self._watching() as (watch, job_watch):
                     self._scheduler.driver.transfers = pool
                     pool.background("", lambda: workspace.tidy_folder(self.home), in_folder=True)
-                    self._serve_watching(stop, watch, lookout, once=once, drain=drain)
+                    self._serve_watching(stop, watch, job_watch, once=once, drain=drain)
                 self._hang_guard.busy()
                 self._scheduler.driver.transfers = Inline()
                 pool.close()
@@ -192,7 +192,7 @@ class JobRunner:
             watch.wake()
 
     def _serve_watching(
-        self, stop: threading.Event, watch: Watch, lookout: JobWatch, *, once: bool, drain: bool
+        self, stop: threading.Event, watch: Watch, job_watch: JobWatch, *, once: bool, drain: bool
     ) -> None:
         first: set[JobRef] | None = None
         news: set[JobRef] = set()
@@ -201,7 +201,7 @@ class JobRunner:
             moves, is_done = [], False
             is_sweep = watch.begin_sweep_if_due()
             with self._waiting_out():
-                moves = self._step(None if is_sweep else news | self._scheduler.hints(lookout))
+                moves = self._step(None if is_sweep else news | self._scheduler.hints(job_watch))
                 is_done = True
             self._report_refused_watches(watch)
             if is_sweep and is_done:
@@ -217,7 +217,7 @@ class JobRunner:
                 continue
             self._hang_guard.busy()
             with self._waiting_out():
-                news = self._scheduler.keep_watch(lookout)
+                news = self._scheduler.keep_watch(job_watch)
             self._hang_guard.idle()
             if not news:
                 watch.wait(stop)
@@ -259,7 +259,7 @@ class JobRunner:
                     continue
                 person = (record.submitter,)
                 grants = Grants(person * share_outputs_with_submitter, person * share_logs_with_submitter)
-                with self._scheduler.blocked_reason.retry_or_block(record.place, "it is not run"):
+                with self._scheduler.blocked_jobs.retry_or_block(record.place, "it is not run"):
                     if grants:
                         transitions.promise_release(self.participant, record.place, grants)
                     finished = self._run_one(record.place, stream_output)
@@ -383,7 +383,7 @@ class JobRunner:
         is_started = False
         while True:
             moves = self._step((place,), starts=False)
-            if place in self._scheduler.line and not is_started:
+            if place in self._scheduler.queue and not is_started:
                 self._scheduler.start(place)
             try:
                 record = self.store.get(place)
@@ -446,12 +446,12 @@ class JobRunner:
                 f" machines write. {self._poll_words()}"
             )
         with Watch(self.poll_interval, root=root, remote=is_far) as watch:
-            self._scheduler.lookout = lookout = JobWatch(watch, self.home)
+            self._scheduler.job_watch = job_watch = JobWatch(watch, self.home)
             self._watch = watch
             try:
-                yield watch, lookout
+                yield watch, job_watch
             finally:
-                self._scheduler.lookout = self._watch = None
+                self._scheduler.job_watch = self._watch = None
 
     def _report_refused_watches(self, watch: Watch) -> None:
         """Say once that the system refuses to report file events; the sweeps go on without them."""

@@ -103,10 +103,10 @@ def test_a_withdrawal_just_before_the_watch_is_not_missed(people, monkeypatch):
     job.approve()
     watch_job = JobWatch.watch_job
 
-    def watch_late(lookout: JobWatch, place: JobRef) -> bool:
+    def watch_late(job_watch: JobWatch, place: JobRef) -> bool:
         if not job.location.joinpath("withdrawn").exists():
             people.submitters_job(NAME).withdraw()
-        return watch_job(lookout, place)
+        return watch_job(job_watch, place)
 
     monkeypatch.setattr(JobWatch, "watch_job", watch_late)
     with running(people):
@@ -120,11 +120,11 @@ def test_a_disk_that_fails_while_watches_are_set_is_waited_out(people, monkeypat
     watch_job = JobWatch.watch_job
     failed: list[JobRef] = []
 
-    def watch_badly(lookout: JobWatch, place: JobRef) -> bool:
+    def watch_badly(job_watch: JobWatch, place: JobRef) -> bool:
         if not failed:
             failed.append(place)
             raise OSError(errno.EIO, "it failed", str(job.location))
-        return watch_job(lookout, place)
+        return watch_job(job_watch, place)
 
     monkeypatch.setattr(JobWatch, "watch_job", watch_badly)
     told: list[str] = []
