@@ -32,7 +32,7 @@ _MAX_NFC_SHRINKAGE: Final = 4
 """NFC leaves at least a quarter of a text's characters, and a text never has fewer bytes than characters.
 
 So a text of more than four times the limit is too long in any form. That is checked first, because the work of
-`unicodedata.normalize` grows with the square of the length of a run of combining marks.
+`unicodedata.normalize` takes quadratic time in the length of a run of combining marks.
 """
 
 PERMISSION_FILE: Final = "syft.pub.yaml"

@@ -92,7 +92,7 @@ class HangGuard:
                 else:
                     self._conditions.begin(
                         _Silence,
-                        f"The folder {str(self._root)!r} does not answer. What runs goes on and is brought home;"
+                        f"The folder {str(self._root)!r} does not answer. Running jobs continue and are collected;"
                         " everything else waits until it answers. See whether its server can be reached.",
                     )
                 meanwhile()

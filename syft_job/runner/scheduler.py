@@ -174,7 +174,7 @@ class Scheduler:
                 self._conditions.end(condition)
             except (SyftJobError, OSError) as error:
                 job = f"'{attempt.ref.name}' from {attempt.ref.submitter}"
-                self._conditions.begin(condition, f"The results of {job} are not brought home yet. {error}")
+                self._conditions.begin(condition, f"The results of {job} are not collected yet. {error}")
             is_busy = is_busy or self.driver.is_collecting(attempt) or self.driver.is_active(attempt)
         return is_busy
 

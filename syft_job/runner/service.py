@@ -1,8 +1,8 @@
-"""`JobRunner`: look, move each job at most one square, repeat.
+"""`JobRunner`: the service on the owner's machine that runs approved jobs.
 
-An event only says *look here*; what is true is read off the folder and the ledger each time. The runner starts nothing
-that the ledger does not permit, and it can be stopped anywhere: what runs goes on under its own supervisor and is
-collected by the next runner.
+A file event is only a hint; the state of a job is read from the folder and the ledger each time. Invariants: nothing
+starts without a permit in the ledger; the runner can be stopped at any instruction, because running attempts continue
+under their supervisors and the next runner collects them.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ from .scheduler import Scheduler, may_move
 from .transfers import Inline, Pool
 
 POLL_SECONDS = 5.0
-_AT_ONCE = 0.002
-_LONGEST_PAUSE = 0.05
-_BRIEFLY = 0.1
-"""A job that is over in so many seconds gets neither a watch of its own nor its `running`."""
-_TELLING_SECONDS = 10.0
-"""How long the end of a run waits for what is still being told."""
+_MIN_PAUSE_S = 0.002
+_MAX_PAUSE_S = 0.05
+_BRIEF_JOB_S = 0.1
+"""A job that ends within this time gets neither a watch of its own nor its marker `running`."""
+_DELIVERY_TIMEOUT_S = 10.0
+"""How long the end of a run waits for events that are still being delivered."""
 
 
 class JobRunner:
@@ -67,10 +67,11 @@ class JobRunner:
         poll_interval: seconds between two sweeps of the unfinished jobs; in between, file events wake the runner.
             Where file events cannot be had, at most 5.
         announce: called with the lines that the runner announces; None silences it.
-        told: called with each move of a job; a release is a move to the same state, with the reason "released". After a
-            kill the next runner tells the ends and releases that were not told, and perhaps some a second time.
-        told_all: for a ``told`` that only takes note: wait at most so many seconds until all of it is told; whether it
-            is. Then it counts as told.
+        told: called with each transition of a job; a release is a transition to the same state, with the reason
+            "released". After a kill the next runner delivers the ends and releases that were not delivered, and
+            perhaps some a second time.
+        told_all: for a ``told`` that only enqueues: waits at most that many seconds until everything is delivered, and
+            returns whether it is. Only then it counts as delivered.
         max_parallel: how many jobs run at once; the number of processors by default.
         backend: what runs the jobs; by default processes of this machine.
     """
@@ -97,8 +98,8 @@ class JobRunner:
         self.store = JobIndex(config.syftbox_folder, self.participant)
         self._conditions = Conditions(self._say)
         self._hang_guard = HangGuard(config.syftbox_folder, self._conditions)
-        self._teller: Outbox | None = None
-        self._telling = threading.Lock()
+        self._outbox: Outbox | None = None
+        self._delivering = threading.Lock()
         self._making = threading.Lock()
         self._made: Scheduler | None = None
         self._watch: Watch | None = None
@@ -112,11 +113,11 @@ class JobRunner:
 
     @property
     def blocked_jobs(self) -> dict[JobRef, str]:
-        """The jobs that something is in the way of, and what."""
+        """The approved jobs that cannot start now, each with the reason."""
         return dict(self._scheduler.blocked_jobs.reasons)
 
     def step(self, hints: Iterable[JobRef] | None = None) -> list[StatusTransition]:
-        """Move each hinted job, or every unfinished one, at most one square; returns the moves.
+        """Apply at most one transition to each hinted job, or to every unfinished one; returns the transitions.
 
         Raises:
             RunnerBusy: another runner serves this datasite.
@@ -135,23 +136,24 @@ class JobRunner:
     ) -> None:
         """Serve until ``stop`` is set: woken by file events, and by a sweep each ``poll_interval``.
 
-        A folder that is full, read-only, broken, away or silent is told once and waited for; what runs goes on, and
-        its results are brought home. While the folder does not answer, this still returns soon after ``stop`` is set.
+        A folder that is full, read-only, broken, absent or silent is reported once and waited for; running attempts
+        continue, and their results are collected. While the folder does not answer, this still returns soon after
+        ``stop`` is set.
 
         Args:
             stop: set it from another thread to end the loop after the present step.
-            once: end after everything that can start now was started and is over.
+            once: end after everything that can start now was started and has ended.
             drain: end when nothing is approved or running any more.
-            stop_jobs: when ``stop`` is set, end what runs, wait until it is dead and bring its results home. Without
-                it, jobs that run when the loop ends go on and are collected by the next runner.
+            stop_jobs: when ``stop`` is set, cancel running attempts, wait until they have ended and collect their
+                results. Without it, running attempts continue and are collected by the next runner.
 
         Raises:
             RunnerBusy, StoreError: see `step`.
         """
-        asked = stop or threading.Event()
+        stop_event = stop or threading.Event()
         self._hang_guard.while_running(
-            lambda: self._serve(asked, once=once, drain=drain, stop_jobs=stop_jobs),
-            asked,
+            lambda: self._serve(stop_event, once=once, drain=drain, stop_jobs=stop_jobs),
+            stop_event,
             meanwhile=self._collect,
             farewell=lambda: self._leave(stop_jobs=stop_jobs),
         )
@@ -160,7 +162,7 @@ class JobRunner:
         self._hang_guard.busy()
         try:
             with self._transferring() as pool, self._serving(stop):
-                # What takes long in here ends soon after `stop` is set: it may be killed anywhere, so it may be left.
+                # Long work in here ends soon after `stop` is set: it may be killed anywhere, so it may be abandoned.
                 with suppress(fs.Interrupted), fs.interruptible(stop), self._watching() as (watch, job_watch):
                     self._scheduler.driver.transfers = pool
                     pool.background("", lambda: workspace.tidy_folder(self.home), in_folder=True)
@@ -177,7 +179,7 @@ class JobRunner:
 
     @contextmanager
     def _transferring(self) -> Iterator[Pool]:
-        """A pool for long file work, which removes what this thread removes under the home's lock."""
+        """Provide the pool for long file work; it also removes what this thread removes under the lock of the home."""
         pool = Pool(self._wake)
         try:
             with fs.redirect_removals(pool.remove_later):
@@ -186,7 +188,7 @@ class JobRunner:
             pool.close()
 
     def _wake(self) -> None:
-        """Something was done elsewhere; called by any thread."""
+        """Wake the loop; called by any thread that finished some work."""
         watch = self._watch
         if watch is not None:
             watch.wake()
@@ -200,7 +202,7 @@ class JobRunner:
             self._hang_guard.busy()
             moves, is_done = [], False
             is_sweep = watch.begin_sweep_if_due()
-            with self._waiting_out():
+            with self._reporting_disk_errors():
                 moves = self._step(None if is_sweep else news | self._scheduler.hints(job_watch))
                 is_done = True
             self._report_refused_watches(watch)
@@ -213,10 +215,10 @@ class JobRunner:
                     return
             news = set()
             self._hang_guard.idle()
-            if moves or watch.wait(stop, at_most=_BRIEFLY):
+            if moves or watch.wait(stop, at_most=_BRIEF_JOB_S):
                 continue
             self._hang_guard.busy()
-            with self._waiting_out():
+            with self._reporting_disk_errors():
                 news = self._scheduler.keep_watch(job_watch)
             self._hang_guard.idle()
             if not news:
@@ -232,13 +234,14 @@ class JobRunner:
     ) -> list[JobRecord]:
         """Run everything that is approved now, one job after the other, and return their records.
 
-        What runs already is waited for, and is among them. Jobs of paused submitters (`Home.pause`) are not started.
+        Running attempts are waited for and are among the records. Jobs of paused submitters (`Home.pause`) are not
+        started.
 
         Args:
             stream_output: announce what the jobs print, as they print it.
-            timeout: seconds for each job, at most; its own limit may be shorter.
-            skip_job_names: jobs to leave alone, as ``name`` or ``submitter/name``.
-            share_outputs_with_submitter: release each job's outputs to its submitter when it is over.
+            timeout: the time limit of each job in seconds; its own limit may be shorter.
+            skip_job_names: jobs that are not started, as ``name`` or ``submitter/name``.
+            share_outputs_with_submitter: release each job's outputs to its submitter when it has ended.
             share_logs_with_submitter: the same for its logs and return code.
 
         Raises:
@@ -248,9 +251,11 @@ class JobRunner:
         records: list[JobRecord] = []
         paused: list[str] = []
         with self._serving(), self._at_most(timeout):
-            asked = self.store.unfinished(self.config.email)  # before the step, which may collect what runs already
+            unfinished = self.store.unfinished(
+                self.config.email
+            )  # before the step, which may collect what runs already
             self._step((), starts=False)
-            for record in asked:
+            for record in unfinished:
                 if not may_move(record.state) or skip & {record.name, str(record.place)}:
                     continue
                 who = self.home.paused()
@@ -281,7 +286,7 @@ class JobRunner:
                 if may_move(record.state):
                     transitions.cancel(self.participant, record.place, "all jobs were reset", Role.RUNNER)
             while self._step((), starts=False) or self._scheduler.running.total():
-                time.sleep(_LONGEST_PAUSE)
+                time.sleep(_MAX_PAUSE_S)
             root, owner = self.config.syftbox_folder, self.config.email
             for submitter in sorted(fs.names_below(root, owner, *JOBS, limit=MAX_DIRECTORIES) or ()):
                 if not fs.is_directory(root, owner, *JOBS, submitter):
@@ -298,46 +303,44 @@ class JobRunner:
         return removed
 
     def _end_what_runs(self, reason: str) -> None:
-        """Cancel each attempt that was said to start, and return when all of them are dead and collected."""
+        """Cancel every attempt whose start is recorded; return when all have ended and are collected."""
         self.home.ledger.refresh()
         for job, number in self.home.ledger.unfinished():
-            place = self.home.ledger.place_of(job)
+            ref = self.home.ledger.place_of(job)
             try:
-                if self.store.get(place).id == job:
-                    transitions.cancel(self.participant, place, reason, Role.RUNNER)
+                if self.store.get(ref).id == job:
+                    transitions.cancel(self.participant, ref, reason, Role.RUNNER)
             except (SyftJobError, OSError) as error:
-                # Its folder is away, or it was cancelled before: its supervisor is asked all the same.
-                self._say(f"⚠ '{place.name}' from {place.submitter} is stopped, which is not said there: {error}")
+                # Its folder is absent, or it was cancelled before: its supervisor is asked all the same.
+                self._say(f"⚠ '{ref.name}' from {ref.submitter} is stopped; its folder does not have it yet: {error}")
             transitions.ask_to_stop(self.participant, job, number)
         while self._step((), starts=False) or self._scheduler.running.total():
             self._hang_guard.busy()
-            time.sleep(_LONGEST_PAUSE)
+            time.sleep(_MAX_PAUSE_S)
 
-    # While the folder holds the loop up; none of this touches it
+    # Called while the loop hangs in the folder; nothing here touches the folder
 
     def _collect(self) -> bool:
-        """Bring home what is over; returns whether something still runs."""
+        """Collect the attempts that have ended; return whether some are still running."""
         moves: list[StatusTransition] = []
         try:
             return self._scheduler.collect(moves)
         finally:
-            self._tell(moves)
+            self._deliver(moves)
 
     def _leave(self, *, stop_jobs: bool) -> None:
-        """End without the loop, which ends by itself when the folder answers."""
-        self._say("⚠ It ends while something in the folder is still being done; the next run goes on from there.")
+        """Return without the loop, which ends by itself when the folder answers."""
+        self._say("⚠ The runner ends while the folder does not answer; the next run continues from there.")
         if stop_jobs:
             for job, number in self.home.ledger.unfinished():
                 transitions.ask_to_stop(self.participant, job, number)
         while self._collect() and stop_jobs:
-            time.sleep(_LONGEST_PAUSE)
+            time.sleep(_MAX_PAUSE_S)
         self._scheduler.driver.transfers.close()
-
-    # Beneath
 
     @property
     def _scheduler(self) -> Scheduler:
-        """Made when it is needed first: it looks for a sandbox. The loop and the thread that stands by share it."""
+        """The scheduler, created on first use because it looks for a sandbox; the loop and the hang guard share it."""
         with self._making:
             if self._made is None:
                 planner = Planner(self.config, self.poll_interval, self._backend.short_name)
@@ -356,60 +359,60 @@ class JobRunner:
         moves: list[StatusTransition] = []
         try:
             self._scheduler.go(hints, moves, at_most=self.max_parallel if starts else 0)
-        finally:  # whatever is in the way of the rest
-            self._tell(moves)
+        finally:  # also the transitions before an error are delivered
+            self._deliver(moves)
         return moves
 
     @contextmanager
-    def _waiting_out(self) -> Iterator[None]:
-        """Say what the disk refuses inside, and go on: the next round tries again."""
+    def _reporting_disk_errors(self) -> Iterator[None]:
+        """Report a temporary error of the disk inside, and continue: the next round tries again."""
         try:
             yield
         except (StoreError, OSError) as error:
             if errno_of(error) is None:
-                raise  # not the disk's word of the moment, but a finding about what lies there
-            said = error if isinstance(error, SyftJobError) else fs.store_error(f"use {error.filename!r}", error)
-            self._conditions.begin("disk", f"{said} What runs goes on; the rest is tried again and again.")
+                raise  # it is about the content of the folder, and does not pass by itself
+            reason = error if isinstance(error, SyftJobError) else fs.store_error(f"use {error.filename!r}", error)
+            self._conditions.begin("disk", f"{reason} Running jobs continue; the rest is retried.")
 
-    def _tell(self, moves: Iterable[StatusTransition]) -> None:
-        if self._teller is not None:
-            with self._telling:  # while the folder holds the loop up, another thread tells
-                self._teller.tell(moves)
+    def _deliver(self, moves: Iterable[StatusTransition]) -> None:
+        if self._outbox is not None:
+            with self._delivering:  # while the loop hangs in the folder, the hang guard delivers
+                self._outbox.tell(moves)
 
-    def _run_one(self, place: JobRef, stream_output: bool) -> JobRecord | None:
-        """Take one job through all its squares; None when it does not start."""
-        printed = LogTail(self._say)
-        pause = _AT_ONCE
+    def _run_one(self, ref: JobRef, stream_output: bool) -> JobRecord | None:
+        """Run one job to its end; None where it does not start."""
+        log_tail = LogTail(self._say)
+        pause = _MIN_PAUSE_S
         is_started = False
         while True:
-            moves = self._step((place,), starts=False)
-            if place in self._scheduler.queue and not is_started:
-                self._scheduler.start(place)
+            moves = self._step((ref,), starts=False)
+            if ref in self._scheduler.queue and not is_started:
+                self._scheduler.start(ref)
             try:
-                record = self.store.get(place)
+                record = self.store.get(ref)
             except JobNotFoundError:
-                if not self._scheduler.is_under_way(place):
+                if not self._scheduler.is_under_way(ref):
                     return None
-                time.sleep(_LONGEST_PAUSE)  # it runs on while its folder is away
+                time.sleep(_MAX_PAUSE_S)  # it continues while its folder is absent
                 continue
-            is_under_way = self._scheduler.is_under_way(place)
+            is_under_way = self._scheduler.is_under_way(ref)
             is_started = is_started or is_under_way
             is_over = record.state.is_terminal and not is_under_way
             if stream_output:
-                printed.tell(Attempt(self.participant, place, record.id, record.attempt), is_over=is_over)
+                log_tail.tell(Attempt(self.participant, ref, record.id, record.attempt), is_over=is_over)
             if is_over:
                 return record
-            if not is_under_way and (place in self.blocked_jobs or not may_move(record.state)):
+            if not is_under_way and (ref in self.blocked_jobs or not may_move(record.state)):
                 return None
-            pause = _AT_ONCE if moves else min(pause * 1.3, _LONGEST_PAUSE)
+            pause = _MIN_PAUSE_S if moves else min(pause * 1.3, _MAX_PAUSE_S)
             time.sleep(pause)
 
     @contextmanager
     def _serving(self, stop: threading.Event | None = None) -> Iterator[None]:
-        """Be the runner of this datasite; nested uses share that.
+        """Hold the runner's lock of this datasite; nested uses share it.
 
         Raises:
-            Interrupted: ``stop`` was set before it served.
+            Interrupted: ``stop`` was set before the lock was taken.
         """
         if self._serves:
             yield
@@ -421,23 +424,23 @@ class JobRunner:
                 transitions.require_home(self.participant)
                 served.enter_context(self.home.runner_locked())
                 workspace.tidy(self.home)
-                with self._waiting_out():
+                with self._reporting_disk_errors():
                     workspace.remove_copies(self.home)
             self._serves = True
             if self.told is None:
                 outbox.forget(self.home)
             else:
-                self._teller = Outbox(self.home, self.told, self.told_all)
+                self._outbox = Outbox(self.home, self.told, self.told_all)
             try:
                 yield
-                if self._teller is not None:
-                    self._teller.end(_TELLING_SECONDS)
+                if self._outbox is not None:
+                    self._outbox.end(_DELIVERY_TIMEOUT_S)
             finally:
-                self._serves, self._teller = False, None
+                self._serves, self._outbox = False, None
 
     @contextmanager
     def _watching(self) -> Iterator[tuple[Watch, JobWatch]]:
-        """Be woken by file events, and by a sweep each poll interval."""
+        """Watch the folder; the loop is woken by file events, and by a sweep each poll interval."""
         root = self.config.syftbox_folder
         is_far = is_remote(root)
         if is_far:
@@ -454,7 +457,7 @@ class JobRunner:
                 self._scheduler.job_watch = self._watch = None
 
     def _report_refused_watches(self, watch: Watch) -> None:
-        """Say once that the system refuses to report file events; the sweeps go on without them."""
+        """Report once that the system refuses file events; sweeps replace them."""
         if watch.refusal is not None:
             reason = watch.refusal.strerror or str(watch.refusal)
             self._conditions.begin(
@@ -469,7 +472,7 @@ class JobRunner:
 
     @contextmanager
     def _at_most(self, seconds: float | None) -> Iterator[None]:
-        """Let the jobs started inside take at most ``seconds`` each."""
+        """Limit the jobs that are started inside to ``seconds`` each."""
         before = self.config
         if seconds is not None:
             shorter = seconds if before.time_limit is None else min(seconds, before.time_limit)
@@ -487,7 +490,7 @@ class JobRunner:
 def create_runner(
     syftbox_folder_path: str | Path, email: str, poll_interval: float = POLL_SECONDS, **options: Any
 ) -> JobRunner:
-    """A runner for the datasite of ``email`` in an existing folder.
+    """Return a runner for the datasite of ``email`` in an existing folder.
 
     Args:
         syftbox_folder_path: the folder that holds the datasites; ``~`` is expanded.

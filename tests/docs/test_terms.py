@@ -52,9 +52,6 @@ FORBIDDEN_WORDS_OF_NAMES = frozenset(
 # What a program writes from names of its own is checked there: faults, rows of the benchmark.
 _WRITTEN = re.compile(r"<!-- (faults|numbers): begin.*?<!-- \1: end -->", re.DOTALL)
 
-# Their prose comes from the package's docstrings, and the README from its own change.
-FOLLOW = {"README.md", "docs/reference/lifecycle.md", "docs/reference/python.md"}
-
 
 def violations(text: str) -> Iterator[str]:
     flat = re.sub(r"\s+", " ", text)
@@ -64,12 +61,7 @@ def violations(text: str) -> Iterator[str]:
             yield f"{match[0]!r} in '…{around}…': the term is {term}"
 
 
-def checked_pages() -> list[object]:
-    mark = pytest.mark.xfail(reason="the package's docstrings are not all in these terms yet", strict=False)
-    return [pytest.param(page, id=page_id(page), marks=[mark] if page_id(page) in FOLLOW else []) for page in pages()]
-
-
-@pytest.mark.parametrize("page", checked_pages())
+@pytest.mark.parametrize("page", pages(), ids=page_id)
 def test_a_page_uses_the_terms(page: Path):
     text = _WRITTEN.sub("", page.read_text("utf-8"))
     assert list(violations(text)) == []
@@ -81,7 +73,6 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
-@pytest.mark.xfail(reason="the packages are being put into these terms one by one", strict=False)
 def test_messages_and_docstrings_use_the_terms():
     found = [
         f"{path.relative_to(ROOT)}: {violation}"
