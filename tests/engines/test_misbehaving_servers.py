@@ -186,7 +186,7 @@ def test_signals_reach_a_runner_that_the_folder_holds(apart, folder, number):
         seen = ""
         for line in runner.stdout:
             seen += line
-            if "Ctrl-C ends" in line:
+            if "Ctrl-C stops" in line:
                 folder.hang()
             if "does not answer" in line:
                 break
