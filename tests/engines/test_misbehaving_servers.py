@@ -168,7 +168,7 @@ def test_a_runner_that_the_folder_holds_ends_all_the_same(apart, folder):
         until(lambda: runner._hang_guard._busy_since is None, "the runner has nothing in hand")
         folder.hang()
         until(lambda: any("does not answer" in line for line in told), "it is said")
-    assert any("It ends while" in line for line in told)
+    assert any("The runner ends while" in line for line in told)
     folder.answer()
     until(lambda: apart.owner.home.runner_pid() is None, "what was left behind ends, too")
 
