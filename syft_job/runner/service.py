@@ -372,7 +372,7 @@ class JobRunner:
             if errno_of(error) is None:
                 raise  # it is about the content of the folder, and does not pass by itself
             reason = error if isinstance(error, SyftJobError) else fs.store_error(f"use {error.filename!r}", error)
-            self._conditions.begin("disk", f"{reason} Running jobs continue; the rest is retried.")
+            self._conditions.begin("disk", f"{reason} Running jobs continue; the rest is tried again.")
 
     def _deliver(self, moves: Iterable[StatusTransition]) -> None:
         if self._outbox is not None:

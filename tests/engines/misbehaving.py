@@ -198,7 +198,11 @@ class ReadOnly(Trouble):
         self._place = place
 
     def begin(self) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", str(self._place)], check=True, timeout=30)
+        # The kernel refuses it while a file is open to be written, which the runner does for moments.
+        until(self._is_remounted_read_only, f"{self._place} is read-only")
+
+    def _is_remounted_read_only(self) -> bool:
+        return subprocess.run(["mount", "-o", "remount,ro", str(self._place)], check=False, timeout=30).returncode == 0
 
     def end(self) -> None:
         subprocess.run(["mount", "-o", "remount,rw", str(self._place)], check=True, timeout=30)
